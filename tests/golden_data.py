@@ -1,0 +1,25 @@
+"""Where the golden data of the real Kafka lies: $PYKBROKER_GOLDEN, else ../shared/golden beside the checkout."""
+
+import gzip
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(os.environ.get("PYKBROKER_GOLDEN") or Path(__file__).resolve().parents[2] / "shared" / "golden")
+
+
+def golden_path(*parts: str) -> Path:
+    """The path of a golden file. Fails loudly when the golden data is not there: a test must not pass without it."""
+    path = ROOT.joinpath(*parts)
+    if not path.exists():
+        raise FileNotFoundError(f"golden data {'/'.join(parts)} not found below {ROOT}; set PYKBROKER_GOLDEN to shared/golden")
+    return path
+
+
+def golden_lines(name: str) -> Iterator[dict[str, Any]]:
+    """The JSON objects of one golden file, in order."""
+    with gzip.open(golden_path(*name.split("/")), "rt", encoding="utf-8") as lines:
+        for line in lines:
+            yield json.loads(line)

@@ -1,4 +1,4 @@
-"""Where the golden data of the real Kafka lies: $PYKBROKER_GOLDEN, else ../shared/golden beside the checkout."""
+"""Where the golden data of the real Kafka lies: $PYKBROKER_GOLDEN, else tests/golden."""
 
 import gzip
 import json
@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(os.environ.get("PYKBROKER_GOLDEN") or Path(__file__).resolve().parents[2] / "shared" / "golden")
+ROOT = Path(os.environ.get("PYKBROKER_GOLDEN") or Path(__file__).resolve().parent / "golden")
 
 
 def golden_path(*parts: str) -> Path:
     """The path of a golden file. Fails loudly when the golden data is not there: a test must not pass without it."""
     path = ROOT.joinpath(*parts)
     if not path.exists():
-        raise FileNotFoundError(f"golden data {'/'.join(parts)} not found below {ROOT}; set PYKBROKER_GOLDEN to shared/golden")
+        raise FileNotFoundError(f"golden data {'/'.join(parts)} not found below {ROOT}")
     return path
 
 

@@ -75,7 +75,7 @@ class RequestContext:
         local_port: int = 0,
         received_at: float = 0.0,
     ) -> None:
-        """`received_at` is clock.monotonic seconds; `client_host` has no slash (Kafka's "/127.0.0.1": caller's to add)."""
+        """`received_at` is clock.monotonic seconds; `client_host` has no slash (Kafka prints one)."""
         self.api_key = api_key
         self.api_version = api_version
         self.correlation_id = correlation_id

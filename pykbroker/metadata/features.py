@@ -1,0 +1,95 @@
+"""metadata.version and the other feature levels: what this build supports, and in which version each record is written (MetadataVersion)."""
+
+from typing import TYPE_CHECKING
+
+from pykbroker.metadata.image import METADATA_VERSION
+
+if TYPE_CHECKING:
+    from pykbroker.protocol.message import Message
+
+ELR_VERSION = "eligible.leader.replicas.version"
+
+# metadata.version levels of Kafka 4.3 that change the log's format; in between, the next lower one rules.
+MINIMUM_METADATA_VERSION = 7  # 3.3-IV3
+LATEST_METADATA_VERSION = 30  # 4.3-IV0
+LAST_KNOWN_METADATA_VERSION = 31  # 4.4-IV0: readable, not yet final
+METADATA_VERSION_NAMES = (
+    "3.3-IV3 3.4-IV0 3.5-IV0 3.5-IV1 3.5-IV2 3.6-IV0 3.6-IV1 3.6-IV2 3.7-IV0 3.7-IV1 3.7-IV2 3.7-IV3 3.7-IV4 3.8-IV0 3.9-IV0 "
+    "4.0-IV0 4.0-IV1 4.0-IV2 4.0-IV3 4.1-IV0 4.1-IV1 4.2-IV0 4.2-IV1 4.3-IV0 4.4-IV0"
+).split()
+
+# Features that this broker honours, (min, max); claiming one is a promise to clients.
+SUPPORTED_FEATURES: dict[str, tuple[int, int]] = {
+    METADATA_VERSION: (MINIMUM_METADATA_VERSION, LATEST_METADATA_VERSION),
+    "kraft.version": (0, 1),
+    ELR_VERSION: (0, 1),
+}
+# Finalized in a fresh cluster, in the order of the bootstrap snapshot.
+INITIAL_FEATURES: dict[str, int] = {METADATA_VERSION: LATEST_METADATA_VERSION, ELR_VERSION: 1}
+
+
+def allows_elr_records(metadata_version: int) -> bool:
+    """KIP-966 records: from 4.0-IV1."""
+    return metadata_version >= 23
+
+
+def allows_directories(metadata_version: int) -> bool:
+    """KIP-858 directory assignment: from 3.7-IV2."""
+    return metadata_version >= 17
+
+
+def allows_transactions(metadata_version: int) -> bool:
+    """KIP-868 metadata transactions: from 3.6-IV1."""
+    return metadata_version >= 13
+
+
+def allows_controller_registration(metadata_version: int) -> bool:
+    """KIP-919: from 3.7-IV0."""
+    return metadata_version >= 15
+
+
+def allows_cordoned_directories(metadata_version: int) -> bool:
+    """Cordoned log directories (KIP-1066): from 4.3-IV0."""
+    return metadata_version >= 30
+
+
+def bumps_epoch_on_isr_shrink(metadata_version: int) -> bool:
+    """Below 3.6-IV0 an ISR shrink needs a new leader epoch (KAFKA-15021)."""
+    return metadata_version < 12
+
+
+def record_version(record: "Message", metadata_version: int) -> int:
+    """The version in which Kafka writes this record at this metadata.version."""
+    rule = _RULES.get(type(record).__name__)
+    return rule(record, metadata_version) if rule else 0
+
+
+def _partition(_record: "Message", metadata_version: int) -> int:
+    if allows_elr_records(metadata_version):
+        return 2
+    return 1 if allows_directories(metadata_version) else 0
+
+
+def _register_broker(_record: "Message", metadata_version: int) -> int:
+    if allows_cordoned_directories(metadata_version):
+        return 4
+    if allows_directories(metadata_version):
+        return 3
+    return 2 if metadata_version >= 8 else 1
+
+
+def _registration_change(record: "Message", _metadata_version: int) -> int:
+    """The lowest version that can carry the fields that are set."""
+    if getattr(record, "cordoned_log_dirs", None) is not None:
+        return 3
+    if getattr(record, "log_dirs", None):
+        return 2
+    return 1 if getattr(record, "in_controlled_shutdown", 0) else 0
+
+
+_RULES = {
+    "PartitionRecord": _partition,
+    "PartitionChangeRecord": _partition,
+    "RegisterBrokerRecord": _register_broker,
+    "BrokerRegistrationChangeRecord": _registration_change,
+}

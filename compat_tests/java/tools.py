@@ -1,0 +1,28 @@
+"""Runs the classes behind Kafka's own command-line tools, from the jars that tools/oracle/kafka.py fetches."""
+
+import subprocess
+import sys
+from functools import cache
+
+from compat_tests.brokers import ORACLE
+
+# Short-lived JVMs: the first compiler tier and the serial collector start fastest.
+OPTIONS = ("-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Dorg.slf4j.simpleLogger.defaultLogLevel=error")
+
+
+@cache
+def jars() -> str:
+    output = subprocess.run([sys.executable, str(ORACLE), "jars"], check=True, capture_output=True, text=True).stdout
+    return output.splitlines()[-1]
+
+
+def command(tool: str, *arguments: str) -> list[str]:
+    return ["java", *OPTIONS, "-cp", f"{jars()}/*", tool, *arguments]
+
+
+def run(tool: str, *arguments: str, stdin: str = "", seconds: int = 90, expect: int = 0) -> str:
+    """What the tool printed (both streams). Fails with it unless the exit code is `expect`."""
+    done = subprocess.run(command(tool, *arguments), input=stdin, capture_output=True, text=True, timeout=seconds, check=False)
+    output = done.stdout + done.stderr
+    assert done.returncode == expect, f"{tool} exited with {done.returncode}:\n{output[-4000:]}"
+    return output

@@ -36,7 +36,12 @@ class PykbrokerProcess:
             command += ["--set", setting]
         with self.errors.open("a") as errors:
             self.process = subprocess.Popen(
-                command, cwd=ROOT, stdout=subprocess.PIPE, stderr=errors, text=True, env={**os.environ, "PYKBROKER_VERIFY": "1"}
+                command,
+                cwd=ROOT,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                env={**os.environ, "PYKBROKER_VERIFY": "1"},
             )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
@@ -84,7 +89,10 @@ def oracle() -> Iterator[str]:
         port -= 200
     name = f"compat-{os.getpid()}"
     output = subprocess.run(
-        [sys.executable, str(ORACLE), "up", name, "--port", str(port), "--heap", "512m"], check=True, capture_output=True, text=True
+        [sys.executable, str(ORACLE), "up", name, "--port", str(port), "--heap", "512m"],
+        check=True,
+        capture_output=True,
+        text=True,
     ).stdout
     try:
         yield json.loads(output.splitlines()[-1])["bootstrap"]

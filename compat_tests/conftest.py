@@ -1,4 +1,4 @@
-"""Every test here speaks to a broker by its address alone, so that it runs against pykbroker and the real Kafka alike."""
+"""Every test here speaks to a broker by its address alone: it runs against pykbroker and the real Kafka alike."""
 
 import uuid
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "default")  # the clients' own deprecations are not ours to mend
-    config.addinivalue_line("markers", "own_broker: starts, stops and kills pykbroker itself; left out where a broker is given")
+    config.addinivalue_line("markers", "own_broker: runs pykbroker itself; left out where a broker is given")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

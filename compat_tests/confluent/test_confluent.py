@@ -47,7 +47,9 @@ def produce(bootstrap: str, topic: str, values: list[bytes], **settings: object)
 
 
 def consume(bootstrap: str, topic: str, group: str, count: int, **settings: object) -> list[bytes]:
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": group, "auto.offset.reset": "earliest", **settings})
+    consumer = Consumer(
+        {"bootstrap.servers": bootstrap, "group.id": group, "auto.offset.reset": "earliest", **settings}
+    )
     consumer.subscribe([topic])
     values = poll(consumer, count)
     consumer.close()

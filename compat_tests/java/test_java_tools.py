@@ -1,5 +1,6 @@
 """Kafka's own console and performance tools, unchanged."""
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -42,21 +43,48 @@ def test_topics_are_created_altered_described_and_deleted(bootstrap: str, topic:
 def test_console_producer_and_consumer(bootstrap: str, topic: str, group: str, codec: str) -> None:
     lines = [f"line {i}" for i in range(200)]
     run(
-        PRODUCER, "--bootstrap-server", bootstrap, "--topic", topic, "--compression-codec", codec, stdin="".join(f"{line}\n" for line in lines)
+        PRODUCER,
+        "--bootstrap-server",
+        bootstrap,
+        "--topic",
+        topic,
+        "--compression-codec",
+        codec,
+        stdin="".join(f"{line}\n" for line in lines),
     )
     output = run(
-        CONSUMER, "--bootstrap-server", bootstrap, "--topic", topic, "--group", group, "--from-beginning", "--max-messages", "200",
-        "--timeout-ms", "30000",
-    )  # fmt: skip
+        CONSUMER,
+        "--bootstrap-server",
+        bootstrap,
+        "--topic",
+        topic,
+        "--group",
+        group,
+        "--from-beginning",
+        "--max-messages",
+        "200",
+        "--timeout-ms",
+        "30000",
+    )
     assert [line for line in output.splitlines() if line.startswith("line ")] == lines
 
 
 def test_groups_are_described_reset_and_deleted(bootstrap: str, topic: str, group: str) -> None:
     run(PRODUCER, "--bootstrap-server", bootstrap, "--topic", topic, stdin="a\nb\nc\n")
     run(
-        CONSUMER, "--bootstrap-server", bootstrap, "--topic", topic, "--group", group, "--from-beginning", "--max-messages", "3",
-        "--timeout-ms", "30000",
-    )  # fmt: skip
+        CONSUMER,
+        "--bootstrap-server",
+        bootstrap,
+        "--topic",
+        topic,
+        "--group",
+        group,
+        "--from-beginning",
+        "--max-messages",
+        "3",
+        "--timeout-ms",
+        "30000",
+    )
     base = ("--bootstrap-server", bootstrap)
     described = run(GROUPS, *base, "--describe", "--group", group)
     assert re.search(rf"{group}\s+{topic}\s+0\s+3\s+3\s+0", described), described
@@ -72,7 +100,7 @@ def test_get_offsets_and_delete_records(bootstrap: str, topic: str, tmp_path: Pa
     base = ("--bootstrap-server", bootstrap, "--topic", topic)
     assert f"{topic}:0:10" in run(OFFSETS, *base)
     plan = tmp_path / "plan.json"
-    plan.write_text('{"partitions": [{"topic": "%s", "partition": 0, "offset": 4}], "version": 1}' % topic)
+    plan.write_text(json.dumps({"partitions": [{"topic": topic, "partition": 0, "offset": 4}], "version": 1}))
     run(DELETE_RECORDS, "--bootstrap-server", bootstrap, "--offset-json-file", str(plan))
     assert f"{topic}:0:4" in run(OFFSETS, *base, "--time", "earliest")
 
@@ -86,17 +114,36 @@ def test_configs_and_log_dirs(bootstrap: str, topic: str) -> None:
     assert "DYNAMIC_TOPIC_CONFIG:max.message.bytes=4321" in described
     run(CONFIGS, *base, "--alter", "--delete-config", "max.message.bytes")
     assert "4321" not in run(CONFIGS, *base, "--describe")
-    assert f'"partition":"{topic}-0"' in run(LOG_DIRS, "--bootstrap-server", bootstrap, "--describe", "--topic-list", topic)
+    assert f'"partition":"{topic}-0"' in run(
+        LOG_DIRS, "--bootstrap-server", bootstrap, "--describe", "--topic-list", topic
+    )
 
 
 def test_performance_tools(bootstrap: str, topic: str) -> None:
     produced = run(
-        PRODUCER_PERFORMANCE, "--topic", topic, "--num-records", "20000", "--record-size", "512", "--throughput", "-1",
-        "--bootstrap-server", bootstrap,
-    )  # fmt: skip
+        PRODUCER_PERFORMANCE,
+        "--topic",
+        topic,
+        "--num-records",
+        "20000",
+        "--record-size",
+        "512",
+        "--throughput",
+        "-1",
+        "--bootstrap-server",
+        bootstrap,
+    )
     assert "20000 records sent" in produced
     consumed = run(
-        CONSUMER_PERFORMANCE, "--bootstrap-server", bootstrap, "--topic", topic, "--num-records", "20000", "--timeout", "30000"
+        CONSUMER_PERFORMANCE,
+        "--bootstrap-server",
+        bootstrap,
+        "--topic",
+        topic,
+        "--num-records",
+        "20000",
+        "--timeout",
+        "30000",
     )
     assert re.search(r", 20\d\d\d, ", consumed), consumed
 
@@ -108,13 +155,32 @@ def test_dump_log_reads_what_we_wrote(tmp_path: Path, unique: Callable[[str], st
     with pykbroker(data, "offsets.topic.num.partitions=1") as broker:
         topics(broker.bootstrap, "--create", "--topic", name, "--config", "segment.bytes=1048576")
         run(
-            PRODUCER_PERFORMANCE, "--topic", name, "--num-records", "4000", "--record-size", "1000", "--throughput", "-1",
-            "--bootstrap-server", broker.bootstrap,
-        )  # fmt: skip
+            PRODUCER_PERFORMANCE,
+            "--topic",
+            name,
+            "--num-records",
+            "4000",
+            "--record-size",
+            "1000",
+            "--throughput",
+            "-1",
+            "--bootstrap-server",
+            broker.bootstrap,
+        )
         run(
-            CONSUMER, "--bootstrap-server", broker.bootstrap, "--topic", name, "--group", "g", "--from-beginning", "--max-messages", "10",
-            "--timeout-ms", "30000",
-        )  # fmt: skip
+            CONSUMER,
+            "--bootstrap-server",
+            broker.bootstrap,
+            "--topic",
+            name,
+            "--group",
+            "g",
+            "--from-beginning",
+            "--max-messages",
+            "10",
+            "--timeout-ms",
+            "30000",
+        )
     segments = sorted((data / f"{name}-0").glob("*.log"))
     assert len(segments) > 2
     dumped = run(DUMP, "--deep-iteration", "--files", ",".join(map(str, segments)))
@@ -122,7 +188,9 @@ def test_dump_log_reads_what_we_wrote(tmp_path: Path, unique: Callable[[str], st
     indexes = ",".join(str(path) for path in sorted((data / f"{name}-0").glob("*index")))
     assert "mismatch" not in run(DUMP, "--index-sanity-check", "--files", indexes).lower()
     assert "Found" not in run(DUMP, "--verify-index-only", "--files", indexes)
-    metadata = run(DUMP, "--cluster-metadata-decoder", "--files", str(next((data / "__cluster_metadata-0").glob("*.log"))))
+    metadata = run(
+        DUMP, "--cluster-metadata-decoder", "--files", str(next((data / "__cluster_metadata-0").glob("*.log")))
+    )
     assert '"type":"TOPIC_RECORD"' in metadata
     assert name in metadata
     assert "error" not in metadata.lower()

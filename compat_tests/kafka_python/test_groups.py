@@ -18,7 +18,12 @@ def fill(bootstrap: str, topic: str, count: int, partitions: int) -> None:
 
 def member(bootstrap: str, topic: str, group: str, **options: object) -> KafkaConsumer:
     return KafkaConsumer(
-        topic, bootstrap_servers=bootstrap, group_id=group, auto_offset_reset="earliest", heartbeat_interval_ms=300, **options
+        topic,
+        bootstrap_servers=bootstrap,
+        group_id=group,
+        auto_offset_reset="earliest",
+        heartbeat_interval_ms=300,
+        **options,
     )
 
 

@@ -14,7 +14,9 @@ def create(bootstrap: str, topic: str, partitions: int = 1, **configs: str) -> N
 
 
 def read_all(bootstrap: str, topic: str, count: int, **options: object) -> list[object]:
-    consumer = KafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest", enable_auto_commit=False, **options)
+    consumer = KafkaConsumer(
+        bootstrap_servers=bootstrap, auto_offset_reset="earliest", enable_auto_commit=False, **options
+    )
     partitions = [TopicPartition(topic, p) for p in consumer.partitions_for_topic(topic) or ()]
     consumer.assign(partitions)
     consumer.seek_to_beginning()

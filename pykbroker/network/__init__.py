@@ -1,0 +1,7 @@
+"""Sockets in, answers out: where trio lives. One task per connection; requests of a connection are answered in order.
+
+listener → connection → dispatch (given in, not imported). Below: receive_buffer (bytes → frames, sans-I/O), buffer_pool
+and memory_budget (what may be held before a frame is whole), response_writer and file_region (answers → socket),
+connection_limits and sweep (who may come, who must go). Imports layers 0–3 and request.py's types only.
+Kafka: kafka.network.SocketServer, org.apache.kafka.common.network; KIP-72, KIP-402, KIP-612.
+"""

@@ -28,7 +28,7 @@ def python(*arguments: str) -> int:
 
 
 def install() -> None:
-    """Makes .venv with pykbroker and everything its tests need, unless it is there already and pyproject.toml unchanged."""
+    """Makes .venv with pykbroker and its tests' needs, unless it is there and pyproject.toml has not changed."""
     stamp = VENV / ".installed"
     settings = (ROOT / "pyproject.toml").read_text()
     if PYTHON.exists() and stamp.exists() and stamp.read_text() == settings:

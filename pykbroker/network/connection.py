@@ -219,7 +219,10 @@ class Connection:
 
     async def _finish(self, suspended: Suspended) -> bytearray | Answer | None:
         """Waits for an answer; those before it have left, the buffer too where the request lets go of it."""
-        self._writer.try_flush()
+        try:
+            self._writer.try_flush()
+        except OSError:
+            pass  # a suspended request must be awaited; the next write fails again
         if not suspended.keeps_frame:
             self._buffer.lend_back(self.last_active)
         self.state = WAITING

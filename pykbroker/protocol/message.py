@@ -1,0 +1,76 @@
+"""Base classes of the generated messages, and the errors of their encoders."""
+
+from typing import Any, ClassVar, Self
+
+from pykbroker.errors import KafkaError
+from pykbroker.protocol.error_codes import ErrorCode
+
+# Default of list and struct parameters: a fresh one each time. (None would mean null.)
+UNSET: Any = object()
+new = object.__new__
+
+
+class Struct:
+    """A struct inside a message: fields in `__slots__`, unknown tagged fields as [(tag, data)] or None."""
+
+    __slots__ = ()
+    __hash__ = None  # type: ignore[assignment]  # mutable
+
+    unknown_tags: list[tuple[int, bytes]] | None
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        for name in self.__slots__:
+            mine, theirs = getattr(self, name), getattr(other, name)
+            if mine != theirs and (name != "unknown_tags" or mine or theirs):
+                return False
+        return True
+
+    def __repr__(self) -> str:
+        values = ((name, getattr(self, name)) for name in self.__slots__)
+        shown = ", ".join(f"{name}={value!r}" for name, value in values if name != "unknown_tags" or value)
+        return f"{type(self).__name__}({shown})"
+
+
+class Message(Struct):
+    """A request, a response, a record's key or value, a header, data. API_KEY is the record type in a record, else -1."""
+
+    __slots__ = ()
+    API_KEY: ClassVar[int] = -1
+    MIN_VERSION: ClassVar[int]
+    MAX_VERSION: ClassVar[int]
+    FLEXIBLE_FROM: ClassVar[int]
+
+    @classmethod
+    def decode(cls, buf: bytes | bytearray | memoryview, version: int, pos: int = 0) -> tuple[Self, int]:
+        """(message, position behind it). Raises MalformedFrame; KafkaError UNSUPPORTED_VERSION for a version without schema."""
+        raise NotImplementedError
+
+    def encode(self, version: int) -> bytearray:
+        """The bytes of the message in this version; errors as encode_into."""
+        out = bytearray()
+        self.encode_into(out, version)
+        return out
+
+    def encode_into(self, out: bytearray, version: int) -> None:
+        """Append to `out`. Raises KafkaError UNSUPPORTED_VERSION when a field that may not be dropped does not exist in
+        this version, ValueError when a value does not fit its field (a bug of ours)."""
+        raise NotImplementedError
+
+
+def unsupported_version(message: type[Message], version: int) -> KafkaError:
+    known = f"{message.MIN_VERSION} to {message.MAX_VERSION}"
+    return KafkaError(ErrorCode.UNSUPPORTED_VERSION, f"{message.__name__} has no version {version}, only {known}")
+
+
+def unsupported_field(struct: str, name: str, version: int) -> KafkaError:
+    return KafkaError(ErrorCode.UNSUPPORTED_VERSION, f"{struct}.{name} is set but does not exist in version {version}")
+
+
+def unsupported_null(struct: str, name: str, version: int) -> KafkaError:
+    return KafkaError(ErrorCode.UNSUPPORTED_VERSION, f"{struct}.{name} is null, which version {version} does not allow")
+
+
+def unencodable(problem: Exception, message: Message, version: int) -> ValueError:
+    return ValueError(f"{type(message).__name__} v{version} cannot be encoded: {problem}")

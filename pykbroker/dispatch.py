@@ -1,16 +1,15 @@
-"""From a request frame to its answer: header, version, decoding, handler, errors, encoding. Lazy. Kafka: KafkaApis.handle.
+"""From a request frame to its answer: header, version, decoding, handler, errors, encoding. Kafka: KafkaApis.handle.
 
 SERVED is the single list of what is served; ApiVersions advertises exactly it. A handler and its messages are imported
-when the first request of its API comes. A handler is stepped at once: when it needs not wait, its answer joins the burst
-of the connection without a checkpoint; only one that really waits becomes a Suspended.
+when the first request of its API comes. A handler is stepped at once: when it needs not wait, its answer joins the
+burst of the connection without a checkpoint; only one that really waits becomes a Suspended.
 """
 
 import logging
+import struct
 import types
 from collections.abc import Callable, Coroutine, Generator, Mapping
 from importlib import import_module
-from struct import Struct
-from struct import error as StructError
 from typing import TYPE_CHECKING, Any
 
 from pykbroker.errors import KafkaError, MalformedFrame
@@ -58,12 +57,14 @@ SERVED: Mapping[ApiKey, str] = {
 }
 # Kafka advertises Produce 0–2 for old librdkafka, though it refuses them (KIP-896, KAFKA-18659).
 _ADVERTISED_FROM = {ApiKey.PRODUCE: 0}
-LARGEST_CONTROL_REQUEST = 8 * 1024 * 1024  # bytes; only requests that carry records may be as large as the socket allows
+LARGEST_CONTROL_REQUEST = (
+    8 * 1024 * 1024
+)  # bytes; only requests that carry records may be as large as the socket allows
 _CARRIES_RECORDS = frozenset((ApiKey.PRODUCE,))
 
-_HEADER = Struct(">hhih")  # api key, version, correlation id, length of the client id
-_PREFIX = Struct(">ii")  # frame length, correlation id
-_INT16 = Struct(">h")
+_HEADER = struct.Struct(">hhih")  # api key, version, correlation id, length of the client id
+_PREFIX = struct.Struct(">ii")  # frame length, correlation id
+_INT16 = struct.Struct(">h")
 
 Answer = bytearray | tuple[list[Any], int] | None
 
@@ -160,7 +161,7 @@ class Dispatcher:
 
 
 class Session:
-    """One connection as dispatch sees it. Requests come one after the other: the next only when the last is answered."""
+    """One connection as dispatch sees it. Its requests come one after the other, each when the last is answered."""
 
     __slots__ = (
         "_apis",
@@ -222,7 +223,7 @@ class Session:
         """
         try:
             key, version, correlation_id, client_id_length = _HEADER.unpack_from(frame)
-        except StructError:
+        except struct.error:
             raise MalformedFrame(f"frame of {len(frame)} bytes is too short for a request header") from None
         api = self._apis.get(key)
         if api is None:
@@ -407,4 +408,4 @@ def _name(apis: Mapping[int, ServedApi], ctx: RequestContext) -> str:
     return f"{apis[ctx.api_key].name} v{ctx.api_version} #{ctx.correlation_id}"
 
 
-_UNSUPPORTED_API_VERSIONS = Struct(">hihhh")  # error, one row: key, lowest, highest
+_UNSUPPORTED_API_VERSIONS = struct.Struct(">hihhh")  # error, one row: key, lowest, highest

@@ -19,6 +19,7 @@ from pykbroker.network.memory_budget import Claim, MemoryBudget
 from pykbroker.network.receive_buffer import FrameTooLarge, ReceiveBuffer
 from pykbroker.network.response_writer import ResponseWriter
 from pykbroker.network.transport import Part, Transport
+from pykbroker.observability.metrics import NetworkMetrics
 
 LOG = logging.getLogger("pykbroker.network")
 MAX_BURST = 8
@@ -61,7 +62,7 @@ class Session(Protocol):
 class SharedState:
     """What all connections of a broker share."""
 
-    __slots__ = ("budget", "clock", "max_frame", "on_slow", "pool")
+    __slots__ = ("budget", "clock", "max_frame", "metrics", "on_slow", "pool")
 
     def __init__(
         self, clock: Clock, budget: MemoryBudget, max_frame: int, on_slow: Callable[[str, float], None] | None = None
@@ -72,6 +73,7 @@ class SharedState:
         self.pool = BufferPool()
         self.max_frame = max_frame
         self.on_slow = on_slow
+        self.metrics = NetworkMetrics()
 
 
 class Connection:
@@ -111,6 +113,7 @@ class Connection:
         self.draining = False
         self.last_active = shared.clock.monotonic()
         self.why_closed: str | None = None
+        shared.metrics.connections_opened += 1
 
     @property
     def name(self) -> str:
@@ -140,6 +143,7 @@ class Connection:
             with self._scope:
                 await self._serve()
         except MalformedFrame as error:
+            self._shared.metrics.malformed_frames += 1
             LOG.info("Closed %s: %s", self.name, self._explain(error))
         except (OSError, trio.ClosedResourceError) as error:
             LOG.debug("Lost %s: %s", self.name, error)
@@ -150,6 +154,7 @@ class Connection:
                 LOG.debug("Closed %s: %s", self.name, self.why_closed)
             self._buffer.close(self._shared.clock.monotonic())
             self._transport.close()
+            self._shared.metrics.connections_closed += 1
 
     async def _serve(self) -> None:
         while await self._receive():

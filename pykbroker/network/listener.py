@@ -135,6 +135,7 @@ class Listener:
     def _start(self, client: socket.socket, peer: tuple[str, int], nursery: trio.Nursery) -> None:
         address = _address(client, peer)
         if not self._limits.admit(address.client_host):
+            self._shared.metrics.connections_rejected += 1
             LOG.info("Rejected connection from %s: max.connections.per.ip reached", address.client_host)
             client.close()
             return

@@ -49,7 +49,7 @@ class MemoryBudget:
     def take(self, claim: Claim, size: int, now: float) -> bool:
         """Gives `size` more bytes to the claim now (True), or queues it until wake() tells that it has them (False)."""
         check(claim.waiting_for == 0, "a claim waits for one grant at a time")
-        if self.has_room(size):
+        if self.has_room(size) or self._overdrawn is claim:  # who may overdraw goes on until its frame is whole
             self._grant(claim, size, now)
             return True
         claim.waiting_for = size

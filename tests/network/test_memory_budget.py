@@ -62,6 +62,16 @@ def test_frames_that_all_grow_end_one_by_one() -> None:
     assert budget.waiting == 0
 
 
+def test_who_overdraws_goes_on_although_others_queue() -> None:
+    budget = MemoryBudget(100)
+    a, b, c = Waiter(), Waiter(), Waiter()
+    assert budget.take(a.claim, 90, 0.0)
+    assert budget.take(b.claim, 20, 0.0)
+    assert not budget.take(c.claim, 20, 0.0)
+    assert not budget.take(a.claim, 20, 0.0)
+    assert budget.take(b.claim, 1000, 0.0)
+
+
 def test_leaving_the_queue() -> None:
     budget = MemoryBudget(10)
     a, b, c, d = Waiter(), Waiter(), Waiter(), Waiter()

@@ -1,0 +1,44 @@
+"""pykbroker [serve | wire] …: picks the command and imports only its code. Exit codes: 0 well, 1 broken, 2 misused."""
+
+import sys
+from collections.abc import Callable, Sequence
+
+from pykbroker import __version__
+
+USAGE = """\
+usage: pykbroker [serve] [options]     run a broker (the default)
+       pykbroker wire COMMAND          decode, encode and show frames of the Kafka protocol
+       pykbroker --version
+Each command explains itself: pykbroker serve --help, pykbroker wire --help."""
+
+MISUSED = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command; returns the exit code of the process."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given and given[0] in ("--version", "-V"):
+        print(f"pykbroker {__version__}")
+        return 0
+    if given and given[0] in ("--help", "-h", "help"):
+        print(USAGE)
+        return 0
+    if not given or given[0].startswith("-"):
+        given.insert(0, "serve")
+    command = _command(given[0])
+    if command is None:
+        print(f"pykbroker: no command {given[0]!r}\n{USAGE}", file=sys.stderr)
+        return MISUSED
+    return command(given[1:])
+
+
+def _command(name: str) -> Callable[[list[str]], int] | None:
+    if name == "serve":
+        from pykbroker.cli.serve import main as serve
+
+        return serve
+    if name == "wire":
+        from pykbroker.cli.wire import main as wire
+
+        return wire
+    return None

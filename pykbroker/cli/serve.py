@@ -1,0 +1,105 @@
+"""pykbroker serve: one broker in this process, until SIGTERM or Ctrl-C."""
+
+import os
+import sys
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from pykbroker import __version__
+
+if TYPE_CHECKING:
+    from pykbroker.config.broker_config import BrokerConfig
+
+MISUSED = 2
+DEFAULT_PORT = 9092
+
+DESCRIPTION = """Runs a Kafka broker. Without options: localhost:9092, data in the user's data directory."""
+EPILOG = """\
+Settings have Kafka's names. The order in which they win: --set, options, environment (KAFKA_LOG_SEGMENT_BYTES=...),
+--config file (a server.properties), Kafka's defaults. Where advertised.listeners is not set, each client is told the
+address by which it reached the broker."""
+
+
+def parser() -> ArgumentParser:
+    result = ArgumentParser(
+        prog="pykbroker serve", description=DESCRIPTION, epilog=EPILOG, formatter_class=RawDescriptionHelpFormatter
+    )
+    result.add_argument("--port", type=_port, help=f"port of the clients' listener, 0: a free one ({DEFAULT_PORT})")
+    result.add_argument("--host", help="address to listen on, 0.0.0.0: all (localhost)")
+    storage = result.add_mutually_exclusive_group()
+    storage.add_argument("--data-dir", metavar="DIR", help=f"where the data lives ({_shown(default_data_directory())})")
+    storage.add_argument("--ephemeral", action="store_true", help="a temporary directory, removed at the end")
+    result.add_argument("--config", metavar="FILE", help="settings in a file, e.g. Kafka's server.properties")
+    result.add_argument("--set", metavar="NAME=VALUE", action="append", default=[], dest="settings", help="a setting")
+    result.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info")
+    result.add_argument("--log-format", choices=("text", "json"), default="text")
+    result.add_argument("--version", action="version", version=f"pykbroker {__version__}")
+    return result
+
+
+def main(arguments: list[str]) -> int:
+    """Returns the exit code: 0 stopped in order, 1 broken, 2 cannot start as asked."""
+    options = parser().parse_args(arguments)
+    from pykbroker.broker import StartError, run
+    from pykbroker.config.parse import ConfigError
+    from pykbroker.observability.log_setup import configure
+
+    configure(options.log_level, as_json=options.log_format == "json")
+    try:
+        config = load_config(options, os.environ)
+        return run(config, ephemeral=options.ephemeral, on_ready=lambda host, port: _announce(config, host, port))
+    except (ConfigError, StartError) as error:
+        print(f"pykbroker: {error}", file=sys.stderr)
+        return MISUSED
+
+
+def load_config(options: Namespace, environ: Mapping[str, str]) -> "BrokerConfig":
+    """The broker's settings from all sources. Raises ConfigError."""
+    from pykbroker.config.parse import load
+
+    config = load(options.config, environ, _overrides(options))
+    if not options.ephemeral and "log.dirs" not in config.texts and "log.dir" not in config.texts:
+        return config.with_overrides({"log.dirs": default_data_directory()})
+    return config
+
+
+def _overrides(options: Namespace) -> list[str]:
+    overrides = []
+    if options.port is not None or options.host is not None:
+        host = "localhost" if options.host is None else options.host
+        port = DEFAULT_PORT if options.port is None else options.port
+        overrides.append(f"listeners=PLAINTEXT://{f'[{host}]' if ':' in host else host}:{port}")
+    if options.data_dir is not None:
+        overrides.append(f"log.dirs={options.data_dir}")
+    return overrides + options.settings
+
+
+def default_data_directory() -> str:
+    """$XDG_DATA_HOME/pykbroker, by default ~/.local/share/pykbroker."""
+    base = os.environ.get("XDG_DATA_HOME") or os.path.join(os.path.expanduser("~"), ".local", "share")
+    return os.path.join(base, "pykbroker")
+
+
+def _announce(config: "BrokerConfig", host: str, port: int) -> None:
+    print(f"pykbroker ready: {f'[{host}]' if ':' in host else host}:{port}", flush=True)
+    if sys.stderr.isatty():
+        directories = ", ".join(_shown(path) for path in config.log_dirs or config.log_dir)
+        print(
+            f"  Kafka 4.3 compatible broker, pykbroker {__version__}\n"
+            f"  bootstrap.servers={host}:{port}\n"
+            f"  data in {directories}; Ctrl-C stops it",
+            file=sys.stderr,
+        )
+
+
+def _shown(path: str) -> str:
+    home = os.path.expanduser("~")
+    return f"~{path[len(home) :]}" if path.startswith(home + os.sep) else path
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65535:
+        raise ValueError
+    return port

@@ -201,7 +201,9 @@ API_TABLE: dict[int, ApiInfo] = {
     47: ApiInfo(47, "OffsetDelete", "offset_delete", 0, 0, 0, 32767, _BROKER, False, False, -1),
     48: ApiInfo(48, "DescribeClientQuotas", "describe_client_quotas", 0, 1, 1, 1, _BROKER, False, False, -1),
     49: ApiInfo(49, "AlterClientQuotas", "alter_client_quotas", 0, 1, 1, 1, _BOTH, True, False, -1),
-    50: ApiInfo(50, "DescribeUserScramCredentials", "describe_user_scram_credentials", 0, 0, 0, 0, _BOTH, False, False, -1),
+    50: ApiInfo(
+        50, "DescribeUserScramCredentials", "describe_user_scram_credentials", 0, 0, 0, 0, _BOTH, False, False, -1
+    ),
     51: ApiInfo(51, "AlterUserScramCredentials", "alter_user_scram_credentials", 0, 0, 0, 0, _BOTH, True, False, -1),
     52: ApiInfo(52, "Vote", "vote", 0, 2, 2, 0, _CONTROLLER, False, True, -1),
     53: ApiInfo(53, "BeginQuorumEpoch", "begin_quorum_epoch", 0, 1, 1, 1, _CONTROLLER, False, True, -1),
@@ -238,7 +240,9 @@ API_TABLE: dict[int, ApiInfo] = {
     84: ApiInfo(84, "ReadShareGroupState", "read_share_group_state", 0, 0, 0, 0, _BROKER, False, True, -1),
     85: ApiInfo(85, "WriteShareGroupState", "write_share_group_state", 0, 1, 1, 0, _BROKER, False, True, -1),
     86: ApiInfo(86, "DeleteShareGroupState", "delete_share_group_state", 0, 0, 0, 0, _BROKER, False, True, -1),
-    87: ApiInfo(87, "ReadShareGroupStateSummary", "read_share_group_state_summary", 0, 1, 1, 0, _BROKER, False, True, -1),
+    87: ApiInfo(
+        87, "ReadShareGroupStateSummary", "read_share_group_state_summary", 0, 1, 1, 0, _BROKER, False, True, -1
+    ),
     88: ApiInfo(88, "StreamsGroupHeartbeat", "streams_group_heartbeat", 0, 0, 0, 0, _BROKER, False, False, -1),
     89: ApiInfo(89, "StreamsGroupDescribe", "streams_group_describe", 0, 0, 0, 0, _BROKER, False, False, -1),
     90: ApiInfo(90, "DescribeShareGroupOffsets", "describe_share_group_offsets", 0, 1, 1, 0, _BROKER, False, False, -1),

@@ -21,8 +21,8 @@ def bad_null(name: str, pos: int) -> MalformedFrame:
     return MalformedFrame(f"{name} must not be null", pos)
 
 
-def bad_tag(tag: int, size: int, pos: int) -> MalformedFrame:
-    return MalformedFrame(f"tagged field {tag} does not fill its {size} bytes", pos)
+def bad_tag(tag: int, pos: int) -> MalformedFrame:
+    return MalformedFrame(f"tagged field {tag} does not end where its size says", pos)
 
 
 def damaged(problem: Exception, name: str, version: int) -> MalformedFrame:

@@ -13,7 +13,7 @@ new = object.__new__
 class Struct:
     """A struct inside a message: fields in `__slots__`, unknown tagged fields as [(tag, data)] or None."""
 
-    __slots__ = ()
+    __slots__: tuple[str, ...] = ()
     __hash__ = None  # type: ignore[assignment]  # mutable
 
     unknown_tags: list[tuple[int, bytes]] | None
@@ -34,7 +34,7 @@ class Struct:
 
 
 class Message(Struct):
-    """A request, a response, a record's key or value, a header, data. API_KEY is the record type in a record, else -1."""
+    """A request, a response, a header, a record's key or value, data. API_KEY: of a record, its type; of data, -1."""
 
     __slots__ = ()
     API_KEY: ClassVar[int] = -1
@@ -44,7 +44,7 @@ class Message(Struct):
 
     @classmethod
     def decode(cls, buf: bytes | bytearray | memoryview, version: int, pos: int = 0) -> tuple[Self, int]:
-        """(message, position behind it). Raises MalformedFrame; KafkaError UNSUPPORTED_VERSION for a version without schema."""
+        """(message, position behind it). Raises MalformedFrame, or KafkaError UNSUPPORTED_VERSION without a schema."""
         raise NotImplementedError
 
     def encode(self, version: int) -> bytearray:

@@ -93,4 +93,7 @@ def row(api: Api) -> str:
     versions = f"{api.versions.low}, {stable}, {latest}, {api.flexible_from}"
     header_version = -1 if api.response_header is None else api.response_header
     facts = f'{api.key}, "{api.name}", "{snake(api.name)}", {versions}, {where}'
-    return f"    {api.key}: ApiInfo({facts}, {api.forwardable}, {api.cluster_action}, {header_version}),"
+    line = f"    {api.key}: ApiInfo({facts}, {api.forwardable}, {api.cluster_action}, {header_version}),"
+    if len(line) <= 120:
+        return line
+    return line.replace("ApiInfo(", "ApiInfo(\n        ").removesuffix("),") + "\n    ),"

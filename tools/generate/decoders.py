@@ -15,7 +15,6 @@ from tools.generate.layout import (
     default_value,
     groups,
     halves,
-    holds_records,
     is_compact,
     minimal_size,
     plain_fields,
@@ -26,10 +25,11 @@ from tools.generate.notation import Field, Message, Struct, snake
 
 
 class DecoderEmitter:
-    def __init__(self, source: Source, names: dict[int, str], layouts: set[tuple[str, ...]]) -> None:
+    def __init__(self, source: Source, names: dict[int, str], layouts: set[tuple[str, ...]], view: bool) -> None:
         self.out = source
         self.names = names
         self.layouts = layouts
+        self.view = view  # the buffer is a memoryview, because some field is a slice of it
         self.message: Message
         self.flexible = False
         self.known = frozenset[int]()
@@ -42,10 +42,11 @@ class DecoderEmitter:
         self.message = message
         out, name = self.out, message.name
         out("@classmethod")
-        with out.block("def decode(cls, buf: bytes | bytearray | memoryview, version: int, pos: int = 0) -> tuple[Self, int]:"):
+        arguments = "cls, buf: bytes | bytearray | memoryview, version: int, pos: int = 0"
+        with out.block(f"def decode({arguments}) -> tuple[Self, int]:"):
             with out.block(f"if not {message.versions.low} <= version <= {message.versions.high}:"):
                 out("raise unsupported_version(cls, version)")
-            if holds_records(message):
+            if self.view:
                 out("if type(buf) is not memoryview:")
                 out("    buf = memoryview(buf)")
             else:
@@ -64,7 +65,7 @@ class DecoderEmitter:
     def list_decoder(self, message: Message, struct: Struct) -> None:
         self.message = message
         out, name = self.out, self.names[id(struct)]
-        kind = "memoryview" if holds_records(message) else "bytes"
+        kind = "memoryview" if self.view else "bytes"
         head = f"def _read_{snake(name)}(buf: {kind}, pos: int, version: int, count: int) -> tuple[list[{name}], int]:"
         with out.block(head):
             out("size = len(buf)")
@@ -221,10 +222,9 @@ class DecoderEmitter:
         out(f"end = pos + {count}")
         with out.block("if not pos <= end <= size:"):
             out(f'raise bad_length("{field.name}", {count}, pos)')
-        view = holds_records(self.message)
         if field.type == "string":
-            out(f'{place} = str(buf[pos:end], "utf-8")' if view else f"{place} = buf[pos:end].decode()")
-        elif field.type == "bytes" and view:
+            out(f'{place} = str(buf[pos:end], "utf-8")' if self.view else f"{place} = buf[pos:end].decode()")
+        elif field.type == "bytes" and self.view:
             out(f"{place} = bytes(buf[pos:end])")
         else:
             out(f"{place} = buf[pos:end]")

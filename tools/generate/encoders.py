@@ -1,7 +1,7 @@
 """Emit encoders: one function per struct that appends a list of them, one `encode_into` per message.
 
-Runs of fixed-width fields, and the classic length of a string behind them, are one precompiled struct. A field that does
-not exist in the version must have its default or be ignorable.
+Runs of fixed-width fields, and the classic length of a string behind them, are one precompiled struct. A field that
+does not exist in the version must have its default or be ignorable.
 """
 
 from tools.generate.decoders import NullBranch
@@ -16,6 +16,7 @@ from tools.generate.layout import (
     groups,
     halves,
     is_compact,
+    is_null_default,
     plain_fields,
     struct_constant,
     tagged_fields,
@@ -151,26 +152,37 @@ class EncoderEmitter:
         text = field.type == "string" and not field.array
         if field.null_in:
             self.flush()
-            out(f"value = {place}")
-            place = "value"
+            place = self.take(field, place)
             null = f"{self.buffer}.append(0)" if compact else f"{self.buffer} += {NULLS[text]}"
-            branch = self.nullable(field, known, null)
+            branch = self.nullable(field, place, known, null)
         else:
             branch = NullBranch(out, 0)
         with branch:
-            data = place
-            if text:
-                out(f"raw = {place}.encode()")
-                data = "raw"
-            self.length(data, compact, text)
-            self.content(field, data, text)
+            self.filled(field, place)
 
-    def nullable(self, field: Field, known: frozenset[int], null: str) -> NullBranch:
-        """`value` is None; what is emitted under it is the other case. A version may not know null."""
+    def filled(self, field: Field, place: str) -> None:
+        """Length and content of what is not null."""
+        text = field.type == "string" and not field.array
+        if text:
+            self.out(f"raw = {place}.encode()")
+            place = "raw"
+        self.length(place, is_compact(field, self.flexible), text)
+        self.content(field, place)
+
+    def take(self, field: Field, place: str) -> str:
+        """Into a local variable, which mypy can narrow; it is called as the attribute where that name is free."""
+        local = attribute(field)
+        if local in LOCALS:
+            local += "_"
+        self.out(f"{local} = {place}")
+        return local
+
+    def nullable(self, field: Field, local: str, known: frozenset[int], null: str) -> NullBranch:
+        """The case of null; what is emitted under it is the other one. A version may not know null."""
         nulls = field.null_in & known
         refuse = f'raise unsupported_null("{self.struct}", "{attribute(field)}", version)'
         out = self.out
-        with out.block("if value is None:"):
+        with out.block(f"if {local} is None:"):
             if not nulls:
                 out(refuse)
             else:
@@ -195,7 +207,7 @@ class EncoderEmitter:
         with out.block("else:"):
             out(f"write_{'string_length' if text else 'uvarint'}({self.buffer}, n)")
 
-    def content(self, field: Field, data: str, text: bool) -> None:
+    def content(self, field: Field, data: str) -> None:
         out, buffer = self.out, self.buffer
         if not field.array:
             out(f"{buffer} += {data}")
@@ -209,15 +221,15 @@ class EncoderEmitter:
         self.flush()
         out, buffer = self.out, self.buffer
         assert field.struct is not None
-        call = f"_write_{snake(self.names[id(field.struct)])}({buffer}, version, [{'value' if field.null_in else place}])"
+        function = f"_write_{snake(self.names[id(field.struct)])}"
         if not field.null_in:
-            out(call)
+            out(f"{function}({buffer}, version, [{place}])")
             return
-        out(f"value = {place}")
-        with self.nullable(field, known, f"{buffer}.append({0 if tagged else 255})"):
+        local = self.take(field, place)
+        with self.nullable(field, local, known, f"{buffer}.append({0 if tagged else 255})"):
             if field.null_in & known:
                 out(f"{buffer}.append(1)")
-            out(call)
+            out(f"{function}({buffer}, version, [{local}])")
 
     # -- tagged fields
 
@@ -231,15 +243,12 @@ class EncoderEmitter:
             if test is not None:
                 out(f"if {test}:")
                 out.indent += 1
-            differs = differs_from_default(field, place)
-            with out.block(f"if {differs}:"):
+            if is_null_default(field):
+                place = self.take(field, place)
+            with out.block(f"if {differs_from_default(field, place)}:"):
                 out("part = bytearray()")
                 self.buffer = "part"
-                if not field.array and field.type in FIXED:
-                    self.run.append((FIXED[field.type][0], place))
-                    self.flush()
-                else:
-                    self.variable(field, place, versions, tagged=True)
+                self.tagged_content(field, place, versions)
                 self.buffer = "out"
                 out(f"tags.append(({field.tag}, part))")
             if test is not None:
@@ -249,5 +258,18 @@ class EncoderEmitter:
                         self.must_be_default(field, target)
         out(f"write_tags({self.buffer}, tags, {target}.unknown_tags)")
 
+    def tagged_content(self, field: Field, place: str, known: frozenset[int]) -> None:
+        if not field.array and field.type in FIXED:
+            self.run.append((FIXED[field.type][0], place))
+            self.flush()
+        elif is_null_default(field):
+            if field.struct is not None and not field.array:
+                raise ValueError(f"{field.name}: a tagged struct with default null is not known to Kafka 4.3")
+            self.filled(field, place)
+        else:
+            self.variable(field, place, known, tagged=True)
 
+
+# Names that the generated encoders use themselves.
+LOCALS = frozenset({"item", "items", "n", "out", "part", "problem", "raw", "self", "tags", "version"})
 NULLS = {True: r'b"\xff\xff"', False: r'b"\xff\xff\xff\xff"'}

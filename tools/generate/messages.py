@@ -9,17 +9,22 @@ from tools.generate.layout import (
     Source,
     attribute,
     default_value,
-    element_type,
+    holds_records,
     is_null_default,
     python_type,
     struct_constant,
 )
-from tools.generate.notation import OPEN, Field, Message, SpecFile, Struct, parse_folder
+from tools.generate.notation import Field, Message, SpecFile, Struct, parse_folder
 
 FOLDERS = {
     "apis": "messages",
     "embedded": "embedded",
-    **{f"persisted/{name}": f"persisted/{name}" for name in ("metadata", "group", "transaction", "share", "raft", "storage")},
+    "persisted/metadata": "persisted/metadata",
+    "persisted/group": "persisted/group",
+    "persisted/transaction": "persisted/transaction",
+    "persisted/share": "persisted/share",
+    "persisted/raft": "persisted/raft",
+    "persisted/storage": "persisted/storage",
 }
 # Where generated code finds its helpers; a module imports what its text mentions.
 HELPERS = {
@@ -58,7 +63,7 @@ class ModuleEmitter:
         out = self.out
         for message, struct in structs:
             self.class_of(message, struct, top=struct is message.body)
-        decoders = DecoderEmitter(out, self.names, self.layouts)
+        decoders = self.decoders()
         encoders = EncoderEmitter(out, self.names, self.layouts)
         for message, struct in structs:
             if struct is not message.body:
@@ -66,6 +71,10 @@ class ModuleEmitter:
                 encoders.list_encoder(message, struct)
         body = "\n".join(out.lines).rstrip() + "\n"
         return header(f"protocol_specs/{self.origin()}") + self.preamble(body) + body
+
+    def decoders(self) -> DecoderEmitter:
+        view = any(holds_records(message) for message in self.spec.messages)
+        return DecoderEmitter(self.out, self.names, self.layouts, view)
 
     def origin(self) -> str:
         parts = self.spec.path.parts
@@ -127,7 +136,7 @@ class ModuleEmitter:
             self.init(struct)
             if top:
                 out()
-                DecoderEmitter(out, self.names, self.layouts).message_decoder(message)
+                self.decoders().message_decoder(message)
                 out()
                 EncoderEmitter(out, self.names, self.layouts).message_encoder(message)
         out()
@@ -190,7 +199,8 @@ def generate(specs: Path) -> dict[str, str]:
     files: dict[str, str] = {}
     for source, target in FOLDERS.items():
         folder = f"pykbroker/protocol/{target}"
-        files[f"{folder}/__init__.py"] = header(f"protocol_specs/{source}") + f'"""Generated: {source}, one module per spec."""\n'
+        doc = f'"""Generated: {source}, one module per spec."""\n'
+        files[f"{folder}/__init__.py"] = header(f"protocol_specs/{source}") + doc
         for spec in parse_folder(specs / source):
             if spec.messages:
                 files[f"{folder}/{module_name(spec.path)}.py"] = ModuleEmitter(spec).text()
@@ -199,5 +209,3 @@ def generate(specs: Path) -> dict[str, str]:
     )
     return files
 
-
-__all__ = ["OPEN", "element_type", "generate"]

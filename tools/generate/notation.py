@@ -12,7 +12,9 @@ ENTITIES = {
     "brokerId": "int32",
     "producerId": "int64",
 }
-PRIMITIVES = frozenset("bool int8 int16 uint16 int32 uint32 int64 float64 uuid string bytes records".split())
+PRIMITIVES = frozenset(
+    ("bool", "int8", "int16", "uint16", "int32", "uint32", "int64", "float64", "uuid", "string", "bytes", "records")
+)
 RANGE = re.compile(r"(\d+)(\+|-(\d+))?$")
 # Above every version that exists: the upper end of `3+`.
 OPEN = 32767

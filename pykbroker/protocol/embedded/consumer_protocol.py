@@ -75,12 +75,12 @@ class ConsumerProtocolAssignment(Message):
         try:
             out += _pack_i(len(self.assigned_partitions))
             _write_topic_partition(out, version, self.assigned_partitions)
-            value = self.user_data
-            if value is None:
+            user_data = self.user_data
+            if user_data is None:
                 out += b"\xff\xff\xff\xff"
             else:
-                out += _pack_i(len(value))
-                out += value
+                out += _pack_i(len(user_data))
+                out += user_data
         except (StructError, ValueError) as problem:
             raise unencodable(problem, self, version) from problem
 
@@ -178,23 +178,23 @@ class ConsumerProtocolSubscription(Message):
         try:
             out += _pack_i(len(self.topics))
             write_strings(out, self.topics)
-            value = self.user_data
-            if value is None:
+            user_data = self.user_data
+            if user_data is None:
                 out += b"\xff\xff\xff\xff"
             else:
-                out += _pack_i(len(value))
-                out += value
+                out += _pack_i(len(user_data))
+                out += user_data
             if version >= 1:
                 out += _pack_i(len(self.owned_partitions))
                 _write_consumer_protocol_subscription_topic_partition(out, version, self.owned_partitions)
             if version >= 2:
                 out += _pack_i(self.generation_id)
             if version == 3:
-                value = self.rack_id
-                if value is None:
+                rack_id = self.rack_id
+                if rack_id is None:
                     out += b"\xff\xff"
                 else:
-                    raw = value.encode()
+                    raw = rack_id.encode()
                     out += _pack_h(len(raw))
                     out += raw
         except (StructError, ValueError) as problem:

@@ -83,20 +83,20 @@ class RequestHeader(Message):
         try:
             if version < 2:
                 out += _pack_hhi(self.request_api_key, self.request_api_version, self.correlation_id)
-                value = self.client_id
-                if value is None:
+                client_id = self.client_id
+                if client_id is None:
                     out += b"\xff\xff"
                 else:
-                    raw = value.encode()
+                    raw = client_id.encode()
                     out += _pack_h(len(raw))
                     out += raw
             else:
                 out += _pack_hhi(self.request_api_key, self.request_api_version, self.correlation_id)
-                value = self.client_id
-                if value is None:
+                client_id = self.client_id
+                if client_id is None:
                     out += b"\xff\xff"
                 else:
-                    raw = value.encode()
+                    raw = client_id.encode()
                     out += _pack_h(len(raw))
                     out += raw
                 out.append(0)

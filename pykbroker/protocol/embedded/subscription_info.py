@@ -311,11 +311,11 @@ def _write_task_offset_sum(out: bytearray, version: int, items: list[TaskOffsetS
         out += _pack_i(item.topic_group_id)
         if version >= 10:
             out += _pack_iq(item.partition, item.offset_sum)
-            value = item.named_topology
-            if value is None:
+            named_topology = item.named_topology
+            if named_topology is None:
                 out += b"\xff\xff"
             else:
-                raw = value.encode()
+                raw = named_topology.encode()
                 out += _pack_h(len(raw))
                 out += raw
         else:

@@ -293,11 +293,11 @@ def _write_entity_data(out: bytearray, version: int, items: list[EntityData]) ->
             raw = item.entity_type.encode()
             out += _pack_h(len(raw))
             out += raw
-            value = item.entity_name
-            if value is None:
+            entity_name = item.entity_name
+            if entity_name is None:
                 out += b"\xff\xff"
             else:
-                raw = value.encode()
+                raw = entity_name.encode()
                 out += _pack_h(len(raw))
                 out += raw
     else:
@@ -309,11 +309,11 @@ def _write_entity_data(out: bytearray, version: int, items: list[EntityData]) ->
             else:
                 write_string_length(out, n)
             out += raw
-            value = item.entity_name
-            if value is None:
+            entity_name = item.entity_name
+            if entity_name is None:
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = entity_name.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)
@@ -515,11 +515,11 @@ def _write_alter_client_quotas_response_entry_data(out: bytearray, version: int,
     if version < 1:
         for item in items:
             out += _pack_h(item.error_code)
-            value = item.error_message
-            if value is None:
+            error_message = item.error_message
+            if error_message is None:
                 out += b"\xff\xff"
             else:
-                raw = value.encode()
+                raw = error_message.encode()
                 out += _pack_h(len(raw))
                 out += raw
             out += _pack_i(len(item.entity))
@@ -527,11 +527,11 @@ def _write_alter_client_quotas_response_entry_data(out: bytearray, version: int,
     else:
         for item in items:
             out += _pack_h(item.error_code)
-            value = item.error_message
-            if value is None:
+            error_message = item.error_message
+            if error_message is None:
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = error_message.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)

@@ -458,11 +458,11 @@ def _write_alter_configs_resource_response(out: bytearray, version: int, items: 
     if version < 2:
         for item in items:
             out += _pack_h(item.error_code)
-            value = item.error_message
-            if value is None:
+            error_message = item.error_message
+            if error_message is None:
                 out += b"\xff\xff"
             else:
-                raw = value.encode()
+                raw = error_message.encode()
                 out += _pack_h(len(raw))
                 out += raw
             raw = item.resource_name.encode()
@@ -471,11 +471,11 @@ def _write_alter_configs_resource_response(out: bytearray, version: int, items: 
     else:
         for item in items:
             out += _pack_h(item.error_code)
-            value = item.error_message
-            if value is None:
+            error_message = item.error_message
+            if error_message is None:
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = error_message.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)

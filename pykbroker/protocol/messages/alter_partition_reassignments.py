@@ -222,11 +222,11 @@ class AlterPartitionReassignmentsResponse(Message):
             if version == 1:
                 out += _pack_o(self.allow_replication_factor_change)
             out += _pack_h(self.error_code)
-            value = self.error_message
-            if value is None:
+            error_message = self.error_message
+            if error_message is None:
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = error_message.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)
@@ -274,16 +274,16 @@ def _read_reassignable_partition(buf: bytes, pos: int, version: int, count: int)
 def _write_reassignable_partition(out: bytearray, version: int, items: list[ReassignablePartition]) -> None:
     for item in items:
         out += _pack_i(item.partition_index)
-        value = item.replicas
-        if value is None:
+        replicas = item.replicas
+        if replicas is None:
             out.append(0)
         else:
-            n = len(value) + 1
+            n = len(replicas) + 1
             if n < 128:
                 out.append(n)
             else:
                 write_uvarint(out, n)
-            write_int32s(out, value)
+            write_int32s(out, replicas)
         out.append(0)
         if item.unknown_tags:
             replace_tags(out, item.unknown_tags)
@@ -372,11 +372,11 @@ def _read_reassignable_partition_response(buf: bytes, pos: int, version: int, co
 def _write_reassignable_partition_response(out: bytearray, version: int, items: list[ReassignablePartitionResponse]) -> None:
     for item in items:
         out += _pack_ih(item.partition_index, item.error_code)
-        value = item.error_message
-        if value is None:
+        error_message = item.error_message
+        if error_message is None:
             out.append(0)
         else:
-            raw = value.encode()
+            raw = error_message.encode()
             n = len(raw) + 1
             if n < 128:
                 out.append(n)

@@ -212,11 +212,11 @@ class AlterShareGroupOffsetsResponse(Message):
             raise unsupported_version(type(self), version)
         try:
             out += _pack_ih(self.throttle_time_ms, self.error_code)
-            value = self.error_message
-            if value is None:
+            error_message = self.error_message
+            if error_message is None:
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = error_message.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)
@@ -343,11 +343,11 @@ def _read_alter_share_group_offsets_response_partition(buf: bytes, pos: int, ver
 def _write_alter_share_group_offsets_response_partition(out: bytearray, version: int, items: list[AlterShareGroupOffsetsResponsePartition]) -> None:
     for item in items:
         out += _pack_ih(item.partition_index, item.error_code)
-        value = item.error_message
-        if value is None:
+        error_message = item.error_message
+        if error_message is None:
             out.append(0)
         else:
-            raw = value.encode()
+            raw = error_message.encode()
             n = len(raw) + 1
             if n < 128:
                 out.append(n)

@@ -352,11 +352,11 @@ def _write_alter_user_scram_credentials_result(out: bytearray, version: int, ite
             write_string_length(out, n)
         out += raw
         out += _pack_h(item.error_code)
-        value = item.error_message
-        if value is None:
+        error_message = item.error_message
+        if error_message is None:
             out.append(0)
         else:
-            raw = value.encode()
+            raw = error_message.encode()
             n = len(raw) + 1
             if n < 128:
                 out.append(n)

@@ -105,18 +105,15 @@ class BrokerHeartbeatRequest(Message):
                 if self.offline_log_dirs:
                     raise unsupported_field("BrokerHeartbeatRequest", "offline_log_dirs", version)
             if version == 2:
-                if self.cordoned_log_dirs is not None:
+                cordoned_log_dirs = self.cordoned_log_dirs
+                if cordoned_log_dirs is not None:
                     part = bytearray()
-                    value = self.cordoned_log_dirs
-                    if value is None:
-                        part.append(0)
+                    n = len(cordoned_log_dirs) + 1
+                    if n < 128:
+                        part.append(n)
                     else:
-                        n = len(value) + 1
-                        if n < 128:
-                            part.append(n)
-                        else:
-                            write_uvarint(part, n)
-                        write_uuids(part, value)
+                        write_uvarint(part, n)
+                    write_uuids(part, cordoned_log_dirs)
                     tags.append((1, part))
             else:
                 if self.cordoned_log_dirs is not None:

@@ -183,11 +183,11 @@ class BrokerRegistrationRequest(Message):
             else:
                 write_uvarint(out, n)
             _write_feature(out, version, self.features)
-            value = self.rack
-            if value is None:
+            rack = self.rack
+            if rack is None:
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = rack.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)

@@ -189,22 +189,22 @@ class ConsumerGroupHeartbeatRequest(Message):
                 write_string_length(out, n)
             out += raw
             out += _pack_i(self.member_epoch)
-            value = self.instance_id
-            if value is None:
+            instance_id = self.instance_id
+            if instance_id is None:
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = instance_id.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)
                 else:
                     write_string_length(out, n)
                 out += raw
-            value = self.rack_id
-            if value is None:
+            rack_id = self.rack_id
+            if rack_id is None:
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = rack_id.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)
@@ -212,22 +212,22 @@ class ConsumerGroupHeartbeatRequest(Message):
                     write_string_length(out, n)
                 out += raw
             out += _pack_i(self.rebalance_timeout_ms)
-            value = self.subscribed_topic_names
-            if value is None:
+            subscribed_topic_names = self.subscribed_topic_names
+            if subscribed_topic_names is None:
                 out.append(0)
             else:
-                n = len(value) + 1
+                n = len(subscribed_topic_names) + 1
                 if n < 128:
                     out.append(n)
                 else:
                     write_uvarint(out, n)
-                write_compact_strings(out, value)
+                write_compact_strings(out, subscribed_topic_names)
             if version == 1:
-                value = self.subscribed_topic_regex
-                if value is None:
+                subscribed_topic_regex = self.subscribed_topic_regex
+                if subscribed_topic_regex is None:
                     out.append(0)
                 else:
-                    raw = value.encode()
+                    raw = subscribed_topic_regex.encode()
                     n = len(raw) + 1
                     if n < 128:
                         out.append(n)
@@ -237,27 +237,27 @@ class ConsumerGroupHeartbeatRequest(Message):
             else:
                 if self.subscribed_topic_regex is not None:
                     raise unsupported_field("ConsumerGroupHeartbeatRequest", "subscribed_topic_regex", version)
-            value = self.server_assignor
-            if value is None:
+            server_assignor = self.server_assignor
+            if server_assignor is None:
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = server_assignor.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)
                 else:
                     write_string_length(out, n)
                 out += raw
-            value = self.topic_partitions
-            if value is None:
+            topic_partitions = self.topic_partitions
+            if topic_partitions is None:
                 out.append(0)
             else:
-                n = len(value) + 1
+                n = len(topic_partitions) + 1
                 if n < 128:
                     out.append(n)
                 else:
                     write_uvarint(out, n)
-                _write_topic_partitions(out, version, value)
+                _write_topic_partitions(out, version, topic_partitions)
             out.append(0)
             if self.unknown_tags:
                 replace_tags(out, self.unknown_tags)
@@ -360,22 +360,22 @@ class ConsumerGroupHeartbeatResponse(Message):
             raise unsupported_version(type(self), version)
         try:
             out += _pack_ih(self.throttle_time_ms, self.error_code)
-            value = self.error_message
-            if value is None:
+            error_message = self.error_message
+            if error_message is None:
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = error_message.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)
                 else:
                     write_string_length(out, n)
                 out += raw
-            value = self.member_id
-            if value is None:
+            member_id = self.member_id
+            if member_id is None:
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = member_id.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)
@@ -383,12 +383,12 @@ class ConsumerGroupHeartbeatResponse(Message):
                     write_string_length(out, n)
                 out += raw
             out += _pack_ii(self.member_epoch, self.heartbeat_interval_ms)
-            value = self.assignment
-            if value is None:
+            assignment = self.assignment
+            if assignment is None:
                 out.append(255)
             else:
                 out.append(1)
-                _write_assignment(out, version, [value])
+                _write_assignment(out, version, [assignment])
             out.append(0)
             if self.unknown_tags:
                 replace_tags(out, self.unknown_tags)

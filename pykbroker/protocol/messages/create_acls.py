@@ -366,21 +366,21 @@ def _write_acl_creation_result(out: bytearray, version: int, items: list[AclCrea
     if version < 2:
         for item in items:
             out += _pack_h(item.error_code)
-            value = item.error_message
-            if value is None:
+            error_message = item.error_message
+            if error_message is None:
                 out += b"\xff\xff"
             else:
-                raw = value.encode()
+                raw = error_message.encode()
                 out += _pack_h(len(raw))
                 out += raw
     else:
         for item in items:
             out += _pack_h(item.error_code)
-            value = item.error_message
-            if value is None:
+            error_message = item.error_message
+            if error_message is None:
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = error_message.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)

@@ -137,22 +137,22 @@ class CreateDelegationTokenRequest(Message):
                 out += _pack_q(self.max_lifetime_ms)
             else:
                 if version == 3:
-                    value = self.owner_principal_type
-                    if value is None:
+                    owner_principal_type = self.owner_principal_type
+                    if owner_principal_type is None:
                         out.append(0)
                     else:
-                        raw = value.encode()
+                        raw = owner_principal_type.encode()
                         n = len(raw) + 1
                         if n < 128:
                             out.append(n)
                         else:
                             write_string_length(out, n)
                         out += raw
-                    value = self.owner_principal_name
-                    if value is None:
+                    owner_principal_name = self.owner_principal_name
+                    if owner_principal_name is None:
                         out.append(0)
                     else:
-                        raw = value.encode()
+                        raw = owner_principal_name.encode()
                         n = len(raw) + 1
                         if n < 128:
                             out.append(n)

@@ -319,12 +319,12 @@ def _write_create_partitions_topic(out: bytearray, version: int, items: list[Cre
             out += _pack_h(len(raw))
             out += raw
             out += _pack_i(item.count)
-            value = item.assignments
-            if value is None:
+            assignments = item.assignments
+            if assignments is None:
                 out += b"\xff\xff\xff\xff"
             else:
-                out += _pack_i(len(value))
-                _write_create_partitions_assignment(out, version, value)
+                out += _pack_i(len(assignments))
+                _write_create_partitions_assignment(out, version, assignments)
     else:
         for item in items:
             raw = item.name.encode()
@@ -335,16 +335,16 @@ def _write_create_partitions_topic(out: bytearray, version: int, items: list[Cre
                 write_string_length(out, n)
             out += raw
             out += _pack_i(item.count)
-            value = item.assignments
-            if value is None:
+            assignments = item.assignments
+            if assignments is None:
                 out.append(0)
             else:
-                n = len(value) + 1
+                n = len(assignments) + 1
                 if n < 128:
                     out.append(n)
                 else:
                     write_uvarint(out, n)
-                _write_create_partitions_assignment(out, version, value)
+                _write_create_partitions_assignment(out, version, assignments)
             out.append(0)
             if item.unknown_tags:
                 replace_tags(out, item.unknown_tags)
@@ -420,11 +420,11 @@ def _write_create_partitions_topic_result(out: bytearray, version: int, items: l
             out += _pack_h(len(raw))
             out += raw
             out += _pack_h(item.error_code)
-            value = item.error_message
-            if value is None:
+            error_message = item.error_message
+            if error_message is None:
                 out += b"\xff\xff"
             else:
-                raw = value.encode()
+                raw = error_message.encode()
                 out += _pack_h(len(raw))
                 out += raw
     else:
@@ -437,11 +437,11 @@ def _write_create_partitions_topic_result(out: bytearray, version: int, items: l
                 write_string_length(out, n)
             out += raw
             out += _pack_h(item.error_code)
-            value = item.error_message
-            if value is None:
+            error_message = item.error_message
+            if error_message is None:
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = error_message.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)

@@ -677,11 +677,11 @@ def _write_creatable_topic_result(out: bytearray, version: int, items: list[Crea
             out += _pack_h(len(raw))
             out += raw
             out += _pack_h(item.error_code)
-            value = item.error_message
-            if value is None:
+            error_message = item.error_message
+            if error_message is None:
                 out += b"\xff\xff"
             else:
-                raw = value.encode()
+                raw = error_message.encode()
                 out += _pack_h(len(raw))
                 out += raw
     else:
@@ -696,11 +696,11 @@ def _write_creatable_topic_result(out: bytearray, version: int, items: list[Crea
             if version == 7:
                 out += _pack_16s(item.topic_id)
             out += _pack_h(item.error_code)
-            value = item.error_message
-            if value is None:
+            error_message = item.error_message
+            if error_message is None:
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = error_message.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)
@@ -708,16 +708,16 @@ def _write_creatable_topic_result(out: bytearray, version: int, items: list[Crea
                     write_string_length(out, n)
                 out += raw
             out += _pack_ih(item.num_partitions, item.replication_factor)
-            value = item.configs
-            if value is None:
+            configs = item.configs
+            if configs is None:
                 out.append(0)
             else:
-                n = len(value) + 1
+                n = len(configs) + 1
                 if n < 128:
                     out.append(n)
                 else:
                     write_uvarint(out, n)
-                _write_creatable_topic_configs(out, version, value)
+                _write_creatable_topic_configs(out, version, configs)
             tags: list[tuple[int, bytearray]] = []
             if item.topic_config_error_code != 0:
                 part = bytearray()

@@ -324,37 +324,37 @@ def _write_delete_acls_filter(out: bytearray, version: int, items: list[DeleteAc
     if version < 2:
         for item in items:
             out += _pack_b(item.resource_type_filter)
-            value = item.resource_name_filter
-            if value is None:
+            resource_name_filter = item.resource_name_filter
+            if resource_name_filter is None:
                 out += b"\xff\xff"
             else:
-                raw = value.encode()
+                raw = resource_name_filter.encode()
                 out += _pack_h(len(raw))
                 out += raw
             out += _pack_b(item.pattern_type_filter)
-            value = item.principal_filter
-            if value is None:
+            principal_filter = item.principal_filter
+            if principal_filter is None:
                 out += b"\xff\xff"
             else:
-                raw = value.encode()
+                raw = principal_filter.encode()
                 out += _pack_h(len(raw))
                 out += raw
-            value = item.host_filter
-            if value is None:
+            host_filter = item.host_filter
+            if host_filter is None:
                 out += b"\xff\xff"
             else:
-                raw = value.encode()
+                raw = host_filter.encode()
                 out += _pack_h(len(raw))
                 out += raw
             out += _pack_bb(item.operation, item.permission_type)
     else:
         for item in items:
             out += _pack_b(item.resource_type_filter)
-            value = item.resource_name_filter
-            if value is None:
+            resource_name_filter = item.resource_name_filter
+            if resource_name_filter is None:
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = resource_name_filter.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)
@@ -362,22 +362,22 @@ def _write_delete_acls_filter(out: bytearray, version: int, items: list[DeleteAc
                     write_string_length(out, n)
                 out += raw
             out += _pack_b(item.pattern_type_filter)
-            value = item.principal_filter
-            if value is None:
+            principal_filter = item.principal_filter
+            if principal_filter is None:
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = principal_filter.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)
                 else:
                     write_string_length(out, n)
                 out += raw
-            value = item.host_filter
-            if value is None:
+            host_filter = item.host_filter
+            if host_filter is None:
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = host_filter.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)
@@ -490,11 +490,11 @@ def _write_delete_acls_matching_acl(out: bytearray, version: int, items: list[De
     if version < 2:
         for item in items:
             out += _pack_h(item.error_code)
-            value = item.error_message
-            if value is None:
+            error_message = item.error_message
+            if error_message is None:
                 out += b"\xff\xff"
             else:
-                raw = value.encode()
+                raw = error_message.encode()
                 out += _pack_h(len(raw))
                 out += raw
             raw = item.resource_name.encode()
@@ -510,11 +510,11 @@ def _write_delete_acls_matching_acl(out: bytearray, version: int, items: list[De
     else:
         for item in items:
             out += _pack_h(item.error_code)
-            value = item.error_message
-            if value is None:
+            error_message = item.error_message
+            if error_message is None:
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = error_message.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)
@@ -608,11 +608,11 @@ def _write_delete_acls_filter_result(out: bytearray, version: int, items: list[D
     if version < 2:
         for item in items:
             out += _pack_h(item.error_code)
-            value = item.error_message
-            if value is None:
+            error_message = item.error_message
+            if error_message is None:
                 out += b"\xff\xff"
             else:
-                raw = value.encode()
+                raw = error_message.encode()
                 out += _pack_h(len(raw))
                 out += raw
             out += _pack_i(len(item.matching_acls))
@@ -620,11 +620,11 @@ def _write_delete_acls_filter_result(out: bytearray, version: int, items: list[D
     else:
         for item in items:
             out += _pack_h(item.error_code)
-            value = item.error_message
-            if value is None:
+            error_message = item.error_message
+            if error_message is None:
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = error_message.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)

@@ -251,11 +251,11 @@ def _read_delete_topic_state(buf: bytes, pos: int, version: int, count: int) -> 
 
 def _write_delete_topic_state(out: bytearray, version: int, items: list[DeleteTopicState]) -> None:
     for item in items:
-        value = item.name
-        if value is None:
+        name = item.name
+        if name is None:
             out.append(0)
         else:
-            raw = value.encode()
+            raw = name.encode()
             n = len(raw) + 1
             if n < 128:
                 out.append(n)
@@ -343,23 +343,23 @@ def _read_deletable_topic_result(buf: bytes, pos: int, version: int, count: int)
 def _write_deletable_topic_result(out: bytearray, version: int, items: list[DeletableTopicResult]) -> None:
     if version < 4:
         for item in items:
-            value = item.name
-            if value is None:
+            name = item.name
+            if name is None:
                 raise unsupported_null("DeletableTopicResult", "name", version)
             else:
-                raw = value.encode()
+                raw = name.encode()
                 out += _pack_h(len(raw))
                 out += raw
             out += _pack_h(item.error_code)
     else:
         for item in items:
-            value = item.name
-            if value is None:
+            name = item.name
+            if name is None:
                 if not (version == 6):
                     raise unsupported_null("DeletableTopicResult", "name", version)
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = name.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)
@@ -370,11 +370,11 @@ def _write_deletable_topic_result(out: bytearray, version: int, items: list[Dele
                 out += _pack_16s(item.topic_id)
             out += _pack_h(item.error_code)
             if version >= 5:
-                value = item.error_message
-                if value is None:
+                error_message = item.error_message
+                if error_message is None:
                     out.append(0)
                 else:
-                    raw = value.encode()
+                    raw = error_message.encode()
                     n = len(raw) + 1
                     if n < 128:
                         out.append(n)

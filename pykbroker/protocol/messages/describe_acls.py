@@ -149,36 +149,36 @@ class DescribeAclsRequest(Message):
         try:
             if version < 2:
                 out += _pack_b(self.resource_type_filter)
-                value = self.resource_name_filter
-                if value is None:
+                resource_name_filter = self.resource_name_filter
+                if resource_name_filter is None:
                     out += b"\xff\xff"
                 else:
-                    raw = value.encode()
+                    raw = resource_name_filter.encode()
                     out += _pack_h(len(raw))
                     out += raw
                 out += _pack_b(self.pattern_type_filter)
-                value = self.principal_filter
-                if value is None:
+                principal_filter = self.principal_filter
+                if principal_filter is None:
                     out += b"\xff\xff"
                 else:
-                    raw = value.encode()
+                    raw = principal_filter.encode()
                     out += _pack_h(len(raw))
                     out += raw
-                value = self.host_filter
-                if value is None:
+                host_filter = self.host_filter
+                if host_filter is None:
                     out += b"\xff\xff"
                 else:
-                    raw = value.encode()
+                    raw = host_filter.encode()
                     out += _pack_h(len(raw))
                     out += raw
                 out += _pack_bb(self.operation, self.permission_type)
             else:
                 out += _pack_b(self.resource_type_filter)
-                value = self.resource_name_filter
-                if value is None:
+                resource_name_filter = self.resource_name_filter
+                if resource_name_filter is None:
                     out.append(0)
                 else:
-                    raw = value.encode()
+                    raw = resource_name_filter.encode()
                     n = len(raw) + 1
                     if n < 128:
                         out.append(n)
@@ -186,22 +186,22 @@ class DescribeAclsRequest(Message):
                         write_string_length(out, n)
                     out += raw
                 out += _pack_b(self.pattern_type_filter)
-                value = self.principal_filter
-                if value is None:
+                principal_filter = self.principal_filter
+                if principal_filter is None:
                     out.append(0)
                 else:
-                    raw = value.encode()
+                    raw = principal_filter.encode()
                     n = len(raw) + 1
                     if n < 128:
                         out.append(n)
                     else:
                         write_string_length(out, n)
                     out += raw
-                value = self.host_filter
-                if value is None:
+                host_filter = self.host_filter
+                if host_filter is None:
                     out.append(0)
                 else:
-                    raw = value.encode()
+                    raw = host_filter.encode()
                     n = len(raw) + 1
                     if n < 128:
                         out.append(n)
@@ -330,22 +330,22 @@ class DescribeAclsResponse(Message):
         try:
             if version < 2:
                 out += _pack_ih(self.throttle_time_ms, self.error_code)
-                value = self.error_message
-                if value is None:
+                error_message = self.error_message
+                if error_message is None:
                     out += b"\xff\xff"
                 else:
-                    raw = value.encode()
+                    raw = error_message.encode()
                     out += _pack_h(len(raw))
                     out += raw
                 out += _pack_i(len(self.resources))
                 _write_describe_acls_resource(out, version, self.resources)
             else:
                 out += _pack_ih(self.throttle_time_ms, self.error_code)
-                value = self.error_message
-                if value is None:
+                error_message = self.error_message
+                if error_message is None:
                     out.append(0)
                 else:
-                    raw = value.encode()
+                    raw = error_message.encode()
                     n = len(raw) + 1
                     if n < 128:
                         out.append(n)

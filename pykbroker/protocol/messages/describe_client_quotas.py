@@ -240,42 +240,42 @@ class DescribeClientQuotasResponse(Message):
         try:
             if version < 1:
                 out += _pack_ih(self.throttle_time_ms, self.error_code)
-                value = self.error_message
-                if value is None:
+                error_message = self.error_message
+                if error_message is None:
                     out += b"\xff\xff"
                 else:
-                    raw = value.encode()
+                    raw = error_message.encode()
                     out += _pack_h(len(raw))
                     out += raw
-                value = self.entries
-                if value is None:
+                entries = self.entries
+                if entries is None:
                     out += b"\xff\xff\xff\xff"
                 else:
-                    out += _pack_i(len(value))
-                    _write_entry_data(out, version, value)
+                    out += _pack_i(len(entries))
+                    _write_entry_data(out, version, entries)
             else:
                 out += _pack_ih(self.throttle_time_ms, self.error_code)
-                value = self.error_message
-                if value is None:
+                error_message = self.error_message
+                if error_message is None:
                     out.append(0)
                 else:
-                    raw = value.encode()
+                    raw = error_message.encode()
                     n = len(raw) + 1
                     if n < 128:
                         out.append(n)
                     else:
                         write_string_length(out, n)
                     out += raw
-                value = self.entries
-                if value is None:
+                entries = self.entries
+                if entries is None:
                     out.append(0)
                 else:
-                    n = len(value) + 1
+                    n = len(entries) + 1
                     if n < 128:
                         out.append(n)
                     else:
                         write_uvarint(out, n)
-                    _write_entry_data(out, version, value)
+                    _write_entry_data(out, version, entries)
                 out.append(0)
                 if self.unknown_tags:
                     replace_tags(out, self.unknown_tags)
@@ -353,11 +353,11 @@ def _write_component_data(out: bytearray, version: int, items: list[ComponentDat
             out += _pack_h(len(raw))
             out += raw
             out += _pack_b(item.match_type)
-            value = item.match
-            if value is None:
+            match = item.match
+            if match is None:
                 out += b"\xff\xff"
             else:
-                raw = value.encode()
+                raw = match.encode()
                 out += _pack_h(len(raw))
                 out += raw
     else:
@@ -370,11 +370,11 @@ def _write_component_data(out: bytearray, version: int, items: list[ComponentDat
                 write_string_length(out, n)
             out += raw
             out += _pack_b(item.match_type)
-            value = item.match
-            if value is None:
+            match = item.match
+            if match is None:
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = match.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)
@@ -455,11 +455,11 @@ def _write_entity_data(out: bytearray, version: int, items: list[EntityData]) ->
             raw = item.entity_type.encode()
             out += _pack_h(len(raw))
             out += raw
-            value = item.entity_name
-            if value is None:
+            entity_name = item.entity_name
+            if entity_name is None:
                 out += b"\xff\xff"
             else:
-                raw = value.encode()
+                raw = entity_name.encode()
                 out += _pack_h(len(raw))
                 out += raw
     else:
@@ -471,11 +471,11 @@ def _write_entity_data(out: bytearray, version: int, items: list[EntityData]) ->
             else:
                 write_string_length(out, n)
             out += raw
-            value = item.entity_name
-            if value is None:
+            entity_name = item.entity_name
+            if entity_name is None:
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = entity_name.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)

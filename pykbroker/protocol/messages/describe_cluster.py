@@ -193,11 +193,11 @@ class DescribeClusterResponse(Message):
             raise unsupported_version(type(self), version)
         try:
             out += _pack_ih(self.throttle_time_ms, self.error_code)
-            value = self.error_message
-            if value is None:
+            error_message = self.error_message
+            if error_message is None:
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = error_message.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)
@@ -284,11 +284,11 @@ def _write_describe_cluster_broker(out: bytearray, version: int, items: list[Des
             write_string_length(out, n)
         out += raw
         out += _pack_i(item.port)
-        value = item.rack
-        if value is None:
+        rack = item.rack
+        if rack is None:
             out.append(0)
         else:
-            raw = value.encode()
+            raw = rack.encode()
             n = len(raw) + 1
             if n < 128:
                 out.append(n)

@@ -321,12 +321,12 @@ def _write_describe_configs_resource(out: bytearray, version: int, items: list[D
             raw = item.resource_name.encode()
             out += _pack_bh(item.resource_type, len(raw))
             out += raw
-            value = item.configuration_keys
-            if value is None:
+            configuration_keys = item.configuration_keys
+            if configuration_keys is None:
                 out += b"\xff\xff\xff\xff"
             else:
-                out += _pack_i(len(value))
-                write_strings(out, value)
+                out += _pack_i(len(configuration_keys))
+                write_strings(out, configuration_keys)
     else:
         for item in items:
             raw = item.resource_name.encode()
@@ -337,16 +337,16 @@ def _write_describe_configs_resource(out: bytearray, version: int, items: list[D
             else:
                 write_string_length(out, n)
             out += raw
-            value = item.configuration_keys
-            if value is None:
+            configuration_keys = item.configuration_keys
+            if configuration_keys is None:
                 out.append(0)
             else:
-                n = len(value) + 1
+                n = len(configuration_keys) + 1
                 if n < 128:
                     out.append(n)
                 else:
                     write_uvarint(out, n)
-                write_compact_strings(out, value)
+                write_compact_strings(out, configuration_keys)
             out.append(0)
             if item.unknown_tags:
                 replace_tags(out, item.unknown_tags)
@@ -570,11 +570,11 @@ def _write_describe_configs_resource_result(out: bytearray, version: int, items:
             _write_describe_configs_synonym(out, version, item.synonyms)
             if version == 3:
                 out += _pack_b(item.config_type)
-                value = item.documentation
-                if value is None:
+                documentation = item.documentation
+                if documentation is None:
                     out += b"\xff\xff"
                 else:
-                    raw = value.encode()
+                    raw = documentation.encode()
                     out += _pack_h(len(raw))
                     out += raw
     else:
@@ -605,11 +605,11 @@ def _write_describe_configs_resource_result(out: bytearray, version: int, items:
                 write_uvarint(out, n)
             _write_describe_configs_synonym(out, version, item.synonyms)
             out += _pack_b(item.config_type)
-            value = item.documentation
-            if value is None:
+            documentation = item.documentation
+            if documentation is None:
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = documentation.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)
@@ -696,11 +696,11 @@ def _write_describe_configs_result(out: bytearray, version: int, items: list[Des
     if version < 4:
         for item in items:
             out += _pack_h(item.error_code)
-            value = item.error_message
-            if value is None:
+            error_message = item.error_message
+            if error_message is None:
                 out += b"\xff\xff"
             else:
-                raw = value.encode()
+                raw = error_message.encode()
                 out += _pack_h(len(raw))
                 out += raw
             raw = item.resource_name.encode()
@@ -711,11 +711,11 @@ def _write_describe_configs_result(out: bytearray, version: int, items: list[Des
     else:
         for item in items:
             out += _pack_h(item.error_code)
-            value = item.error_message
-            if value is None:
+            error_message = item.error_message
+            if error_message is None:
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = error_message.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)

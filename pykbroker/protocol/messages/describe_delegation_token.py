@@ -91,23 +91,23 @@ class DescribeDelegationTokenRequest(Message):
             raise unsupported_version(type(self), version)
         try:
             if version < 2:
-                value = self.owners
-                if value is None:
+                owners = self.owners
+                if owners is None:
                     out += b"\xff\xff\xff\xff"
                 else:
-                    out += _pack_i(len(value))
-                    _write_describe_delegation_token_owner(out, version, value)
+                    out += _pack_i(len(owners))
+                    _write_describe_delegation_token_owner(out, version, owners)
             else:
-                value = self.owners
-                if value is None:
+                owners = self.owners
+                if owners is None:
                     out.append(0)
                 else:
-                    n = len(value) + 1
+                    n = len(owners) + 1
                     if n < 128:
                         out.append(n)
                     else:
                         write_uvarint(out, n)
-                    _write_describe_delegation_token_owner(out, version, value)
+                    _write_describe_delegation_token_owner(out, version, owners)
                 out.append(0)
                 if self.unknown_tags:
                     replace_tags(out, self.unknown_tags)

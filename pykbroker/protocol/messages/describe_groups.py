@@ -358,11 +358,11 @@ def _write_described_group_member(out: bytearray, version: int, items: list[Desc
             out += _pack_h(len(raw))
             out += raw
             if version == 4:
-                value = item.group_instance_id
-                if value is None:
+                group_instance_id = item.group_instance_id
+                if group_instance_id is None:
                     out += b"\xff\xff"
                 else:
-                    raw = value.encode()
+                    raw = group_instance_id.encode()
                     out += _pack_h(len(raw))
                     out += raw
             raw = item.client_id.encode()
@@ -384,11 +384,11 @@ def _write_described_group_member(out: bytearray, version: int, items: list[Desc
             else:
                 write_string_length(out, n)
             out += raw
-            value = item.group_instance_id
-            if value is None:
+            group_instance_id = item.group_instance_id
+            if group_instance_id is None:
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = group_instance_id.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)
@@ -574,11 +574,11 @@ def _write_described_group(out: bytearray, version: int, items: list[DescribedGr
         for item in items:
             out += _pack_h(item.error_code)
             if version == 6:
-                value = item.error_message
-                if value is None:
+                error_message = item.error_message
+                if error_message is None:
                     out.append(0)
                 else:
-                    raw = value.encode()
+                    raw = error_message.encode()
                     n = len(raw) + 1
                     if n < 128:
                         out.append(n)

@@ -95,23 +95,23 @@ class DescribeLogDirsRequest(Message):
             raise unsupported_version(type(self), version)
         try:
             if version < 2:
-                value = self.topics
-                if value is None:
+                topics = self.topics
+                if topics is None:
                     out += b"\xff\xff\xff\xff"
                 else:
-                    out += _pack_i(len(value))
-                    _write_describable_log_dir_topic(out, version, value)
+                    out += _pack_i(len(topics))
+                    _write_describable_log_dir_topic(out, version, topics)
             else:
-                value = self.topics
-                if value is None:
+                topics = self.topics
+                if topics is None:
                     out.append(0)
                 else:
-                    n = len(value) + 1
+                    n = len(topics) + 1
                     if n < 128:
                         out.append(n)
                     else:
                         write_uvarint(out, n)
-                    _write_describable_log_dir_topic(out, version, value)
+                    _write_describable_log_dir_topic(out, version, topics)
                 out.append(0)
                 if self.unknown_tags:
                     replace_tags(out, self.unknown_tags)

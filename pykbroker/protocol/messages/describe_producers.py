@@ -308,11 +308,11 @@ def _read_partition_response(buf: bytes, pos: int, version: int, count: int) -> 
 def _write_partition_response(out: bytearray, version: int, items: list[PartitionResponse]) -> None:
     for item in items:
         out += _pack_ih(item.partition_index, item.error_code)
-        value = item.error_message
-        if value is None:
+        error_message = item.error_message
+        if error_message is None:
             out.append(0)
         else:
-            raw = value.encode()
+            raw = error_message.encode()
             n = len(raw) + 1
             if n < 128:
                 out.append(n)

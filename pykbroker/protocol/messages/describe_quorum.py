@@ -275,11 +275,11 @@ class DescribeQuorumResponse(Message):
         try:
             out += _pack_h(self.error_code)
             if version == 2:
-                value = self.error_message
-                if value is None:
+                error_message = self.error_message
+                if error_message is None:
                     out.append(0)
                 else:
-                    raw = value.encode()
+                    raw = error_message.encode()
                     n = len(raw) + 1
                     if n < 128:
                         out.append(n)
@@ -481,11 +481,11 @@ def _write_describe_quorum_response_partition_data(out: bytearray, version: int,
     for item in items:
         out += _pack_ih(item.partition_index, item.error_code)
         if version == 2:
-            value = item.error_message
-            if value is None:
+            error_message = item.error_message
+            if error_message is None:
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = error_message.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)

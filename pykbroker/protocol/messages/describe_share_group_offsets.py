@@ -311,16 +311,16 @@ def _write_describe_share_group_offsets_request_group(out: bytearray, version: i
         else:
             write_string_length(out, n)
         out += raw
-        value = item.topics
-        if value is None:
+        topics = item.topics
+        if topics is None:
             out.append(0)
         else:
-            n = len(value) + 1
+            n = len(topics) + 1
             if n < 128:
                 out.append(n)
             else:
                 write_uvarint(out, n)
-            _write_describe_share_group_offsets_request_topic(out, version, value)
+            _write_describe_share_group_offsets_request_topic(out, version, topics)
         out.append(0)
         if item.unknown_tags:
             replace_tags(out, item.unknown_tags)
@@ -368,11 +368,11 @@ def _write_describe_share_group_offsets_response_partition(out: bytearray, versi
         if version == 1:
             out += _pack_q(item.lag)
         out += _pack_h(item.error_code)
-        value = item.error_message
-        if value is None:
+        error_message = item.error_message
+        if error_message is None:
             out.append(0)
         else:
-            raw = value.encode()
+            raw = error_message.encode()
             n = len(raw) + 1
             if n < 128:
                 out.append(n)
@@ -496,11 +496,11 @@ def _write_describe_share_group_offsets_response_group(out: bytearray, version: 
             write_uvarint(out, n)
         _write_describe_share_group_offsets_response_topic(out, version, item.topics)
         out += _pack_h(item.error_code)
-        value = item.error_message
-        if value is None:
+        error_message = item.error_message
+        if error_message is None:
             out.append(0)
         else:
-            raw = value.encode()
+            raw = error_message.encode()
             n = len(raw) + 1
             if n < 128:
                 out.append(n)

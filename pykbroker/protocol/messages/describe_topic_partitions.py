@@ -108,12 +108,12 @@ class DescribeTopicPartitionsRequest(Message):
                 write_uvarint(out, n)
             _write_topic_request(out, version, self.topics)
             out += _pack_i(self.response_partition_limit)
-            value = self.cursor
-            if value is None:
+            cursor = self.cursor
+            if cursor is None:
                 out.append(255)
             else:
                 out.append(1)
-                _write_cursor(out, version, [value])
+                _write_cursor(out, version, [cursor])
             out.append(0)
             if self.unknown_tags:
                 replace_tags(out, self.unknown_tags)
@@ -230,12 +230,12 @@ class DescribeTopicPartitionsResponse(Message):
             else:
                 write_uvarint(out, n)
             _write_describe_topic_partitions_response_topic(out, version, self.topics)
-            value = self.next_cursor
-            if value is None:
+            next_cursor = self.next_cursor
+            if next_cursor is None:
                 out.append(255)
             else:
                 out.append(1)
-                _write_cursor(out, version, [value])
+                _write_cursor(out, version, [next_cursor])
             out.append(0)
             if self.unknown_tags:
                 replace_tags(out, self.unknown_tags)
@@ -386,26 +386,26 @@ def _write_describe_topic_partitions_response_partition(out: bytearray, version:
         else:
             write_uvarint(out, n)
         write_int32s(out, item.isr_nodes)
-        value = item.eligible_leader_replicas
-        if value is None:
+        eligible_leader_replicas = item.eligible_leader_replicas
+        if eligible_leader_replicas is None:
             out.append(0)
         else:
-            n = len(value) + 1
+            n = len(eligible_leader_replicas) + 1
             if n < 128:
                 out.append(n)
             else:
                 write_uvarint(out, n)
-            write_int32s(out, value)
-        value = item.last_known_elr
-        if value is None:
+            write_int32s(out, eligible_leader_replicas)
+        last_known_elr = item.last_known_elr
+        if last_known_elr is None:
             out.append(0)
         else:
-            n = len(value) + 1
+            n = len(last_known_elr) + 1
             if n < 128:
                 out.append(n)
             else:
                 write_uvarint(out, n)
-            write_int32s(out, value)
+            write_int32s(out, last_known_elr)
         n = len(item.offline_replicas) + 1
         if n < 128:
             out.append(n)
@@ -455,11 +455,11 @@ def _read_describe_topic_partitions_response_topic(buf: bytes, pos: int, version
 def _write_describe_topic_partitions_response_topic(out: bytearray, version: int, items: list[DescribeTopicPartitionsResponseTopic]) -> None:
     for item in items:
         out += _pack_h(item.error_code)
-        value = item.name
-        if value is None:
+        name = item.name
+        if name is None:
             out.append(0)
         else:
-            raw = value.encode()
+            raw = name.encode()
             n = len(raw) + 1
             if n < 128:
                 out.append(n)

@@ -72,16 +72,16 @@ class DescribeUserScramCredentialsRequest(Message):
         if not 0 <= version <= 0:
             raise unsupported_version(type(self), version)
         try:
-            value = self.users
-            if value is None:
+            users = self.users
+            if users is None:
                 out.append(0)
             else:
-                n = len(value) + 1
+                n = len(users) + 1
                 if n < 128:
                     out.append(n)
                 else:
                     write_uvarint(out, n)
-                _write_user_name(out, version, value)
+                _write_user_name(out, version, users)
             out.append(0)
             if self.unknown_tags:
                 replace_tags(out, self.unknown_tags)
@@ -183,11 +183,11 @@ class DescribeUserScramCredentialsResponse(Message):
             raise unsupported_version(type(self), version)
         try:
             out += _pack_ih(self.throttle_time_ms, self.error_code)
-            value = self.error_message
-            if value is None:
+            error_message = self.error_message
+            if error_message is None:
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = error_message.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)
@@ -324,11 +324,11 @@ def _write_describe_user_scram_credentials_result(out: bytearray, version: int, 
             write_string_length(out, n)
         out += raw
         out += _pack_h(item.error_code)
-        value = item.error_message
-        if value is None:
+        error_message = item.error_message
+        if error_message is None:
             out.append(0)
         else:
-            raw = value.encode()
+            raw = error_message.encode()
             n = len(raw) + 1
             if n < 128:
                 out.append(n)

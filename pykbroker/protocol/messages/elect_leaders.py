@@ -106,25 +106,25 @@ class ElectLeadersRequest(Message):
                 else:
                     if self.election_type != 0:
                         raise unsupported_field("ElectLeadersRequest", "election_type", version)
-                value = self.topic_partitions
-                if value is None:
+                topic_partitions = self.topic_partitions
+                if topic_partitions is None:
                     out += b"\xff\xff\xff\xff"
                 else:
-                    out += _pack_i(len(value))
-                    _write_topic_partitions(out, version, value)
+                    out += _pack_i(len(topic_partitions))
+                    _write_topic_partitions(out, version, topic_partitions)
                 out += _pack_i(self.timeout_ms)
             else:
                 out += _pack_b(self.election_type)
-                value = self.topic_partitions
-                if value is None:
+                topic_partitions = self.topic_partitions
+                if topic_partitions is None:
                     out.append(0)
                 else:
-                    n = len(value) + 1
+                    n = len(topic_partitions) + 1
                     if n < 128:
                         out.append(n)
                     else:
                         write_uvarint(out, n)
-                    _write_topic_partitions(out, version, value)
+                    _write_topic_partitions(out, version, topic_partitions)
                 out += _pack_iB(self.timeout_ms, 0)
                 if self.unknown_tags:
                     replace_tags(out, self.unknown_tags)
@@ -373,21 +373,21 @@ def _write_partition_result(out: bytearray, version: int, items: list[PartitionR
     if version < 2:
         for item in items:
             out += _pack_ih(item.partition_id, item.error_code)
-            value = item.error_message
-            if value is None:
+            error_message = item.error_message
+            if error_message is None:
                 out += b"\xff\xff"
             else:
-                raw = value.encode()
+                raw = error_message.encode()
                 out += _pack_h(len(raw))
                 out += raw
     else:
         for item in items:
             out += _pack_ih(item.partition_id, item.error_code)
-            value = item.error_message
-            if value is None:
+            error_message = item.error_message
+            if error_message is None:
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = error_message.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)

@@ -176,21 +176,21 @@ class EndQuorumEpochRequest(Message):
             raise unsupported_version(type(self), version)
         try:
             if version < 1:
-                value = self.cluster_id
-                if value is None:
+                cluster_id = self.cluster_id
+                if cluster_id is None:
                     out += b"\xff\xff"
                 else:
-                    raw = value.encode()
+                    raw = cluster_id.encode()
                     out += _pack_h(len(raw))
                     out += raw
                 out += _pack_i(len(self.topics))
                 _write_topic_data(out, version, self.topics)
             else:
-                value = self.cluster_id
-                if value is None:
+                cluster_id = self.cluster_id
+                if cluster_id is None:
                     out.append(0)
                 else:
-                    raw = value.encode()
+                    raw = cluster_id.encode()
                     n = len(raw) + 1
                     if n < 128:
                         out.append(n)

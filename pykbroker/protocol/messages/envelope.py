@@ -89,16 +89,16 @@ class EnvelopeRequest(Message):
             else:
                 write_uvarint(out, n)
             out += self.request_data
-            value = self.request_principal
-            if value is None:
+            request_principal = self.request_principal
+            if request_principal is None:
                 out.append(0)
             else:
-                n = len(value) + 1
+                n = len(request_principal) + 1
                 if n < 128:
                     out.append(n)
                 else:
                     write_uvarint(out, n)
-                out += value
+                out += request_principal
             n = len(self.client_host_address) + 1
             if n < 128:
                 out.append(n)
@@ -164,16 +164,16 @@ class EnvelopeResponse(Message):
         if not 0 <= version <= 0:
             raise unsupported_version(type(self), version)
         try:
-            value = self.response_data
-            if value is None:
+            response_data = self.response_data
+            if response_data is None:
                 out.append(0)
             else:
-                n = len(value) + 1
+                n = len(response_data) + 1
                 if n < 128:
                     out.append(n)
                 else:
                     write_uvarint(out, n)
-                out += value
+                out += response_data
             out += _pack_hB(self.error_code, 0)
             if self.unknown_tags:
                 replace_tags(out, self.unknown_tags)

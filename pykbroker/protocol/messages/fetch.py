@@ -158,8 +158,8 @@ class FetchRequest(Message):
     def decode(cls, buf: bytes | bytearray | memoryview, version: int, pos: int = 0) -> tuple[Self, int]:
         if not 4 <= version <= 18:
             raise unsupported_version(cls, version)
-        if type(buf) is not bytes:
-            buf = bytes(buf)
+        if type(buf) is not memoryview:
+            buf = memoryview(buf)
         self = new(cls)
         try:
             size = len(buf)
@@ -189,7 +189,7 @@ class FetchRequest(Message):
                     end = pos + n
                     if not pos <= end <= size:
                         raise bad_length("RackId", n, pos)
-                    self.rack_id = buf[pos:end].decode()
+                    self.rack_id = str(buf[pos:end], "utf-8")
                     pos = end
                 else:
                     self.rack_id = ""
@@ -219,7 +219,7 @@ class FetchRequest(Message):
                 end = pos + n - 1
                 if not pos <= end <= size:
                     raise bad_length("RackId", n - 1, pos)
-                self.rack_id = buf[pos:end].decode()
+                self.rack_id = str(buf[pos:end], "utf-8")
                 pos = end
                 tags = buf[pos]
                 pos += 1
@@ -240,7 +240,7 @@ class FetchRequest(Message):
                                 end = pos + n - 1
                                 if not pos <= end <= size:
                                     raise bad_length("ClusterId", n - 1, pos)
-                                self.cluster_id = buf[pos:end].decode()
+                                self.cluster_id = str(buf[pos:end], "utf-8")
                                 pos = end
                         elif tag == 1 and version >= 15:
                             (self.replica_state,), pos = _read_replica_state(buf, pos, version, 1)
@@ -304,19 +304,16 @@ class FetchRequest(Message):
                     write_string_length(out, n)
                 out += raw
                 tags: list[tuple[int, bytearray]] = []
-                if self.cluster_id is not None:
+                cluster_id = self.cluster_id
+                if cluster_id is not None:
                     part = bytearray()
-                    value = self.cluster_id
-                    if value is None:
-                        part.append(0)
+                    raw = cluster_id.encode()
+                    n = len(raw) + 1
+                    if n < 128:
+                        part.append(n)
                     else:
-                        raw = value.encode()
-                        n = len(raw) + 1
-                        if n < 128:
-                            part.append(n)
-                        else:
-                            write_string_length(part, n)
-                        part += raw
+                        write_string_length(part, n)
+                    part += raw
                     tags.append((0, part))
                 if version >= 15:
                     if (self.replica_state.replica_id != -1 or self.replica_state.replica_epoch != -1 or self.replica_state.unknown_tags):
@@ -572,7 +569,7 @@ class FetchResponse(Message):
             raise unencodable(problem, self, version) from problem
 
 
-def _read_replica_state(buf: bytes, pos: int, version: int, count: int) -> tuple[list[ReplicaState], int]:
+def _read_replica_state(buf: memoryview, pos: int, version: int, count: int) -> tuple[list[ReplicaState], int]:
     size = len(buf)
     items: list[ReplicaState] = []
     if not 0 <= count * 13 <= size - pos:
@@ -596,7 +593,7 @@ def _write_replica_state(out: bytearray, version: int, items: list[ReplicaState]
             replace_tags(out, item.unknown_tags)
 
 
-def _read_fetch_partition(buf: bytes, pos: int, version: int, count: int) -> tuple[list[FetchPartition], int]:
+def _read_fetch_partition(buf: memoryview, pos: int, version: int, count: int) -> tuple[list[FetchPartition], int]:
     size = len(buf)
     items: list[FetchPartition] = []
     if version < 12:
@@ -687,7 +684,7 @@ def _write_fetch_partition(out: bytearray, version: int, items: list[FetchPartit
             write_tags(out, tags, item.unknown_tags)
 
 
-def _read_fetch_topic(buf: bytes, pos: int, version: int, count: int) -> tuple[list[FetchTopic], int]:
+def _read_fetch_topic(buf: memoryview, pos: int, version: int, count: int) -> tuple[list[FetchTopic], int]:
     size = len(buf)
     items: list[FetchTopic] = []
     if version < 12:
@@ -701,7 +698,7 @@ def _read_fetch_topic(buf: bytes, pos: int, version: int, count: int) -> tuple[l
             end = pos + n
             if not pos <= end <= size:
                 raise bad_length("Topic", n, pos)
-            item.topic = buf[pos:end].decode()
+            item.topic = str(buf[pos:end], "utf-8")
             pos = end
             (n,) = _unpack_i(buf, pos)
             pos += 4
@@ -721,7 +718,7 @@ def _read_fetch_topic(buf: bytes, pos: int, version: int, count: int) -> tuple[l
                 end = pos + n - 1
                 if not pos <= end <= size:
                     raise bad_length("Topic", n - 1, pos)
-                item.topic = buf[pos:end].decode()
+                item.topic = str(buf[pos:end], "utf-8")
                 pos = end
             else:
                 item.topic = ""
@@ -777,7 +774,7 @@ def _write_fetch_topic(out: bytearray, version: int, items: list[FetchTopic]) ->
                 replace_tags(out, item.unknown_tags)
 
 
-def _read_forgotten_topic(buf: bytes, pos: int, version: int, count: int) -> tuple[list[ForgottenTopic], int]:
+def _read_forgotten_topic(buf: memoryview, pos: int, version: int, count: int) -> tuple[list[ForgottenTopic], int]:
     size = len(buf)
     items: list[ForgottenTopic] = []
     if version < 12:
@@ -791,7 +788,7 @@ def _read_forgotten_topic(buf: bytes, pos: int, version: int, count: int) -> tup
             end = pos + n
             if not pos <= end <= size:
                 raise bad_length("Topic", n, pos)
-            item.topic = buf[pos:end].decode()
+            item.topic = str(buf[pos:end], "utf-8")
             pos = end
             (n,) = _unpack_i(buf, pos)
             pos += 4
@@ -811,7 +808,7 @@ def _read_forgotten_topic(buf: bytes, pos: int, version: int, count: int) -> tup
                 end = pos + n - 1
                 if not pos <= end <= size:
                     raise bad_length("Topic", n - 1, pos)
-                item.topic = buf[pos:end].decode()
+                item.topic = str(buf[pos:end], "utf-8")
                 pos = end
             else:
                 item.topic = ""
@@ -1083,47 +1080,47 @@ def _write_partition_data(out: bytearray, version: int, items: list[PartitionDat
             out += _pack_ihqq(item.partition_index, item.error_code, item.high_watermark, item.last_stable_offset)
             if version >= 5:
                 out += _pack_q(item.log_start_offset)
-            value = item.aborted_transactions
-            if value is None:
+            aborted_transactions = item.aborted_transactions
+            if aborted_transactions is None:
                 out += b"\xff\xff\xff\xff"
             else:
-                out += _pack_i(len(value))
-                _write_aborted_transaction(out, version, value)
+                out += _pack_i(len(aborted_transactions))
+                _write_aborted_transaction(out, version, aborted_transactions)
             if version == 11:
                 out += _pack_i(item.preferred_read_replica)
             else:
                 if item.preferred_read_replica != -1:
                     raise unsupported_field("PartitionData", "preferred_read_replica", version)
-            value = item.records
-            if value is None:
+            records = item.records
+            if records is None:
                 out += b"\xff\xff\xff\xff"
             else:
-                out += _pack_i(len(value))
-                out += value
+                out += _pack_i(len(records))
+                out += records
     else:
         for item in items:
             out += _pack_ihqqq(item.partition_index, item.error_code, item.high_watermark, item.last_stable_offset, item.log_start_offset)
-            value = item.aborted_transactions
-            if value is None:
+            aborted_transactions = item.aborted_transactions
+            if aborted_transactions is None:
                 out.append(0)
             else:
-                n = len(value) + 1
+                n = len(aborted_transactions) + 1
                 if n < 128:
                     out.append(n)
                 else:
                     write_uvarint(out, n)
-                _write_aborted_transaction(out, version, value)
+                _write_aborted_transaction(out, version, aborted_transactions)
             out += _pack_i(item.preferred_read_replica)
-            value = item.records
-            if value is None:
+            records = item.records
+            if records is None:
                 out.append(0)
             else:
-                n = len(value) + 1
+                n = len(records) + 1
                 if n < 128:
                     out.append(n)
                 else:
                     write_uvarint(out, n)
-                out += value
+                out += records
             tags: list[tuple[int, bytearray]] = []
             if (item.diverging_epoch.epoch != -1 or item.diverging_epoch.end_offset != -1 or item.diverging_epoch.unknown_tags):
                 part = bytearray()
@@ -1279,11 +1276,11 @@ def _write_node_endpoint(out: bytearray, version: int, items: list[NodeEndpoint]
             write_string_length(out, n)
         out += raw
         out += _pack_i(item.port)
-        value = item.rack
-        if value is None:
+        rack = item.rack
+        if rack is None:
             out.append(0)
         else:
-            raw = value.encode()
+            raw = rack.encode()
             n = len(raw) + 1
             if n < 128:
                 out.append(n)

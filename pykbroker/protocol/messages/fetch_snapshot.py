@@ -102,8 +102,8 @@ class FetchSnapshotRequest(Message):
     def decode(cls, buf: bytes | bytearray | memoryview, version: int, pos: int = 0) -> tuple[Self, int]:
         if not 0 <= version <= 1:
             raise unsupported_version(cls, version)
-        if type(buf) is not bytes:
-            buf = bytes(buf)
+        if type(buf) is not memoryview:
+            buf = memoryview(buf)
         self = new(cls)
         try:
             size = len(buf)
@@ -132,7 +132,7 @@ class FetchSnapshotRequest(Message):
                             end = pos + n - 1
                             if not pos <= end <= size:
                                 raise bad_length("ClusterId", n - 1, pos)
-                            self.cluster_id = buf[pos:end].decode()
+                            self.cluster_id = str(buf[pos:end], "utf-8")
                             pos = end
                     else:
                         unknown.append((tag, bytes(buf[pos:tag_end])))
@@ -157,19 +157,16 @@ class FetchSnapshotRequest(Message):
                 write_uvarint(out, n)
             _write_topic_snapshot(out, version, self.topics)
             tags: list[tuple[int, bytearray]] = []
-            if self.cluster_id is not None:
+            cluster_id = self.cluster_id
+            if cluster_id is not None:
                 part = bytearray()
-                value = self.cluster_id
-                if value is None:
-                    part.append(0)
+                raw = cluster_id.encode()
+                n = len(raw) + 1
+                if n < 128:
+                    part.append(n)
                 else:
-                    raw = value.encode()
-                    n = len(raw) + 1
-                    if n < 128:
-                        part.append(n)
-                    else:
-                        write_string_length(part, n)
-                    part += raw
+                    write_string_length(part, n)
+                part += raw
                 tags.append((0, part))
             write_tags(out, tags, self.unknown_tags)
         except (StructError, ValueError) as problem:
@@ -334,7 +331,7 @@ class FetchSnapshotResponse(Message):
             raise unencodable(problem, self, version) from problem
 
 
-def _read_snapshot_id(buf: bytes, pos: int, version: int, count: int) -> tuple[list[SnapshotId], int]:
+def _read_snapshot_id(buf: memoryview, pos: int, version: int, count: int) -> tuple[list[SnapshotId], int]:
     size = len(buf)
     items: list[SnapshotId] = []
     if not 0 <= count * 13 <= size - pos:
@@ -358,7 +355,7 @@ def _write_snapshot_id(out: bytearray, version: int, items: list[SnapshotId]) ->
             replace_tags(out, item.unknown_tags)
 
 
-def _read_partition_snapshot(buf: bytes, pos: int, version: int, count: int) -> tuple[list[PartitionSnapshot], int]:
+def _read_partition_snapshot(buf: memoryview, pos: int, version: int, count: int) -> tuple[list[PartitionSnapshot], int]:
     size = len(buf)
     items: list[PartitionSnapshot] = []
     if not 0 <= count * 30 <= size - pos:
@@ -406,7 +403,7 @@ def _write_partition_snapshot(out: bytearray, version: int, items: list[Partitio
         write_tags(out, tags, item.unknown_tags)
 
 
-def _read_topic_snapshot(buf: bytes, pos: int, version: int, count: int) -> tuple[list[TopicSnapshot], int]:
+def _read_topic_snapshot(buf: memoryview, pos: int, version: int, count: int) -> tuple[list[TopicSnapshot], int]:
     size = len(buf)
     items: list[TopicSnapshot] = []
     if not 0 <= count * 3 <= size - pos:
@@ -420,7 +417,7 @@ def _read_topic_snapshot(buf: bytes, pos: int, version: int, count: int) -> tupl
         end = pos + n - 1
         if not pos <= end <= size:
             raise bad_length("Name", n - 1, pos)
-        item.name = buf[pos:end].decode()
+        item.name = str(buf[pos:end], "utf-8")
         pos = end
         n = buf[pos]
         pos += 1

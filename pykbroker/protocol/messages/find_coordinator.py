@@ -293,11 +293,11 @@ class FindCoordinatorResponse(Message):
                     out += _pack_i(self.throttle_time_ms)
                 out += _pack_h(self.error_code)
                 if version >= 1:
-                    value = self.error_message
-                    if value is None:
+                    error_message = self.error_message
+                    if error_message is None:
                         out += b"\xff\xff"
                     else:
-                        raw = value.encode()
+                        raw = error_message.encode()
                         out += _pack_h(len(raw))
                         out += raw
                 raw = self.host.encode()
@@ -308,11 +308,11 @@ class FindCoordinatorResponse(Message):
                 out += _pack_i(self.throttle_time_ms)
                 if version == 3:
                     out += _pack_h(self.error_code)
-                    value = self.error_message
-                    if value is None:
+                    error_message = self.error_message
+                    if error_message is None:
                         out.append(0)
                     else:
-                        raw = value.encode()
+                        raw = error_message.encode()
                         n = len(raw) + 1
                         if n < 128:
                             out.append(n)
@@ -419,11 +419,11 @@ def _write_coordinator(out: bytearray, version: int, items: list[Coordinator]) -
             write_string_length(out, n)
         out += raw
         out += _pack_ih(item.port, item.error_code)
-        value = item.error_message
-        if value is None:
+        error_message = item.error_message
+        if error_message is None:
             out.append(0)
         else:
-            raw = value.encode()
+            raw = error_message.encode()
             n = len(raw) + 1
             if n < 128:
                 out.append(n)

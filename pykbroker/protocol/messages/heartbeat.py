@@ -130,11 +130,11 @@ class HeartbeatRequest(Message):
                 out += _pack_ih(self.generation_id, len(raw))
                 out += raw
                 if version == 3:
-                    value = self.group_instance_id
-                    if value is None:
+                    group_instance_id = self.group_instance_id
+                    if group_instance_id is None:
                         out += b"\xff\xff"
                     else:
-                        raw = value.encode()
+                        raw = group_instance_id.encode()
                         out += _pack_h(len(raw))
                         out += raw
                 else:
@@ -156,11 +156,11 @@ class HeartbeatRequest(Message):
                 else:
                     write_string_length(out, n)
                 out += raw
-                value = self.group_instance_id
-                if value is None:
+                group_instance_id = self.group_instance_id
+                if group_instance_id is None:
                     out.append(0)
                 else:
-                    raw = value.encode()
+                    raw = group_instance_id.encode()
                     n = len(raw) + 1
                     if n < 128:
                         out.append(n)

@@ -121,20 +121,20 @@ class InitProducerIdRequest(Message):
                     raise unsupported_field("InitProducerIdRequest", "enable2_pc", version)
                 if self.keep_prepared_txn:
                     raise unsupported_field("InitProducerIdRequest", "keep_prepared_txn", version)
-                value = self.transactional_id
-                if value is None:
+                transactional_id = self.transactional_id
+                if transactional_id is None:
                     out += b"\xff\xff"
                 else:
-                    raw = value.encode()
+                    raw = transactional_id.encode()
                     out += _pack_h(len(raw))
                     out += raw
                 out += _pack_i(self.transaction_timeout_ms)
             else:
-                value = self.transactional_id
-                if value is None:
+                transactional_id = self.transactional_id
+                if transactional_id is None:
                     out.append(0)
                 else:
-                    raw = value.encode()
+                    raw = transactional_id.encode()
                     n = len(raw) + 1
                     if n < 128:
                         out.append(n)

@@ -205,11 +205,11 @@ class JoinGroupRequest(Message):
                 out += _pack_h(len(raw))
                 out += raw
                 if version == 5:
-                    value = self.group_instance_id
-                    if value is None:
+                    group_instance_id = self.group_instance_id
+                    if group_instance_id is None:
                         out += b"\xff\xff"
                     else:
-                        raw = value.encode()
+                        raw = group_instance_id.encode()
                         out += _pack_h(len(raw))
                         out += raw
                 else:
@@ -236,11 +236,11 @@ class JoinGroupRequest(Message):
                 else:
                     write_string_length(out, n)
                 out += raw
-                value = self.group_instance_id
-                if value is None:
+                group_instance_id = self.group_instance_id
+                if group_instance_id is None:
                     out.append(0)
                 else:
-                    raw = value.encode()
+                    raw = group_instance_id.encode()
                     n = len(raw) + 1
                     if n < 128:
                         out.append(n)
@@ -261,11 +261,11 @@ class JoinGroupRequest(Message):
                     write_uvarint(out, n)
                 _write_join_group_request_protocol(out, version, self.protocols)
                 if version >= 8:
-                    value = self.reason
-                    if value is None:
+                    reason = self.reason
+                    if reason is None:
                         out.append(0)
                     else:
-                        raw = value.encode()
+                        raw = reason.encode()
                         n = len(raw) + 1
                         if n < 128:
                             out.append(n)
@@ -448,11 +448,11 @@ class JoinGroupResponse(Message):
                 if version >= 2:
                     out += _pack_i(self.throttle_time_ms)
                 out += _pack_hi(self.error_code, self.generation_id)
-                value = self.protocol_name
-                if value is None:
+                protocol_name = self.protocol_name
+                if protocol_name is None:
                     raise unsupported_null("JoinGroupResponse", "protocol_name", version)
                 else:
-                    raw = value.encode()
+                    raw = protocol_name.encode()
                     out += _pack_h(len(raw))
                     out += raw
                 raw = self.leader.encode()
@@ -466,24 +466,24 @@ class JoinGroupResponse(Message):
             else:
                 out += _pack_ihi(self.throttle_time_ms, self.error_code, self.generation_id)
                 if version >= 7:
-                    value = self.protocol_type
-                    if value is None:
+                    protocol_type = self.protocol_type
+                    if protocol_type is None:
                         out.append(0)
                     else:
-                        raw = value.encode()
+                        raw = protocol_type.encode()
                         n = len(raw) + 1
                         if n < 128:
                             out.append(n)
                         else:
                             write_string_length(out, n)
                         out += raw
-                value = self.protocol_name
-                if value is None:
+                protocol_name = self.protocol_name
+                if protocol_name is None:
                     if not (version >= 7):
                         raise unsupported_null("JoinGroupResponse", "protocol_name", version)
                     out.append(0)
                 else:
-                    raw = value.encode()
+                    raw = protocol_name.encode()
                     n = len(raw) + 1
                     if n < 128:
                         out.append(n)
@@ -696,11 +696,11 @@ def _write_join_group_response_member(out: bytearray, version: int, items: list[
             out += _pack_h(len(raw))
             out += raw
             if version == 5:
-                value = item.group_instance_id
-                if value is None:
+                group_instance_id = item.group_instance_id
+                if group_instance_id is None:
                     out += b"\xff\xff"
                 else:
-                    raw = value.encode()
+                    raw = group_instance_id.encode()
                     out += _pack_h(len(raw))
                     out += raw
             out += _pack_i(len(item.metadata))
@@ -714,11 +714,11 @@ def _write_join_group_response_member(out: bytearray, version: int, items: list[
             else:
                 write_string_length(out, n)
             out += raw
-            value = item.group_instance_id
-            if value is None:
+            group_instance_id = item.group_instance_id
+            if group_instance_id is None:
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = group_instance_id.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)

@@ -344,11 +344,11 @@ def _write_member_identity(out: bytearray, version: int, items: list[MemberIdent
             raw = item.member_id.encode()
             out += _pack_h(len(raw))
             out += raw
-            value = item.group_instance_id
-            if value is None:
+            group_instance_id = item.group_instance_id
+            if group_instance_id is None:
                 out += b"\xff\xff"
             else:
-                raw = value.encode()
+                raw = group_instance_id.encode()
                 out += _pack_h(len(raw))
                 out += raw
     else:
@@ -360,11 +360,11 @@ def _write_member_identity(out: bytearray, version: int, items: list[MemberIdent
             else:
                 write_string_length(out, n)
             out += raw
-            value = item.group_instance_id
-            if value is None:
+            group_instance_id = item.group_instance_id
+            if group_instance_id is None:
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = group_instance_id.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)
@@ -372,11 +372,11 @@ def _write_member_identity(out: bytearray, version: int, items: list[MemberIdent
                     write_string_length(out, n)
                 out += raw
             if version == 5:
-                value = item.reason
-                if value is None:
+                reason = item.reason
+                if reason is None:
                     out.append(0)
                 else:
-                    raw = value.encode()
+                    raw = reason.encode()
                     n = len(raw) + 1
                     if n < 128:
                         out.append(n)
@@ -459,11 +459,11 @@ def _write_member_response(out: bytearray, version: int, items: list[MemberRespo
             raw = item.member_id.encode()
             out += _pack_h(len(raw))
             out += raw
-            value = item.group_instance_id
-            if value is None:
+            group_instance_id = item.group_instance_id
+            if group_instance_id is None:
                 out += b"\xff\xff"
             else:
-                raw = value.encode()
+                raw = group_instance_id.encode()
                 out += _pack_h(len(raw))
                 out += raw
             out += _pack_h(item.error_code)
@@ -476,11 +476,11 @@ def _write_member_response(out: bytearray, version: int, items: list[MemberRespo
             else:
                 write_string_length(out, n)
             out += raw
-            value = item.group_instance_id
-            if value is None:
+            group_instance_id = item.group_instance_id
+            if group_instance_id is None:
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = group_instance_id.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)

@@ -75,16 +75,16 @@ class ListPartitionReassignmentsRequest(Message):
             raise unsupported_version(type(self), version)
         try:
             out += _pack_i(self.timeout_ms)
-            value = self.topics
-            if value is None:
+            topics = self.topics
+            if topics is None:
                 out.append(0)
             else:
-                n = len(value) + 1
+                n = len(topics) + 1
                 if n < 128:
                     out.append(n)
                 else:
                     write_uvarint(out, n)
-                _write_list_partition_reassignments_topics(out, version, value)
+                _write_list_partition_reassignments_topics(out, version, topics)
             out.append(0)
             if self.unknown_tags:
                 replace_tags(out, self.unknown_tags)
@@ -186,11 +186,11 @@ class ListPartitionReassignmentsResponse(Message):
             raise unsupported_version(type(self), version)
         try:
             out += _pack_ih(self.throttle_time_ms, self.error_code)
-            value = self.error_message
-            if value is None:
+            error_message = self.error_message
+            if error_message is None:
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = error_message.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)

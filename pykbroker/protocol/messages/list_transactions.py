@@ -106,11 +106,11 @@ class ListTransactionsRequest(Message):
                 if self.duration_filter != -1:
                     raise unsupported_field("ListTransactionsRequest", "duration_filter", version)
             if version == 2:
-                value = self.transactional_id_pattern
-                if value is None:
+                transactional_id_pattern = self.transactional_id_pattern
+                if transactional_id_pattern is None:
                     out.append(0)
                 else:
-                    raw = value.encode()
+                    raw = transactional_id_pattern.encode()
                     n = len(raw) + 1
                     if n < 128:
                         out.append(n)

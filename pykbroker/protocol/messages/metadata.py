@@ -127,14 +127,14 @@ class MetadataRequest(Message):
             raise unsupported_version(type(self), version)
         try:
             if version < 9:
-                value = self.topics
-                if value is None:
+                topics = self.topics
+                if topics is None:
                     if not (version >= 1):
                         raise unsupported_null("MetadataRequest", "topics", version)
                     out += b"\xff\xff\xff\xff"
                 else:
-                    out += _pack_i(len(value))
-                    _write_metadata_request_topic(out, version, value)
+                    out += _pack_i(len(topics))
+                    _write_metadata_request_topic(out, version, topics)
                 if version >= 4:
                     out += _pack_o(self.allow_auto_topic_creation)
                 else:
@@ -148,16 +148,16 @@ class MetadataRequest(Message):
                     if self.include_topic_authorized_operations:
                         raise unsupported_field("MetadataRequest", "include_topic_authorized_operations", version)
             else:
-                value = self.topics
-                if value is None:
+                topics = self.topics
+                if topics is None:
                     out.append(0)
                 else:
-                    n = len(value) + 1
+                    n = len(topics) + 1
                     if n < 128:
                         out.append(n)
                     else:
                         write_uvarint(out, n)
-                    _write_metadata_request_topic(out, version, value)
+                    _write_metadata_request_topic(out, version, topics)
                 out += _pack_o(self.allow_auto_topic_creation)
                 if version <= 10:
                     out += _pack_o(self.include_cluster_authorized_operations)
@@ -361,11 +361,11 @@ class MetadataResponse(Message):
                 out += _pack_i(len(self.brokers))
                 _write_metadata_response_broker(out, version, self.brokers)
                 if version >= 2:
-                    value = self.cluster_id
-                    if value is None:
+                    cluster_id = self.cluster_id
+                    if cluster_id is None:
                         out += b"\xff\xff"
                     else:
-                        raw = value.encode()
+                        raw = cluster_id.encode()
                         out += _pack_h(len(raw))
                         out += raw
                 if version >= 1:
@@ -385,11 +385,11 @@ class MetadataResponse(Message):
                 else:
                     write_uvarint(out, n)
                 _write_metadata_response_broker(out, version, self.brokers)
-                value = self.cluster_id
-                if value is None:
+                cluster_id = self.cluster_id
+                if cluster_id is None:
                     out.append(0)
                 else:
-                    raw = value.encode()
+                    raw = cluster_id.encode()
                     n = len(raw) + 1
                     if n < 128:
                         out.append(n)
@@ -473,24 +473,24 @@ def _read_metadata_request_topic(buf: bytes, pos: int, version: int, count: int)
 def _write_metadata_request_topic(out: bytearray, version: int, items: list[MetadataRequestTopic]) -> None:
     if version < 9:
         for item in items:
-            value = item.name
-            if value is None:
+            name = item.name
+            if name is None:
                 raise unsupported_null("MetadataRequestTopic", "name", version)
             else:
-                raw = value.encode()
+                raw = name.encode()
                 out += _pack_h(len(raw))
                 out += raw
     else:
         for item in items:
             if version >= 10:
                 out += _pack_16s(item.topic_id)
-            value = item.name
-            if value is None:
+            name = item.name
+            if name is None:
                 if not (version >= 10):
                     raise unsupported_null("MetadataRequestTopic", "name", version)
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = name.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)
@@ -578,11 +578,11 @@ def _write_metadata_response_broker(out: bytearray, version: int, items: list[Me
             out += raw
             out += _pack_i(item.port)
             if version >= 1:
-                value = item.rack
-                if value is None:
+                rack = item.rack
+                if rack is None:
                     out += b"\xff\xff"
                 else:
-                    raw = value.encode()
+                    raw = rack.encode()
                     out += _pack_h(len(raw))
                     out += raw
     else:
@@ -596,11 +596,11 @@ def _write_metadata_response_broker(out: bytearray, version: int, items: list[Me
                 write_string_length(out, n)
             out += raw
             out += _pack_i(item.port)
-            value = item.rack
-            if value is None:
+            rack = item.rack
+            if rack is None:
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = rack.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)
@@ -785,11 +785,11 @@ def _write_metadata_response_topic(out: bytearray, version: int, items: list[Met
     if version < 9:
         for item in items:
             out += _pack_h(item.error_code)
-            value = item.name
-            if value is None:
+            name = item.name
+            if name is None:
                 raise unsupported_null("MetadataResponseTopic", "name", version)
             else:
-                raw = value.encode()
+                raw = name.encode()
                 out += _pack_h(len(raw))
                 out += raw
             if version >= 1:
@@ -804,13 +804,13 @@ def _write_metadata_response_topic(out: bytearray, version: int, items: list[Met
     else:
         for item in items:
             out += _pack_h(item.error_code)
-            value = item.name
-            if value is None:
+            name = item.name
+            if name is None:
                 if not (version >= 12):
                     raise unsupported_null("MetadataResponseTopic", "name", version)
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = name.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)

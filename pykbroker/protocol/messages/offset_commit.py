@@ -191,11 +191,11 @@ class OffsetCommitRequest(Message):
                 out += _pack_ih(self.generation_id_or_member_epoch, len(raw))
                 out += raw
                 if version == 7:
-                    value = self.group_instance_id
-                    if value is None:
+                    group_instance_id = self.group_instance_id
+                    if group_instance_id is None:
                         out += b"\xff\xff"
                     else:
-                        raw = value.encode()
+                        raw = group_instance_id.encode()
                         out += _pack_h(len(raw))
                         out += raw
                 else:
@@ -221,11 +221,11 @@ class OffsetCommitRequest(Message):
                 else:
                     write_string_length(out, n)
                 out += raw
-                value = self.group_instance_id
-                if value is None:
+                group_instance_id = self.group_instance_id
+                if group_instance_id is None:
                     out.append(0)
                 else:
-                    raw = value.encode()
+                    raw = group_instance_id.encode()
                     n = len(raw) + 1
                     if n < 128:
                         out.append(n)
@@ -410,21 +410,21 @@ def _write_offset_commit_request_partition(out: bytearray, version: int, items: 
             out += _pack_iq(item.partition_index, item.committed_offset)
             if version >= 6:
                 out += _pack_i(item.committed_leader_epoch)
-            value = item.committed_metadata
-            if value is None:
+            committed_metadata = item.committed_metadata
+            if committed_metadata is None:
                 out += b"\xff\xff"
             else:
-                raw = value.encode()
+                raw = committed_metadata.encode()
                 out += _pack_h(len(raw))
                 out += raw
     else:
         for item in items:
             out += _pack_iqi(item.partition_index, item.committed_offset, item.committed_leader_epoch)
-            value = item.committed_metadata
-            if value is None:
+            committed_metadata = item.committed_metadata
+            if committed_metadata is None:
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = committed_metadata.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)

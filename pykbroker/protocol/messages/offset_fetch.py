@@ -178,14 +178,14 @@ class OffsetFetchRequest(Message):
                 raw = self.group_id.encode()
                 out += _pack_h(len(raw))
                 out += raw
-                value = self.topics
-                if value is None:
+                topics = self.topics
+                if topics is None:
                     if not (version >= 2):
                         raise unsupported_null("OffsetFetchRequest", "topics", version)
                     out += b"\xff\xff\xff\xff"
                 else:
-                    out += _pack_i(len(value))
-                    _write_offset_fetch_request_topic(out, version, value)
+                    out += _pack_i(len(topics))
+                    _write_offset_fetch_request_topic(out, version, topics)
             else:
                 if version <= 7:
                     raw = self.group_id.encode()
@@ -195,16 +195,16 @@ class OffsetFetchRequest(Message):
                     else:
                         write_string_length(out, n)
                     out += raw
-                    value = self.topics
-                    if value is None:
+                    topics = self.topics
+                    if topics is None:
                         out.append(0)
                     else:
-                        n = len(value) + 1
+                        n = len(topics) + 1
                         if n < 128:
                             out.append(n)
                         else:
                             write_uvarint(out, n)
-                        _write_offset_fetch_request_topic(out, version, value)
+                        _write_offset_fetch_request_topic(out, version, topics)
                 else:
                     if self.group_id != "":
                         raise unsupported_field("OffsetFetchRequest", "group_id", version)
@@ -640,11 +640,11 @@ def _write_offset_fetch_request_group(out: bytearray, version: int, items: list[
             write_string_length(out, n)
         out += raw
         if version >= 9:
-            value = item.member_id
-            if value is None:
+            member_id = item.member_id
+            if member_id is None:
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = member_id.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)
@@ -652,16 +652,16 @@ def _write_offset_fetch_request_group(out: bytearray, version: int, items: list[
                     write_string_length(out, n)
                 out += raw
             out += _pack_i(item.member_epoch)
-        value = item.topics
-        if value is None:
+        topics = item.topics
+        if topics is None:
             out.append(0)
         else:
-            n = len(value) + 1
+            n = len(topics) + 1
             if n < 128:
                 out.append(n)
             else:
                 write_uvarint(out, n)
-            _write_offset_fetch_request_topics(out, version, value)
+            _write_offset_fetch_request_topics(out, version, topics)
         out.append(0)
         if item.unknown_tags:
             replace_tags(out, item.unknown_tags)
@@ -729,22 +729,22 @@ def _write_offset_fetch_response_partition(out: bytearray, version: int, items: 
             out += _pack_iq(item.partition_index, item.committed_offset)
             if version == 5:
                 out += _pack_i(item.committed_leader_epoch)
-            value = item.metadata
-            if value is None:
+            metadata = item.metadata
+            if metadata is None:
                 out += b"\xff\xff"
             else:
-                raw = value.encode()
+                raw = metadata.encode()
                 out += _pack_h(len(raw))
                 out += raw
             out += _pack_h(item.error_code)
     else:
         for item in items:
             out += _pack_iqi(item.partition_index, item.committed_offset, item.committed_leader_epoch)
-            value = item.metadata
-            if value is None:
+            metadata = item.metadata
+            if metadata is None:
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = metadata.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)
@@ -865,11 +865,11 @@ def _read_offset_fetch_response_partitions(buf: bytes, pos: int, version: int, c
 def _write_offset_fetch_response_partitions(out: bytearray, version: int, items: list[OffsetFetchResponsePartitions]) -> None:
     for item in items:
         out += _pack_iqi(item.partition_index, item.committed_offset, item.committed_leader_epoch)
-        value = item.metadata
-        if value is None:
+        metadata = item.metadata
+        if metadata is None:
             out.append(0)
         else:
-            raw = value.encode()
+            raw = metadata.encode()
             n = len(raw) + 1
             if n < 128:
                 out.append(n)

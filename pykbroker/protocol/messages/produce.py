@@ -139,21 +139,21 @@ class ProduceRequest(Message):
             raise unsupported_version(type(self), version)
         try:
             if version < 9:
-                value = self.transactional_id
-                if value is None:
+                transactional_id = self.transactional_id
+                if transactional_id is None:
                     out += b"\xff\xff"
                 else:
-                    raw = value.encode()
+                    raw = transactional_id.encode()
                     out += _pack_h(len(raw))
                     out += raw
                 out += _pack_hii(self.acks, self.timeout_ms, len(self.topic_data))
                 _write_topic_produce_data(out, version, self.topic_data)
             else:
-                value = self.transactional_id
-                if value is None:
+                transactional_id = self.transactional_id
+                if transactional_id is None:
                     out.append(0)
                 else:
-                    raw = value.encode()
+                    raw = transactional_id.encode()
                     n = len(raw) + 1
                     if n < 128:
                         out.append(n)
@@ -285,8 +285,8 @@ class ProduceResponse(Message):
     def decode(cls, buf: bytes | bytearray | memoryview, version: int, pos: int = 0) -> tuple[Self, int]:
         if not 3 <= version <= 13:
             raise unsupported_version(cls, version)
-        if type(buf) is not bytes:
-            buf = bytes(buf)
+        if type(buf) is not memoryview:
+            buf = memoryview(buf)
         self = new(cls)
         try:
             if version < 9:
@@ -417,25 +417,25 @@ def _write_partition_produce_data(out: bytearray, version: int, items: list[Part
     if version < 9:
         for item in items:
             out += _pack_i(item.index)
-            value = item.records
-            if value is None:
+            records = item.records
+            if records is None:
                 out += b"\xff\xff\xff\xff"
             else:
-                out += _pack_i(len(value))
-                out += value
+                out += _pack_i(len(records))
+                out += records
     else:
         for item in items:
             out += _pack_i(item.index)
-            value = item.records
-            if value is None:
+            records = item.records
+            if records is None:
                 out.append(0)
             else:
-                n = len(value) + 1
+                n = len(records) + 1
                 if n < 128:
                     out.append(n)
                 else:
                     write_uvarint(out, n)
-                out += value
+                out += records
             out.append(0)
             if item.unknown_tags:
                 replace_tags(out, item.unknown_tags)
@@ -531,7 +531,7 @@ def _write_topic_produce_data(out: bytearray, version: int, items: list[TopicPro
                 replace_tags(out, item.unknown_tags)
 
 
-def _read_batch_index_and_error_message(buf: bytes, pos: int, version: int, count: int) -> tuple[list[BatchIndexAndErrorMessage], int]:
+def _read_batch_index_and_error_message(buf: memoryview, pos: int, version: int, count: int) -> tuple[list[BatchIndexAndErrorMessage], int]:
     size = len(buf)
     items: list[BatchIndexAndErrorMessage] = []
     if version < 9:
@@ -547,7 +547,7 @@ def _read_batch_index_and_error_message(buf: bytes, pos: int, version: int, coun
                 end = pos + n
                 if not pos <= end <= size:
                     raise bad_length("BatchIndexErrorMessage", n, pos)
-                item.batch_index_error_message = buf[pos:end].decode()
+                item.batch_index_error_message = str(buf[pos:end], "utf-8")
                 pos = end
             item.unknown_tags = None
             items.append(item)
@@ -566,7 +566,7 @@ def _read_batch_index_and_error_message(buf: bytes, pos: int, version: int, coun
                 end = pos + n - 1
                 if not pos <= end <= size:
                     raise bad_length("BatchIndexErrorMessage", n - 1, pos)
-                item.batch_index_error_message = buf[pos:end].decode()
+                item.batch_index_error_message = str(buf[pos:end], "utf-8")
                 pos = end
             tags = buf[pos]
             pos += 1
@@ -582,21 +582,21 @@ def _write_batch_index_and_error_message(out: bytearray, version: int, items: li
     if version < 9:
         for item in items:
             out += _pack_i(item.batch_index)
-            value = item.batch_index_error_message
-            if value is None:
+            batch_index_error_message = item.batch_index_error_message
+            if batch_index_error_message is None:
                 out += b"\xff\xff"
             else:
-                raw = value.encode()
+                raw = batch_index_error_message.encode()
                 out += _pack_h(len(raw))
                 out += raw
     else:
         for item in items:
             out += _pack_i(item.batch_index)
-            value = item.batch_index_error_message
-            if value is None:
+            batch_index_error_message = item.batch_index_error_message
+            if batch_index_error_message is None:
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = batch_index_error_message.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)
@@ -608,7 +608,7 @@ def _write_batch_index_and_error_message(out: bytearray, version: int, items: li
                 replace_tags(out, item.unknown_tags)
 
 
-def _read_leader_id_and_epoch(buf: bytes, pos: int, version: int, count: int) -> tuple[list[LeaderIdAndEpoch], int]:
+def _read_leader_id_and_epoch(buf: memoryview, pos: int, version: int, count: int) -> tuple[list[LeaderIdAndEpoch], int]:
     size = len(buf)
     items: list[LeaderIdAndEpoch] = []
     if not 0 <= count * 9 <= size - pos:
@@ -632,7 +632,7 @@ def _write_leader_id_and_epoch(out: bytearray, version: int, items: list[LeaderI
             replace_tags(out, item.unknown_tags)
 
 
-def _read_partition_produce_response(buf: bytes, pos: int, version: int, count: int) -> tuple[list[PartitionProduceResponse], int]:
+def _read_partition_produce_response(buf: memoryview, pos: int, version: int, count: int) -> tuple[list[PartitionProduceResponse], int]:
     size = len(buf)
     items: list[PartitionProduceResponse] = []
     if version < 9:
@@ -660,7 +660,7 @@ def _read_partition_produce_response(buf: bytes, pos: int, version: int, count: 
                     end = pos + n
                     if not pos <= end <= size:
                         raise bad_length("ErrorMessage", n, pos)
-                    item.error_message = buf[pos:end].decode()
+                    item.error_message = str(buf[pos:end], "utf-8")
                     pos = end
             else:
                 item.record_errors = []
@@ -688,7 +688,7 @@ def _read_partition_produce_response(buf: bytes, pos: int, version: int, count: 
                 end = pos + n - 1
                 if not pos <= end <= size:
                     raise bad_length("ErrorMessage", n - 1, pos)
-                item.error_message = buf[pos:end].decode()
+                item.error_message = str(buf[pos:end], "utf-8")
                 pos = end
             tags = buf[pos]
             pos += 1
@@ -722,11 +722,11 @@ def _write_partition_produce_response(out: bytearray, version: int, items: list[
             if version == 8:
                 out += _pack_i(len(item.record_errors))
                 _write_batch_index_and_error_message(out, version, item.record_errors)
-                value = item.error_message
-                if value is None:
+                error_message = item.error_message
+                if error_message is None:
                     out += b"\xff\xff"
                 else:
-                    raw = value.encode()
+                    raw = error_message.encode()
                     out += _pack_h(len(raw))
                     out += raw
     else:
@@ -738,11 +738,11 @@ def _write_partition_produce_response(out: bytearray, version: int, items: list[
             else:
                 write_uvarint(out, n)
             _write_batch_index_and_error_message(out, version, item.record_errors)
-            value = item.error_message
-            if value is None:
+            error_message = item.error_message
+            if error_message is None:
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = error_message.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)
@@ -761,7 +761,7 @@ def _write_partition_produce_response(out: bytearray, version: int, items: list[
             write_tags(out, tags, item.unknown_tags)
 
 
-def _read_topic_produce_response(buf: bytes, pos: int, version: int, count: int) -> tuple[list[TopicProduceResponse], int]:
+def _read_topic_produce_response(buf: memoryview, pos: int, version: int, count: int) -> tuple[list[TopicProduceResponse], int]:
     size = len(buf)
     items: list[TopicProduceResponse] = []
     if version < 9:
@@ -775,7 +775,7 @@ def _read_topic_produce_response(buf: bytes, pos: int, version: int, count: int)
             end = pos + n
             if not pos <= end <= size:
                 raise bad_length("Name", n, pos)
-            item.name = buf[pos:end].decode()
+            item.name = str(buf[pos:end], "utf-8")
             pos = end
             (n,) = _unpack_i(buf, pos)
             pos += 4
@@ -795,7 +795,7 @@ def _read_topic_produce_response(buf: bytes, pos: int, version: int, count: int)
                 end = pos + n - 1
                 if not pos <= end <= size:
                     raise bad_length("Name", n - 1, pos)
-                item.name = buf[pos:end].decode()
+                item.name = str(buf[pos:end], "utf-8")
                 pos = end
             else:
                 item.name = ""
@@ -851,7 +851,7 @@ def _write_topic_produce_response(out: bytearray, version: int, items: list[Topi
                 replace_tags(out, item.unknown_tags)
 
 
-def _read_node_endpoint(buf: bytes, pos: int, version: int, count: int) -> tuple[list[NodeEndpoint], int]:
+def _read_node_endpoint(buf: memoryview, pos: int, version: int, count: int) -> tuple[list[NodeEndpoint], int]:
     size = len(buf)
     items: list[NodeEndpoint] = []
     if not 0 <= count * 11 <= size - pos:
@@ -865,7 +865,7 @@ def _read_node_endpoint(buf: bytes, pos: int, version: int, count: int) -> tuple
         end = pos + n - 1
         if not pos <= end <= size:
             raise bad_length("Host", n - 1, pos)
-        item.host = buf[pos:end].decode()
+        item.host = str(buf[pos:end], "utf-8")
         pos = end
         item.port, n = _unpack_iB(buf, pos)
         pos += 5
@@ -877,7 +877,7 @@ def _read_node_endpoint(buf: bytes, pos: int, version: int, count: int) -> tuple
             end = pos + n - 1
             if not pos <= end <= size:
                 raise bad_length("Rack", n - 1, pos)
-            item.rack = buf[pos:end].decode()
+            item.rack = str(buf[pos:end], "utf-8")
             pos = end
         tags = buf[pos]
         pos += 1
@@ -900,11 +900,11 @@ def _write_node_endpoint(out: bytearray, version: int, items: list[NodeEndpoint]
             write_string_length(out, n)
         out += raw
         out += _pack_i(item.port)
-        value = item.rack
-        if value is None:
+        rack = item.rack
+        if rack is None:
             out.append(0)
         else:
-            raw = value.encode()
+            raw = rack.encode()
             n = len(raw) + 1
             if n < 128:
                 out.append(n)

@@ -69,11 +69,11 @@ class RemoveRaftVoterRequest(Message):
         if not 0 <= version <= 0:
             raise unsupported_version(type(self), version)
         try:
-            value = self.cluster_id
-            if value is None:
+            cluster_id = self.cluster_id
+            if cluster_id is None:
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = cluster_id.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)
@@ -142,11 +142,11 @@ class RemoveRaftVoterResponse(Message):
             raise unsupported_version(type(self), version)
         try:
             out += _pack_ih(self.throttle_time_ms, self.error_code)
-            value = self.error_message
-            if value is None:
+            error_message = self.error_message
+            if error_message is None:
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = error_message.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)

@@ -184,11 +184,11 @@ class SaslAuthenticateResponse(Message):
         try:
             if version < 2:
                 out += _pack_h(self.error_code)
-                value = self.error_message
-                if value is None:
+                error_message = self.error_message
+                if error_message is None:
                     out += b"\xff\xff"
                 else:
-                    raw = value.encode()
+                    raw = error_message.encode()
                     out += _pack_h(len(raw))
                     out += raw
                 out += _pack_i(len(self.auth_bytes))
@@ -197,11 +197,11 @@ class SaslAuthenticateResponse(Message):
                     out += _pack_q(self.session_lifetime_ms)
             else:
                 out += _pack_h(self.error_code)
-                value = self.error_message
-                if value is None:
+                error_message = self.error_message
+                if error_message is None:
                     out.append(0)
                 else:
-                    raw = value.encode()
+                    raw = error_message.encode()
                     n = len(raw) + 1
                     if n < 128:
                         out.append(n)

@@ -149,22 +149,22 @@ class ShareAcknowledgeRequest(Message):
         if not 1 <= version <= 2:
             raise unsupported_version(type(self), version)
         try:
-            value = self.group_id
-            if value is None:
+            group_id = self.group_id
+            if group_id is None:
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = group_id.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)
                 else:
                     write_string_length(out, n)
                 out += raw
-            value = self.member_id
-            if value is None:
+            member_id = self.member_id
+            if member_id is None:
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = member_id.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)
@@ -330,11 +330,11 @@ class ShareAcknowledgeResponse(Message):
             raise unsupported_version(type(self), version)
         try:
             out += _pack_ih(self.throttle_time_ms, self.error_code)
-            value = self.error_message
-            if value is None:
+            error_message = self.error_message
+            if error_message is None:
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = error_message.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)
@@ -528,11 +528,11 @@ def _read_partition_data(buf: bytes, pos: int, version: int, count: int) -> tupl
 def _write_partition_data(out: bytearray, version: int, items: list[PartitionData]) -> None:
     for item in items:
         out += _pack_ih(item.partition_index, item.error_code)
-        value = item.error_message
-        if value is None:
+        error_message = item.error_message
+        if error_message is None:
             out.append(0)
         else:
-            raw = value.encode()
+            raw = error_message.encode()
             n = len(raw) + 1
             if n < 128:
                 out.append(n)
@@ -631,11 +631,11 @@ def _write_node_endpoint(out: bytearray, version: int, items: list[NodeEndpoint]
             write_string_length(out, n)
         out += raw
         out += _pack_i(item.port)
-        value = item.rack
-        if value is None:
+        rack = item.rack
+        if rack is None:
             out.append(0)
         else:
-            raw = value.encode()
+            raw = rack.encode()
             n = len(raw) + 1
             if n < 128:
                 out.append(n)

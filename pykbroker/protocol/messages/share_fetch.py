@@ -129,8 +129,8 @@ class ShareFetchRequest(Message):
     def decode(cls, buf: bytes | bytearray | memoryview, version: int, pos: int = 0) -> tuple[Self, int]:
         if not 1 <= version <= 2:
             raise unsupported_version(cls, version)
-        if type(buf) is not bytes:
-            buf = bytes(buf)
+        if type(buf) is not memoryview:
+            buf = memoryview(buf)
         self = new(cls)
         try:
             size = len(buf)
@@ -144,7 +144,7 @@ class ShareFetchRequest(Message):
                 end = pos + n - 1
                 if not pos <= end <= size:
                     raise bad_length("GroupId", n - 1, pos)
-                self.group_id = buf[pos:end].decode()
+                self.group_id = str(buf[pos:end], "utf-8")
                 pos = end
             n = buf[pos]
             pos += 1
@@ -156,7 +156,7 @@ class ShareFetchRequest(Message):
                 end = pos + n - 1
                 if not pos <= end <= size:
                     raise bad_length("MemberId", n - 1, pos)
-                self.member_id = buf[pos:end].decode()
+                self.member_id = str(buf[pos:end], "utf-8")
                 pos = end
             self.share_session_epoch, self.max_wait_ms, self.min_bytes, self.max_bytes, self.max_records, self.batch_size = _unpack_iiiiii(buf, pos)
             pos += 24
@@ -190,22 +190,22 @@ class ShareFetchRequest(Message):
         if not 1 <= version <= 2:
             raise unsupported_version(type(self), version)
         try:
-            value = self.group_id
-            if value is None:
+            group_id = self.group_id
+            if group_id is None:
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = group_id.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)
                 else:
                     write_string_length(out, n)
                 out += raw
-            value = self.member_id
-            if value is None:
+            member_id = self.member_id
+            if member_id is None:
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = member_id.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)
@@ -396,11 +396,11 @@ class ShareFetchResponse(Message):
             raise unsupported_version(type(self), version)
         try:
             out += _pack_ih(self.throttle_time_ms, self.error_code)
-            value = self.error_message
-            if value is None:
+            error_message = self.error_message
+            if error_message is None:
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = error_message.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)
@@ -427,7 +427,7 @@ class ShareFetchResponse(Message):
             raise unencodable(problem, self, version) from problem
 
 
-def _read_acknowledgement_batch(buf: bytes, pos: int, version: int, count: int) -> tuple[list[AcknowledgementBatch], int]:
+def _read_acknowledgement_batch(buf: memoryview, pos: int, version: int, count: int) -> tuple[list[AcknowledgementBatch], int]:
     size = len(buf)
     items: list[AcknowledgementBatch] = []
     if not 0 <= count * 18 <= size - pos:
@@ -463,7 +463,7 @@ def _write_acknowledgement_batch(out: bytearray, version: int, items: list[Ackno
             replace_tags(out, item.unknown_tags)
 
 
-def _read_fetch_partition(buf: bytes, pos: int, version: int, count: int) -> tuple[list[FetchPartition], int]:
+def _read_fetch_partition(buf: memoryview, pos: int, version: int, count: int) -> tuple[list[FetchPartition], int]:
     size = len(buf)
     items: list[FetchPartition] = []
     if not 0 <= count * 6 <= size - pos:
@@ -502,7 +502,7 @@ def _write_fetch_partition(out: bytearray, version: int, items: list[FetchPartit
             replace_tags(out, item.unknown_tags)
 
 
-def _read_fetch_topic(buf: bytes, pos: int, version: int, count: int) -> tuple[list[FetchTopic], int]:
+def _read_fetch_topic(buf: memoryview, pos: int, version: int, count: int) -> tuple[list[FetchTopic], int]:
     size = len(buf)
     items: list[FetchTopic] = []
     if not 0 <= count * 18 <= size - pos:
@@ -539,7 +539,7 @@ def _write_fetch_topic(out: bytearray, version: int, items: list[FetchTopic]) ->
             replace_tags(out, item.unknown_tags)
 
 
-def _read_forgotten_topic(buf: bytes, pos: int, version: int, count: int) -> tuple[list[ForgottenTopic], int]:
+def _read_forgotten_topic(buf: memoryview, pos: int, version: int, count: int) -> tuple[list[ForgottenTopic], int]:
     size = len(buf)
     items: list[ForgottenTopic] = []
     if not 0 <= count * 18 <= size - pos:
@@ -683,11 +683,11 @@ def _read_partition_data(buf: memoryview, pos: int, version: int, count: int) ->
 def _write_partition_data(out: bytearray, version: int, items: list[PartitionData]) -> None:
     for item in items:
         out += _pack_ih(item.partition_index, item.error_code)
-        value = item.error_message
-        if value is None:
+        error_message = item.error_message
+        if error_message is None:
             out.append(0)
         else:
-            raw = value.encode()
+            raw = error_message.encode()
             n = len(raw) + 1
             if n < 128:
                 out.append(n)
@@ -695,11 +695,11 @@ def _write_partition_data(out: bytearray, version: int, items: list[PartitionDat
                 write_string_length(out, n)
             out += raw
         out += _pack_h(item.acknowledge_error_code)
-        value = item.acknowledge_error_message
-        if value is None:
+        acknowledge_error_message = item.acknowledge_error_message
+        if acknowledge_error_message is None:
             out.append(0)
         else:
-            raw = value.encode()
+            raw = acknowledge_error_message.encode()
             n = len(raw) + 1
             if n < 128:
                 out.append(n)
@@ -810,11 +810,11 @@ def _write_node_endpoint(out: bytearray, version: int, items: list[NodeEndpoint]
             write_string_length(out, n)
         out += raw
         out += _pack_i(item.port)
-        value = item.rack
-        if value is None:
+        rack = item.rack
+        if rack is None:
             out.append(0)
         else:
-            raw = value.encode()
+            raw = rack.encode()
             n = len(raw) + 1
             if n < 128:
                 out.append(n)

@@ -375,11 +375,11 @@ def _write_member(out: bytearray, version: int, items: list[Member]) -> None:
         else:
             write_string_length(out, n)
         out += raw
-        value = item.rack_id
-        if value is None:
+        rack_id = item.rack_id
+        if rack_id is None:
             out.append(0)
         else:
-            raw = value.encode()
+            raw = rack_id.encode()
             n = len(raw) + 1
             if n < 128:
                 out.append(n)
@@ -477,11 +477,11 @@ def _read_described_group(buf: bytes, pos: int, version: int, count: int) -> tup
 def _write_described_group(out: bytearray, version: int, items: list[DescribedGroup]) -> None:
     for item in items:
         out += _pack_h(item.error_code)
-        value = item.error_message
-        if value is None:
+        error_message = item.error_message
+        if error_message is None:
             out.append(0)
         else:
-            raw = value.encode()
+            raw = error_message.encode()
             n = len(raw) + 1
             if n < 128:
                 out.append(n)

@@ -118,27 +118,27 @@ class ShareGroupHeartbeatRequest(Message):
                 write_string_length(out, n)
             out += raw
             out += _pack_i(self.member_epoch)
-            value = self.rack_id
-            if value is None:
+            rack_id = self.rack_id
+            if rack_id is None:
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = rack_id.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)
                 else:
                     write_string_length(out, n)
                 out += raw
-            value = self.subscribed_topic_names
-            if value is None:
+            subscribed_topic_names = self.subscribed_topic_names
+            if subscribed_topic_names is None:
                 out.append(0)
             else:
-                n = len(value) + 1
+                n = len(subscribed_topic_names) + 1
                 if n < 128:
                     out.append(n)
                 else:
                     write_uvarint(out, n)
-                write_compact_strings(out, value)
+                write_compact_strings(out, subscribed_topic_names)
             out.append(0)
             if self.unknown_tags:
                 replace_tags(out, self.unknown_tags)
@@ -255,22 +255,22 @@ class ShareGroupHeartbeatResponse(Message):
             raise unsupported_version(type(self), version)
         try:
             out += _pack_ih(self.throttle_time_ms, self.error_code)
-            value = self.error_message
-            if value is None:
+            error_message = self.error_message
+            if error_message is None:
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = error_message.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)
                 else:
                     write_string_length(out, n)
                 out += raw
-            value = self.member_id
-            if value is None:
+            member_id = self.member_id
+            if member_id is None:
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = member_id.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)
@@ -278,12 +278,12 @@ class ShareGroupHeartbeatResponse(Message):
                     write_string_length(out, n)
                 out += raw
             out += _pack_ii(self.member_epoch, self.heartbeat_interval_ms)
-            value = self.assignment
-            if value is None:
+            assignment = self.assignment
+            if assignment is None:
                 out.append(255)
             else:
                 out.append(1)
-                _write_assignment(out, version, [value])
+                _write_assignment(out, version, [assignment])
             out.append(0)
             if self.unknown_tags:
                 replace_tags(out, self.unknown_tags)

@@ -554,16 +554,16 @@ def _read_topology(buf: bytes, pos: int, version: int, count: int) -> tuple[list
 def _write_topology(out: bytearray, version: int, items: list[Topology]) -> None:
     for item in items:
         out += _pack_i(item.epoch)
-        value = item.subtopologies
-        if value is None:
+        subtopologies = item.subtopologies
+        if subtopologies is None:
             out.append(0)
         else:
-            n = len(value) + 1
+            n = len(subtopologies) + 1
             if n < 128:
                 out.append(n)
             else:
                 write_uvarint(out, n)
-            _write_subtopology(out, version, value)
+            _write_subtopology(out, version, subtopologies)
         out.append(0)
         if item.unknown_tags:
             replace_tags(out, item.unknown_tags)
@@ -867,22 +867,22 @@ def _write_member(out: bytearray, version: int, items: list[Member]) -> None:
             write_string_length(out, n)
         out += raw
         out += _pack_i(item.member_epoch)
-        value = item.instance_id
-        if value is None:
+        instance_id = item.instance_id
+        if instance_id is None:
             out.append(0)
         else:
-            raw = value.encode()
+            raw = instance_id.encode()
             n = len(raw) + 1
             if n < 128:
                 out.append(n)
             else:
                 write_string_length(out, n)
             out += raw
-        value = item.rack_id
-        if value is None:
+        rack_id = item.rack_id
+        if rack_id is None:
             out.append(0)
         else:
-            raw = value.encode()
+            raw = rack_id.encode()
             n = len(raw) + 1
             if n < 128:
                 out.append(n)
@@ -911,12 +911,12 @@ def _write_member(out: bytearray, version: int, items: list[Member]) -> None:
         else:
             write_string_length(out, n)
         out += raw
-        value = item.user_endpoint
-        if value is None:
+        user_endpoint = item.user_endpoint
+        if user_endpoint is None:
             out.append(255)
         else:
             out.append(1)
-            _write_endpoint(out, version, [value])
+            _write_endpoint(out, version, [user_endpoint])
         n = len(item.client_tags) + 1
         if n < 128:
             out.append(n)
@@ -1005,11 +1005,11 @@ def _read_described_group(buf: bytes, pos: int, version: int, count: int) -> tup
 def _write_described_group(out: bytearray, version: int, items: list[DescribedGroup]) -> None:
     for item in items:
         out += _pack_h(item.error_code)
-        value = item.error_message
-        if value is None:
+        error_message = item.error_message
+        if error_message is None:
             out.append(0)
         else:
-            raw = value.encode()
+            raw = error_message.encode()
             n = len(raw) + 1
             if n < 128:
                 out.append(n)
@@ -1031,12 +1031,12 @@ def _write_described_group(out: bytearray, version: int, items: list[DescribedGr
             write_string_length(out, n)
         out += raw
         out += _pack_ii(item.group_epoch, item.assignment_epoch)
-        value = item.topology
-        if value is None:
+        topology = item.topology
+        if topology is None:
             out.append(255)
         else:
             out.append(1)
-            _write_topology(out, version, [value])
+            _write_topology(out, version, [topology])
         n = len(item.members) + 1
         if n < 128:
             out.append(n)

@@ -358,22 +358,22 @@ class StreamsGroupHeartbeatRequest(Message):
                 write_string_length(out, n)
             out += raw
             out += _pack_ii(self.member_epoch, self.endpoint_information_epoch)
-            value = self.instance_id
-            if value is None:
+            instance_id = self.instance_id
+            if instance_id is None:
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = instance_id.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)
                 else:
                     write_string_length(out, n)
                 out += raw
-            value = self.rack_id
-            if value is None:
+            rack_id = self.rack_id
+            if rack_id is None:
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = rack_id.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)
@@ -381,89 +381,89 @@ class StreamsGroupHeartbeatRequest(Message):
                     write_string_length(out, n)
                 out += raw
             out += _pack_i(self.rebalance_timeout_ms)
-            value = self.topology
-            if value is None:
+            topology = self.topology
+            if topology is None:
                 out.append(255)
             else:
                 out.append(1)
-                _write_topology(out, version, [value])
-            value = self.active_tasks
-            if value is None:
+                _write_topology(out, version, [topology])
+            active_tasks = self.active_tasks
+            if active_tasks is None:
                 out.append(0)
             else:
-                n = len(value) + 1
+                n = len(active_tasks) + 1
                 if n < 128:
                     out.append(n)
                 else:
                     write_uvarint(out, n)
-                _write_task_ids(out, version, value)
-            value = self.standby_tasks
-            if value is None:
+                _write_task_ids(out, version, active_tasks)
+            standby_tasks = self.standby_tasks
+            if standby_tasks is None:
                 out.append(0)
             else:
-                n = len(value) + 1
+                n = len(standby_tasks) + 1
                 if n < 128:
                     out.append(n)
                 else:
                     write_uvarint(out, n)
-                _write_task_ids(out, version, value)
-            value = self.warmup_tasks
-            if value is None:
+                _write_task_ids(out, version, standby_tasks)
+            warmup_tasks = self.warmup_tasks
+            if warmup_tasks is None:
                 out.append(0)
             else:
-                n = len(value) + 1
+                n = len(warmup_tasks) + 1
                 if n < 128:
                     out.append(n)
                 else:
                     write_uvarint(out, n)
-                _write_task_ids(out, version, value)
-            value = self.process_id
-            if value is None:
+                _write_task_ids(out, version, warmup_tasks)
+            process_id = self.process_id
+            if process_id is None:
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = process_id.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)
                 else:
                     write_string_length(out, n)
                 out += raw
-            value = self.user_endpoint
-            if value is None:
+            user_endpoint = self.user_endpoint
+            if user_endpoint is None:
                 out.append(255)
             else:
                 out.append(1)
-                _write_endpoint(out, version, [value])
-            value = self.client_tags
-            if value is None:
+                _write_endpoint(out, version, [user_endpoint])
+            client_tags = self.client_tags
+            if client_tags is None:
                 out.append(0)
             else:
-                n = len(value) + 1
+                n = len(client_tags) + 1
                 if n < 128:
                     out.append(n)
                 else:
                     write_uvarint(out, n)
-                _write_key_value(out, version, value)
-            value = self.task_offsets
-            if value is None:
+                _write_key_value(out, version, client_tags)
+            task_offsets = self.task_offsets
+            if task_offsets is None:
                 out.append(0)
             else:
-                n = len(value) + 1
+                n = len(task_offsets) + 1
                 if n < 128:
                     out.append(n)
                 else:
                     write_uvarint(out, n)
-                _write_task_offset(out, version, value)
-            value = self.task_end_offsets
-            if value is None:
+                _write_task_offset(out, version, task_offsets)
+            task_end_offsets = self.task_end_offsets
+            if task_end_offsets is None:
                 out.append(0)
             else:
-                n = len(value) + 1
+                n = len(task_end_offsets) + 1
                 if n < 128:
                     out.append(n)
                 else:
                     write_uvarint(out, n)
-                _write_task_offset(out, version, value)
+                _write_task_offset(out, version, task_end_offsets)
             out += _pack_oB(self.shutdown_application, 0)
             if self.unknown_tags:
                 replace_tags(out, self.unknown_tags)
@@ -641,11 +641,11 @@ class StreamsGroupHeartbeatResponse(Message):
             raise unsupported_version(type(self), version)
         try:
             out += _pack_ih(self.throttle_time_ms, self.error_code)
-            value = self.error_message
-            if value is None:
+            error_message = self.error_message
+            if error_message is None:
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = error_message.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)
@@ -660,57 +660,57 @@ class StreamsGroupHeartbeatResponse(Message):
                 write_string_length(out, n)
             out += raw
             out += _pack_iiii(self.member_epoch, self.heartbeat_interval_ms, self.acceptable_recovery_lag, self.task_offset_interval_ms)
-            value = self.status
-            if value is None:
+            status = self.status
+            if status is None:
                 out.append(0)
             else:
-                n = len(value) + 1
+                n = len(status) + 1
                 if n < 128:
                     out.append(n)
                 else:
                     write_uvarint(out, n)
-                _write_status(out, version, value)
-            value = self.active_tasks
-            if value is None:
+                _write_status(out, version, status)
+            active_tasks = self.active_tasks
+            if active_tasks is None:
                 out.append(0)
             else:
-                n = len(value) + 1
+                n = len(active_tasks) + 1
                 if n < 128:
                     out.append(n)
                 else:
                     write_uvarint(out, n)
-                _write_task_ids(out, version, value)
-            value = self.standby_tasks
-            if value is None:
+                _write_task_ids(out, version, active_tasks)
+            standby_tasks = self.standby_tasks
+            if standby_tasks is None:
                 out.append(0)
             else:
-                n = len(value) + 1
+                n = len(standby_tasks) + 1
                 if n < 128:
                     out.append(n)
                 else:
                     write_uvarint(out, n)
-                _write_task_ids(out, version, value)
-            value = self.warmup_tasks
-            if value is None:
+                _write_task_ids(out, version, standby_tasks)
+            warmup_tasks = self.warmup_tasks
+            if warmup_tasks is None:
                 out.append(0)
             else:
-                n = len(value) + 1
+                n = len(warmup_tasks) + 1
                 if n < 128:
                     out.append(n)
                 else:
                     write_uvarint(out, n)
-                _write_task_ids(out, version, value)
+                _write_task_ids(out, version, warmup_tasks)
             out += _pack_i(self.endpoint_information_epoch)
-            value = self.partitions_by_user_endpoint
-            if value is None:
+            partitions_by_user_endpoint = self.partitions_by_user_endpoint
+            if partitions_by_user_endpoint is None:
                 out.append(0)
             else:
-                n = len(value) + 1
+                n = len(partitions_by_user_endpoint) + 1
                 if n < 128:
                     out.append(n)
                 else:
                     write_uvarint(out, n)
-                _write_endpoint_to_partitions(out, version, value)
+                _write_endpoint_to_partitions(out, version, partitions_by_user_endpoint)
             out.append(0)
             if self.unknown_tags:
                 replace_tags(out, self.unknown_tags)

@@ -188,11 +188,11 @@ class SyncGroupRequest(Message):
                 out += _pack_ih(self.generation_id, len(raw))
                 out += raw
                 if version == 3:
-                    value = self.group_instance_id
-                    if value is None:
+                    group_instance_id = self.group_instance_id
+                    if group_instance_id is None:
                         out += b"\xff\xff"
                     else:
-                        raw = value.encode()
+                        raw = group_instance_id.encode()
                         out += _pack_h(len(raw))
                         out += raw
                 else:
@@ -216,11 +216,11 @@ class SyncGroupRequest(Message):
                 else:
                     write_string_length(out, n)
                 out += raw
-                value = self.group_instance_id
-                if value is None:
+                group_instance_id = self.group_instance_id
+                if group_instance_id is None:
                     out.append(0)
                 else:
-                    raw = value.encode()
+                    raw = group_instance_id.encode()
                     n = len(raw) + 1
                     if n < 128:
                         out.append(n)
@@ -228,22 +228,22 @@ class SyncGroupRequest(Message):
                         write_string_length(out, n)
                     out += raw
                 if version == 5:
-                    value = self.protocol_type
-                    if value is None:
+                    protocol_type = self.protocol_type
+                    if protocol_type is None:
                         out.append(0)
                     else:
-                        raw = value.encode()
+                        raw = protocol_type.encode()
                         n = len(raw) + 1
                         if n < 128:
                             out.append(n)
                         else:
                             write_string_length(out, n)
                         out += raw
-                    value = self.protocol_name
-                    if value is None:
+                    protocol_name = self.protocol_name
+                    if protocol_name is None:
                         out.append(0)
                     else:
-                        raw = value.encode()
+                        raw = protocol_name.encode()
                         n = len(raw) + 1
                         if n < 128:
                             out.append(n)
@@ -373,22 +373,22 @@ class SyncGroupResponse(Message):
             else:
                 out += _pack_ih(self.throttle_time_ms, self.error_code)
                 if version == 5:
-                    value = self.protocol_type
-                    if value is None:
+                    protocol_type = self.protocol_type
+                    if protocol_type is None:
                         out.append(0)
                     else:
-                        raw = value.encode()
+                        raw = protocol_type.encode()
                         n = len(raw) + 1
                         if n < 128:
                             out.append(n)
                         else:
                             write_string_length(out, n)
                         out += raw
-                    value = self.protocol_name
-                    if value is None:
+                    protocol_name = self.protocol_name
+                    if protocol_name is None:
                         out.append(0)
                     else:
-                        raw = value.encode()
+                        raw = protocol_name.encode()
                         n = len(raw) + 1
                         if n < 128:
                             out.append(n)

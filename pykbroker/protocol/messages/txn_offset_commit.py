@@ -216,11 +216,11 @@ class TxnOffsetCommitRequest(Message):
                 else:
                     write_string_length(out, n)
                 out += raw
-                value = self.group_instance_id
-                if value is None:
+                group_instance_id = self.group_instance_id
+                if group_instance_id is None:
                     out.append(0)
                 else:
-                    raw = value.encode()
+                    raw = group_instance_id.encode()
                     n = len(raw) + 1
                     if n < 128:
                         out.append(n)
@@ -396,21 +396,21 @@ def _write_txn_offset_commit_request_partition(out: bytearray, version: int, ite
             out += _pack_iq(item.partition_index, item.committed_offset)
             if version == 2:
                 out += _pack_i(item.committed_leader_epoch)
-            value = item.committed_metadata
-            if value is None:
+            committed_metadata = item.committed_metadata
+            if committed_metadata is None:
                 out += b"\xff\xff"
             else:
-                raw = value.encode()
+                raw = committed_metadata.encode()
                 out += _pack_h(len(raw))
                 out += raw
     else:
         for item in items:
             out += _pack_iqi(item.partition_index, item.committed_offset, item.committed_leader_epoch)
-            value = item.committed_metadata
-            if value is None:
+            committed_metadata = item.committed_metadata
+            if committed_metadata is None:
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = committed_metadata.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)

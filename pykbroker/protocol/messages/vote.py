@@ -131,11 +131,11 @@ class VoteRequest(Message):
         if not 0 <= version <= 2:
             raise unsupported_version(type(self), version)
         try:
-            value = self.cluster_id
-            if value is None:
+            cluster_id = self.cluster_id
+            if cluster_id is None:
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = cluster_id.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)

@@ -371,11 +371,11 @@ def _read_partition_result(buf: bytes, pos: int, version: int, count: int) -> tu
 def _write_partition_result(out: bytearray, version: int, items: list[PartitionResult]) -> None:
     for item in items:
         out += _pack_ih(item.partition, item.error_code)
-        value = item.error_message
-        if value is None:
+        error_message = item.error_message
+        if error_message is None:
             out.append(0)
         else:
-            raw = value.encode()
+            raw = error_message.encode()
             n = len(raw) + 1
             if n < 128:
                 out.append(n)

@@ -220,15 +220,15 @@ def _write_topic_partitions(out: bytearray, version: int, items: list[TopicParti
         tags: list[tuple[int, bytearray]] = []
         if (item.assignment_epochs is None or len(item.assignment_epochs) != 0):
             part = bytearray()
-            value = item.assignment_epochs
-            if value is None:
+            assignment_epochs = item.assignment_epochs
+            if assignment_epochs is None:
                 part.append(0)
             else:
-                n = len(value) + 1
+                n = len(assignment_epochs) + 1
                 if n < 128:
                     part.append(n)
                 else:
                     write_uvarint(part, n)
-                write_int32s(part, value)
+                write_int32s(part, assignment_epochs)
             tags.append((0, part))
         write_tags(out, tags, item.unknown_tags)

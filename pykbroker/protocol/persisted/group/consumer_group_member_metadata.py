@@ -241,22 +241,22 @@ class ConsumerGroupMemberMetadataValue(Message):
         if not 0 <= version <= 0:
             raise unsupported_version(type(self), version)
         try:
-            value = self.instance_id
-            if value is None:
+            instance_id = self.instance_id
+            if instance_id is None:
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = instance_id.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)
                 else:
                     write_string_length(out, n)
                 out += raw
-            value = self.rack_id
-            if value is None:
+            rack_id = self.rack_id
+            if rack_id is None:
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = rack_id.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)
@@ -283,11 +283,11 @@ class ConsumerGroupMemberMetadataValue(Message):
             else:
                 write_uvarint(out, n)
             write_compact_strings(out, self.subscribed_topic_names)
-            value = self.subscribed_topic_regex
-            if value is None:
+            subscribed_topic_regex = self.subscribed_topic_regex
+            if subscribed_topic_regex is None:
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = subscribed_topic_regex.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)
@@ -295,11 +295,11 @@ class ConsumerGroupMemberMetadataValue(Message):
                     write_string_length(out, n)
                 out += raw
             out += _pack_i(self.rebalance_timeout_ms)
-            value = self.server_assignor
-            if value is None:
+            server_assignor = self.server_assignor
+            if server_assignor is None:
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = server_assignor.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)
@@ -309,12 +309,12 @@ class ConsumerGroupMemberMetadataValue(Message):
             tags: list[tuple[int, bytearray]] = []
             if (self.classic_member_metadata is None or self.classic_member_metadata.session_timeout_ms != 0 or self.classic_member_metadata.supported_protocols or self.classic_member_metadata.unknown_tags):
                 part = bytearray()
-                value = self.classic_member_metadata
-                if value is None:
+                classic_member_metadata = self.classic_member_metadata
+                if classic_member_metadata is None:
                     part.append(0)
                 else:
                     part.append(1)
-                    _write_classic_member_metadata(part, version, [value])
+                    _write_classic_member_metadata(part, version, [classic_member_metadata])
                 tags.append((0, part))
             write_tags(out, tags, self.unknown_tags)
         except (StructError, ValueError) as problem:

@@ -223,18 +223,18 @@ class GroupMetadataValue(Message):
                 out += _pack_h(len(raw))
                 out += raw
                 out += _pack_i(self.generation)
-                value = self.protocol
-                if value is None:
+                protocol = self.protocol
+                if protocol is None:
                     out += b"\xff\xff"
                 else:
-                    raw = value.encode()
+                    raw = protocol.encode()
                     out += _pack_h(len(raw))
                     out += raw
-                value = self.leader
-                if value is None:
+                leader = self.leader
+                if leader is None:
                     out += b"\xff\xff"
                 else:
-                    raw = value.encode()
+                    raw = leader.encode()
                     out += _pack_h(len(raw))
                     out += raw
                 if version >= 2:
@@ -250,22 +250,22 @@ class GroupMetadataValue(Message):
                     write_string_length(out, n)
                 out += raw
                 out += _pack_i(self.generation)
-                value = self.protocol
-                if value is None:
+                protocol = self.protocol
+                if protocol is None:
                     out.append(0)
                 else:
-                    raw = value.encode()
+                    raw = protocol.encode()
                     n = len(raw) + 1
                     if n < 128:
                         out.append(n)
                     else:
                         write_string_length(out, n)
                     out += raw
-                value = self.leader
-                if value is None:
+                leader = self.leader
+                if leader is None:
                     out.append(0)
                 else:
-                    raw = value.encode()
+                    raw = leader.encode()
                     n = len(raw) + 1
                     if n < 128:
                         out.append(n)
@@ -428,11 +428,11 @@ def _write_member_metadata(out: bytearray, version: int, items: list[MemberMetad
             out += _pack_h(len(raw))
             out += raw
             if version == 3:
-                value = item.group_instance_id
-                if value is None:
+                group_instance_id = item.group_instance_id
+                if group_instance_id is None:
                     out += b"\xff\xff"
                 else:
-                    raw = value.encode()
+                    raw = group_instance_id.encode()
                     out += _pack_h(len(raw))
                     out += raw
             raw = item.client_id.encode()
@@ -456,11 +456,11 @@ def _write_member_metadata(out: bytearray, version: int, items: list[MemberMetad
             else:
                 write_string_length(out, n)
             out += raw
-            value = item.group_instance_id
-            if value is None:
+            group_instance_id = item.group_instance_id
+            if group_instance_id is None:
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = group_instance_id.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)

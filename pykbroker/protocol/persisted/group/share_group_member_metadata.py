@@ -149,11 +149,11 @@ class ShareGroupMemberMetadataValue(Message):
         if not 0 <= version <= 0:
             raise unsupported_version(type(self), version)
         try:
-            value = self.rack_id
-            if value is None:
+            rack_id = self.rack_id
+            if rack_id is None:
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = rack_id.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)

@@ -219,22 +219,22 @@ class StreamsGroupMemberMetadataValue(Message):
         if not 0 <= version <= 0:
             raise unsupported_version(type(self), version)
         try:
-            value = self.instance_id
-            if value is None:
+            instance_id = self.instance_id
+            if instance_id is None:
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = instance_id.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)
                 else:
                     write_string_length(out, n)
                 out += raw
-            value = self.rack_id
-            if value is None:
+            rack_id = self.rack_id
+            if rack_id is None:
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = rack_id.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)
@@ -263,12 +263,12 @@ class StreamsGroupMemberMetadataValue(Message):
             else:
                 write_string_length(out, n)
             out += raw
-            value = self.user_endpoint
-            if value is None:
+            user_endpoint = self.user_endpoint
+            if user_endpoint is None:
                 out.append(255)
             else:
                 out.append(1)
-                _write_endpoint(out, version, [value])
+                _write_endpoint(out, version, [user_endpoint])
             n = len(self.client_tags) + 1
             if n < 128:
                 out.append(n)

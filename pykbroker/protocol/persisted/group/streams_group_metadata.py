@@ -150,16 +150,16 @@ class StreamsGroupMetadataValue(Message):
                 tags.append((0, part))
             if (self.last_assignment_configs is None or len(self.last_assignment_configs) != 0):
                 part = bytearray()
-                value = self.last_assignment_configs
-                if value is None:
+                last_assignment_configs = self.last_assignment_configs
+                if last_assignment_configs is None:
                     part.append(0)
                 else:
-                    n = len(value) + 1
+                    n = len(last_assignment_configs) + 1
                     if n < 128:
                         part.append(n)
                     else:
                         write_uvarint(part, n)
-                    _write_last_assignment_config(part, version, value)
+                    _write_last_assignment_config(part, version, last_assignment_configs)
                 tags.append((1, part))
             write_tags(out, tags, self.unknown_tags)
         except (StructError, ValueError) as problem:

@@ -70,19 +70,16 @@ class AbortTransactionRecord(Message):
             raise unsupported_version(type(self), version)
         try:
             tags: list[tuple[int, bytearray]] = []
-            if self.reason is not None:
+            reason = self.reason
+            if reason is not None:
                 part = bytearray()
-                value = self.reason
-                if value is None:
-                    part.append(0)
+                raw = reason.encode()
+                n = len(raw) + 1
+                if n < 128:
+                    part.append(n)
                 else:
-                    raw = value.encode()
-                    n = len(raw) + 1
-                    if n < 128:
-                        part.append(n)
-                    else:
-                        write_string_length(part, n)
-                    part += raw
+                    write_string_length(part, n)
+                part += raw
                 tags.append((0, part))
             write_tags(out, tags, self.unknown_tags)
         except (StructError, ValueError) as problem:

@@ -70,19 +70,16 @@ class BeginTransactionRecord(Message):
             raise unsupported_version(type(self), version)
         try:
             tags: list[tuple[int, bytearray]] = []
-            if self.name is not None:
+            name = self.name
+            if name is not None:
                 part = bytearray()
-                value = self.name
-                if value is None:
-                    part.append(0)
+                raw = name.encode()
+                n = len(raw) + 1
+                if n < 128:
+                    part.append(n)
                 else:
-                    raw = value.encode()
-                    n = len(raw) + 1
-                    if n < 128:
-                        part.append(n)
-                    else:
-                        write_string_length(part, n)
-                    part += raw
+                    write_string_length(part, n)
+                part += raw
                 tags.append((0, part))
             write_tags(out, tags, self.unknown_tags)
         except (StructError, ValueError) as problem:

@@ -150,11 +150,11 @@ def _write_entity_data(out: bytearray, version: int, items: list[EntityData]) ->
         else:
             write_string_length(out, n)
         out += raw
-        value = item.entity_name
-        if value is None:
+        entity_name = item.entity_name
+        if entity_name is None:
             out.append(0)
         else:
-            raw = value.encode()
+            raw = entity_name.encode()
             n = len(raw) + 1
             if n < 128:
                 out.append(n)

@@ -163,113 +163,92 @@ class PartitionChangeRecord(Message):
         try:
             out += _pack_i16s(self.partition_id, self.topic_id)
             tags: list[tuple[int, bytearray]] = []
-            if self.isr is not None:
+            isr = self.isr
+            if isr is not None:
                 part = bytearray()
-                value = self.isr
-                if value is None:
-                    part.append(0)
+                n = len(isr) + 1
+                if n < 128:
+                    part.append(n)
                 else:
-                    n = len(value) + 1
-                    if n < 128:
-                        part.append(n)
-                    else:
-                        write_uvarint(part, n)
-                    write_int32s(part, value)
+                    write_uvarint(part, n)
+                write_int32s(part, isr)
                 tags.append((0, part))
             if self.leader != -2:
                 part = bytearray()
                 part += _pack_i(self.leader)
                 tags.append((1, part))
-            if self.replicas is not None:
+            replicas = self.replicas
+            if replicas is not None:
                 part = bytearray()
-                value = self.replicas
-                if value is None:
-                    part.append(0)
+                n = len(replicas) + 1
+                if n < 128:
+                    part.append(n)
                 else:
-                    n = len(value) + 1
-                    if n < 128:
-                        part.append(n)
-                    else:
-                        write_uvarint(part, n)
-                    write_int32s(part, value)
+                    write_uvarint(part, n)
+                write_int32s(part, replicas)
                 tags.append((2, part))
-            if self.removing_replicas is not None:
+            removing_replicas = self.removing_replicas
+            if removing_replicas is not None:
                 part = bytearray()
-                value = self.removing_replicas
-                if value is None:
-                    part.append(0)
+                n = len(removing_replicas) + 1
+                if n < 128:
+                    part.append(n)
                 else:
-                    n = len(value) + 1
-                    if n < 128:
-                        part.append(n)
-                    else:
-                        write_uvarint(part, n)
-                    write_int32s(part, value)
+                    write_uvarint(part, n)
+                write_int32s(part, removing_replicas)
                 tags.append((3, part))
-            if self.adding_replicas is not None:
+            adding_replicas = self.adding_replicas
+            if adding_replicas is not None:
                 part = bytearray()
-                value = self.adding_replicas
-                if value is None:
-                    part.append(0)
+                n = len(adding_replicas) + 1
+                if n < 128:
+                    part.append(n)
                 else:
-                    n = len(value) + 1
-                    if n < 128:
-                        part.append(n)
-                    else:
-                        write_uvarint(part, n)
-                    write_int32s(part, value)
+                    write_uvarint(part, n)
+                write_int32s(part, adding_replicas)
                 tags.append((4, part))
             if self.leader_recovery_state != -1:
                 part = bytearray()
                 part += _pack_b(self.leader_recovery_state)
                 tags.append((5, part))
             if version == 2:
-                if self.eligible_leader_replicas is not None:
+                eligible_leader_replicas = self.eligible_leader_replicas
+                if eligible_leader_replicas is not None:
                     part = bytearray()
-                    value = self.eligible_leader_replicas
-                    if value is None:
-                        part.append(0)
+                    n = len(eligible_leader_replicas) + 1
+                    if n < 128:
+                        part.append(n)
                     else:
-                        n = len(value) + 1
-                        if n < 128:
-                            part.append(n)
-                        else:
-                            write_uvarint(part, n)
-                        write_int32s(part, value)
+                        write_uvarint(part, n)
+                    write_int32s(part, eligible_leader_replicas)
                     tags.append((6, part))
             else:
                 if self.eligible_leader_replicas is not None:
                     raise unsupported_field("PartitionChangeRecord", "eligible_leader_replicas", version)
             if version == 2:
-                if self.last_known_elr is not None:
+                last_known_elr = self.last_known_elr
+                if last_known_elr is not None:
                     part = bytearray()
-                    value = self.last_known_elr
-                    if value is None:
-                        part.append(0)
+                    n = len(last_known_elr) + 1
+                    if n < 128:
+                        part.append(n)
                     else:
-                        n = len(value) + 1
-                        if n < 128:
-                            part.append(n)
-                        else:
-                            write_uvarint(part, n)
-                        write_int32s(part, value)
+                        write_uvarint(part, n)
+                    write_int32s(part, last_known_elr)
                     tags.append((7, part))
             else:
                 if self.last_known_elr is not None:
                     raise unsupported_field("PartitionChangeRecord", "last_known_elr", version)
             if version >= 1:
-                if self.directories is not None:
+                directories = self.directories
+                if directories is not None:
                     part = bytearray()
-                    value = self.directories
-                    if value is None:
-                        part.append(0)
+                    n = len(directories) + 1
+                    if n < 128:
+                        part.append(n)
                     else:
-                        n = len(value) + 1
-                        if n < 128:
-                            part.append(n)
-                        else:
-                            write_uvarint(part, n)
-                        write_uuids(part, value)
+                        write_uvarint(part, n)
+                    write_uuids(part, directories)
                     tags.append((8, part))
             else:
                 if self.directories is not None:

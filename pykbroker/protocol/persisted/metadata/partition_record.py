@@ -183,35 +183,29 @@ class PartitionRecord(Message):
                 part += _pack_b(self.leader_recovery_state)
                 tags.append((0, part))
             if version == 2:
-                if self.eligible_leader_replicas is not None:
+                eligible_leader_replicas = self.eligible_leader_replicas
+                if eligible_leader_replicas is not None:
                     part = bytearray()
-                    value = self.eligible_leader_replicas
-                    if value is None:
-                        part.append(0)
+                    n = len(eligible_leader_replicas) + 1
+                    if n < 128:
+                        part.append(n)
                     else:
-                        n = len(value) + 1
-                        if n < 128:
-                            part.append(n)
-                        else:
-                            write_uvarint(part, n)
-                        write_int32s(part, value)
+                        write_uvarint(part, n)
+                    write_int32s(part, eligible_leader_replicas)
                     tags.append((1, part))
             else:
                 if self.eligible_leader_replicas is not None:
                     raise unsupported_field("PartitionRecord", "eligible_leader_replicas", version)
             if version == 2:
-                if self.last_known_elr is not None:
+                last_known_elr = self.last_known_elr
+                if last_known_elr is not None:
                     part = bytearray()
-                    value = self.last_known_elr
-                    if value is None:
-                        part.append(0)
+                    n = len(last_known_elr) + 1
+                    if n < 128:
+                        part.append(n)
                     else:
-                        n = len(value) + 1
-                        if n < 128:
-                            part.append(n)
-                        else:
-                            write_uvarint(part, n)
-                        write_int32s(part, value)
+                        write_uvarint(part, n)
+                    write_int32s(part, last_known_elr)
                     tags.append((2, part))
             else:
                 if self.last_known_elr is not None:

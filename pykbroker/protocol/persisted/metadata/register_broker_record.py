@@ -194,11 +194,11 @@ class RegisterBrokerRecord(Message):
             else:
                 write_uvarint(out, n)
             _write_broker_feature(out, version, self.features)
-            value = self.rack
-            if value is None:
+            rack = self.rack
+            if rack is None:
                 out.append(0)
             else:
-                raw = value.encode()
+                raw = rack.encode()
                 n = len(raw) + 1
                 if n < 128:
                     out.append(n)
@@ -226,18 +226,15 @@ class RegisterBrokerRecord(Message):
                 if self.log_dirs:
                     raise unsupported_field("RegisterBrokerRecord", "log_dirs", version)
             if version == 4:
-                if self.cordoned_log_dirs is not None:
+                cordoned_log_dirs = self.cordoned_log_dirs
+                if cordoned_log_dirs is not None:
                     part = bytearray()
-                    value = self.cordoned_log_dirs
-                    if value is None:
-                        part.append(0)
+                    n = len(cordoned_log_dirs) + 1
+                    if n < 128:
+                        part.append(n)
                     else:
-                        n = len(value) + 1
-                        if n < 128:
-                            part.append(n)
-                        else:
-                            write_uvarint(part, n)
-                        write_uuids(part, value)
+                        write_uvarint(part, n)
+                    write_uuids(part, cordoned_log_dirs)
                     tags.append((1, part))
             else:
                 if self.cordoned_log_dirs is not None:

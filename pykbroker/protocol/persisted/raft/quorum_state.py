@@ -130,16 +130,16 @@ class QuorumStateData(Message):
                     raise unsupported_field("QuorumStateData", "voted_directory_id", version)
             if version == 0:
                 out += _pack_q(self.applied_offset)
-                value = self.current_voters
-                if value is None:
+                current_voters = self.current_voters
+                if current_voters is None:
                     out.append(0)
                 else:
-                    n = len(value) + 1
+                    n = len(current_voters) + 1
                     if n < 128:
                         out.append(n)
                     else:
                         write_uvarint(out, n)
-                    _write_voter(out, version, value)
+                    _write_voter(out, version, current_voters)
             else:
                 if self.applied_offset != 0:
                     raise unsupported_field("QuorumStateData", "applied_offset", version)

@@ -131,16 +131,16 @@ class RemoteLogSegmentMetadataSnapshotRecord(Message):
                 write_uvarint(out, n)
             _write_segment_leader_epoch_entry(out, version, self.segment_leader_epochs)
             out += _pack_i(self.segment_size_in_bytes)
-            value = self.custom_metadata
-            if value is None:
+            custom_metadata = self.custom_metadata
+            if custom_metadata is None:
                 out.append(0)
             else:
-                n = len(value) + 1
+                n = len(custom_metadata) + 1
                 if n < 128:
                     out.append(n)
                 else:
                     write_uvarint(out, n)
-                out += value
+                out += custom_metadata
             out += _pack_b(self.remote_log_segment_state)
             tags: list[tuple[int, bytearray]] = []
             if self.txn_index_empty:

@@ -109,16 +109,16 @@ class RemoteLogSegmentMetadataUpdateRecord(Message):
         try:
             _write_remote_log_segment_id_entry(out, version, [self.remote_log_segment_id])
             out += _pack_iq(self.broker_id, self.event_timestamp_ms)
-            value = self.custom_metadata
-            if value is None:
+            custom_metadata = self.custom_metadata
+            if custom_metadata is None:
                 out.append(0)
             else:
-                n = len(value) + 1
+                n = len(custom_metadata) + 1
                 if n < 128:
                     out.append(n)
                 else:
                     write_uvarint(out, n)
-                out += value
+                out += custom_metadata
             out += _pack_bB(self.remote_log_segment_state, 0)
             if self.unknown_tags:
                 replace_tags(out, self.unknown_tags)

@@ -197,25 +197,25 @@ class TransactionLogValue(Message):
                 if self.client_transaction_version != 0:
                     raise unsupported_field("TransactionLogValue", "client_transaction_version", version)
                 out += _pack_qhib(self.producer_id, self.producer_epoch, self.transaction_timeout_ms, self.transaction_status)
-                value = self.transaction_partitions
-                if value is None:
+                transaction_partitions = self.transaction_partitions
+                if transaction_partitions is None:
                     out += b"\xff\xff\xff\xff"
                 else:
-                    out += _pack_i(len(value))
-                    _write_partitions_schema(out, version, value)
+                    out += _pack_i(len(transaction_partitions))
+                    _write_partitions_schema(out, version, transaction_partitions)
                 out += _pack_qq(self.transaction_last_update_timestamp_ms, self.transaction_start_timestamp_ms)
             else:
                 out += _pack_qhib(self.producer_id, self.producer_epoch, self.transaction_timeout_ms, self.transaction_status)
-                value = self.transaction_partitions
-                if value is None:
+                transaction_partitions = self.transaction_partitions
+                if transaction_partitions is None:
                     out.append(0)
                 else:
-                    n = len(value) + 1
+                    n = len(transaction_partitions) + 1
                     if n < 128:
                         out.append(n)
                     else:
                         write_uvarint(out, n)
-                    _write_partitions_schema(out, version, value)
+                    _write_partitions_schema(out, version, transaction_partitions)
                 out += _pack_qq(self.transaction_last_update_timestamp_ms, self.transaction_start_timestamp_ms)
                 tags: list[tuple[int, bytearray]] = []
                 if self.previous_producer_id != -1:

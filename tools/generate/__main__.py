@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tools.generate import apis, configs, errors, messages
+from tools.generate import apis, configs, errors, messages, record_types
 
 ROOT = Path(__file__).resolve().parents[2]
 SPECS = ROOT / "protocol_specs"
@@ -14,7 +14,12 @@ FOLDERS = ("messages", "embedded", "persisted")
 
 def expected() -> dict[str, str]:
     """Path below the root → text, of every generated file."""
-    generators: tuple[Callable[[Path], dict[str, str]], ...] = (messages.generate, apis.generate, errors.generate)
+    generators: tuple[Callable[[Path], dict[str, str]], ...] = (
+        messages.generate,
+        apis.generate,
+        errors.generate,
+        record_types.generate,
+    )
     files = dict(configs.generate())
     for generator in generators:
         files |= generator(SPECS)

@@ -1,0 +1,50 @@
+"""API key or record name → message class; its module is imported on first use (start-up budget)."""
+
+from functools import cache
+from importlib import import_module
+from typing import cast
+
+from pykbroker.protocol.apis import API_TABLE
+from pykbroker.protocol.message import Message
+from pykbroker.protocol.record_types import MODULES
+
+_PACKAGE = "pykbroker.protocol"
+
+
+@cache
+def request_class(api_key: int) -> type[Message]:
+    """Raises KeyError for a key without versions."""
+    api = API_TABLE[api_key]
+    return _class(f"messages.{api.module}", f"{api.name}Request")
+
+
+@cache
+def response_class(api_key: int) -> type[Message]:
+    """Raises KeyError for a key without versions."""
+    api = API_TABLE[api_key]
+    return _class(f"messages.{api.module}", f"{api.name}Response")
+
+
+@cache
+def persisted_class(folder: str, name: str) -> type[Message]:
+    """E.g. ("metadata", "PartitionRecord"), ("group", "OffsetCommitKey"). Raises KeyError."""
+    return _class(f"persisted.{folder}.{MODULES[folder][name]}", name)
+
+
+@cache
+def embedded_class(name: str) -> type[Message]:
+    """E.g. "LeaderChangeMessage". Raises KeyError."""
+    return _class(f"embedded.{MODULES['embedded'][name]}", name)
+
+
+@cache
+def message_class(name: str) -> type[Message]:
+    """A persisted or embedded message by its name alone. Raises KeyError."""
+    for folder, modules in MODULES.items():
+        if name in modules:
+            return embedded_class(name) if folder == "embedded" else persisted_class(folder, name)
+    raise KeyError(name)
+
+
+def _class(module: str, name: str) -> type[Message]:
+    return cast(type[Message], getattr(import_module(f"{_PACKAGE}.{module}"), name))

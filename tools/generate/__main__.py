@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tools.generate import apis, configs, errors, messages, record_types
+from tools.generate import apis, configs, enums, errors, features, messages, record_types
 
 ROOT = Path(__file__).resolve().parents[2]
 SPECS = ROOT / "protocol_specs"
@@ -18,6 +18,8 @@ def expected() -> dict[str, str]:
         messages.generate,
         apis.generate,
         errors.generate,
+        enums.generate,
+        features.generate,
         record_types.generate,
     )
     files = dict(configs.generate())

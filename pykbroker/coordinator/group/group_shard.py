@@ -1,0 +1,268 @@
+"""All groups and offsets of one partition of `__consumer_offsets` (GroupCoordinatorShard)."""
+
+import logging
+import os
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from pykbroker.coordinator.group.classic import ClassicGroups
+from pykbroker.coordinator.group.classic_describe import described
+from pykbroker.coordinator.group.classic_group import ClassicGroup
+from pykbroker.coordinator.group.foreign_group import CONSUMER_TYPE, ForeignGroup, foreign_type
+from pykbroker.coordinator.group.group_records import classic_group_tombstone
+from pykbroker.coordinator.group.groups import Group, Groups
+from pykbroker.coordinator.group.offset_and_metadata import OffsetAndMetadata
+from pykbroker.coordinator.group.offset_commit import OffsetWriter
+from pykbroker.coordinator.group.offset_fetch import OffsetReader
+from pykbroker.coordinator.group.offsets import GroupOffsetTable
+from pykbroker.coordinator.shard import CoordinatorRecord, Outcome, Replies
+from pykbroker.coordinator.timeline import Timeline
+from pykbroker.coordinator.timers import Timers
+from pykbroker.errors import KafkaError
+from pykbroker.ids import TopicPartition, Uuid
+from pykbroker.protocol.error_codes import ErrorCode
+from pykbroker.protocol.persisted.group.group_metadata import GroupMetadataKey, GroupMetadataValue
+from pykbroker.protocol.persisted.group.offset_commit import OffsetCommitKey, OffsetCommitValue
+
+if TYPE_CHECKING:
+    from pykbroker.clock import Clock
+    from pykbroker.config.broker_config import BrokerConfig
+    from pykbroker.protocol.messages.delete_groups import DeletableGroupResult
+    from pykbroker.protocol.messages.describe_groups import DescribedGroup
+    from pykbroker.protocol.messages.list_groups import ListedGroup
+    from pykbroker.protocol.persisted.group.legacy_offset_commit import LegacyOffsetCommitKey, LegacyOffsetCommitValue
+
+logger = logging.getLogger(__name__)
+
+EXPIRATION_TIMER: Final = ("expiration", "")
+LEGACY_OFFSET_COMMIT: Final = 0
+FIRST_DESCRIBE_VERSION_WITH_NOT_FOUND: Final = 6
+_MINUTE_MS: Final = 60_000
+
+
+def random_id() -> str:
+    """A random uuid as Java prints it."""
+    text = os.urandom(16).hex()
+    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{'89ab'[int(text[16], 16) & 3]}{text[17:20]}-{text[20:]}"
+
+
+class GroupShard:
+    """Wires groups and offsets together and routes records and timers to them."""
+
+    __slots__ = (
+        "_check_interval",
+        "_clock",
+        "_timers",
+        "_writer",
+        "classic",
+        "commit_offsets",
+        "delete_offsets",
+        "fetch_offsets",
+        "groups",
+        "offsets",
+        "timeline",
+    )
+
+    def __init__(self, config: "BrokerConfig", clock: "Clock", new_id: Callable[[], str] = random_id) -> None:
+        self.timeline = Timeline()
+        self._clock = clock
+        self._timers = Timers()
+        self._check_interval = config.offsets_retention_check_interval_ms / 1000
+        self.groups = Groups(self.timeline)
+        self.offsets = GroupOffsetTable(self.timeline)
+        self.classic = ClassicGroups(
+            clock,
+            self._timers,
+            self.groups,
+            initial_delay_ms=config.group_initial_rebalance_delay_ms,
+            max_size=config.group_max_size,
+            new_id=new_id,
+            tombstones=foreign_tombstones,
+        )
+        self._writer = OffsetWriter(
+            clock,
+            self.groups,
+            self.offsets,
+            self.classic.rebalancer,
+            max_metadata=config.offset_metadata_max_bytes,
+            retention_ms=config.offsets_retention_minutes * _MINUTE_MS,
+        )
+        self.commit_offsets = self._writer.commit
+        self.delete_offsets = self._writer.delete
+        self.fetch_offsets = OffsetReader(self.groups, self.offsets).fetch
+
+    # -- replay
+
+    def replay(self, offset: int, producer_id: int, record: CoordinatorRecord) -> None:
+        key, value = record.key, record.value
+        if isinstance(key, OffsetCommitKey):
+            self._replay_offset(offset, producer_id, key, cast("OffsetCommitValue | None", value))
+        elif isinstance(key, GroupMetadataKey):
+            self.classic.replay(key.group, cast("GroupMetadataValue | None", value))
+        elif key.API_KEY == LEGACY_OFFSET_COMMIT:
+            legacy = cast("LegacyOffsetCommitKey", key)
+            modern = OffsetCommitKey(group=legacy.group, topic=legacy.topic, partition=legacy.partition)
+            self._replay_offset(offset, producer_id, modern, _modern(cast("LegacyOffsetCommitValue | None", value)))
+        else:
+            self._replay_foreign(record)
+
+    def _replay_offset(
+        self, offset: int, producer_id: int, key: OffsetCommitKey, value: OffsetCommitValue | None
+    ) -> None:
+        tp = TopicPartition(key.topic, key.partition)
+        if value is None:
+            self.offsets.tombstone(key.group, tp)
+            return
+        if key.group not in self.groups:
+            # Offsets committed without membership make a simple group.
+            self.groups.put(ClassicGroup(key.group, self._clock.wall_ms()))
+        committed = OffsetAndMetadata(
+            value.offset,
+            value.leader_epoch,
+            value.metadata,
+            value.commit_timestamp,
+            value.expire_timestamp,
+            value.topic_id,
+            offset,
+        )
+        self.offsets.commit(key.group, tp, committed, producer_id)
+
+    def _replay_foreign(self, record: CoordinatorRecord) -> None:
+        group_type = foreign_type(record.key)
+        if group_type is None:
+            return
+        group_id: str = getattr(record.key, "group_id")  # noqa: B009 - the field all these keys share
+        group = self.groups.get(group_id)
+        if not isinstance(group, ForeignGroup) or group.group_type != group_type:
+            if record.value is None:
+                return
+            group = ForeignGroup(group_id, group_type)
+            self.groups.put(group)
+        group.replay(record)
+        if group.is_gone:
+            self.groups.remove(group_id)
+
+    def replay_end_transaction(self, producer_id: int, committed: bool) -> None:
+        self.offsets.end_transaction(producer_id, committed)
+
+    # -- life
+
+    def on_loaded(self) -> list[Outcome[Any]]:
+        self._schedule_expiration()
+        return [*self.classic.on_loaded()]
+
+    def on_unloaded(self) -> Replies:
+        return self.classic.on_unloaded()
+
+    def next_deadline(self) -> float:
+        return self._timers.next_deadline()
+
+    def on_deadline(self) -> Outcome[Any] | None:
+        key = cast("tuple[str, ...] | None", self._timers.pop_due(self._clock.monotonic()))
+        if key is None:
+            return None
+        if key == EXPIRATION_TIMER:
+            return self.expire_offsets()
+        out: Outcome[None] = Outcome()
+        group = self.groups.classic(key[1])
+        if group is not None:
+            self._on_group_deadline(group, key, out)
+        return out
+
+    def _on_group_deadline(self, group: ClassicGroup, key: tuple[str, ...], out: Outcome[None]) -> None:
+        rebalancer = self.classic.rebalancer
+        if key[0] == "heartbeat":
+            rebalancer.on_session_expired(group, key[2], out)
+        elif key[0] == "join":
+            rebalancer.complete(group, out)
+        elif key[0] == "initial":
+            rebalancer.on_initial_delay(group, out)
+        else:
+            rebalancer.on_sync_expired(group, out)
+
+    def _schedule_expiration(self) -> None:
+        self._timers.schedule(EXPIRATION_TIMER, self._clock.monotonic() + self._check_interval)
+
+    # -- expiration and deletion
+
+    def expire_offsets(self) -> Outcome[None]:
+        """Tombstones for offsets past their retention, and for empty groups without offsets."""
+        self._schedule_expiration()
+        out: Outcome[None] = Outcome()
+        for group in list(self.groups):
+            if isinstance(group, ForeignGroup) and group.group_type != CONSUMER_TYPE:
+                continue
+            if self._writer.expire(group, out.records) and group.is_empty:
+                out.records.extend(group_tombstones(group))
+        return out
+
+    def topics_deleted(self, topics: Iterable[tuple[str, Uuid]]) -> Outcome[None]:
+        """Their offsets go, so that a new topic of the same name starts afresh."""
+        return Outcome(records=self._writer.topics_deleted(topics))
+
+    def delete_groups(self, group_ids: Iterable[str]) -> Outcome[list["DeletableGroupResult"]]:
+        from pykbroker.protocol.messages.delete_groups import DeletableGroupResult
+
+        out: Outcome[list[DeletableGroupResult]] = Outcome([])
+        for group_id in group_ids:
+            row = DeletableGroupResult(group_id=group_id)
+            try:
+                out.records.extend(self._delete_group(group_id))
+            except KafkaError as error:
+                row.error_code = error.code
+            cast("list[DeletableGroupResult]", out.response).append(row)
+        return out
+
+    def _delete_group(self, group_id: str) -> list[CoordinatorRecord]:
+        group = self.groups.require(group_id)
+        if not group.is_empty:
+            raise KafkaError(ErrorCode.NON_EMPTY_GROUP)
+        return [*self._writer.delete_all(group_id), *group_tombstones(group)]
+
+    # -- questions
+
+    def list_groups(self, states: frozenset[str], types: frozenset[str]) -> list["ListedGroup"]:
+        """Filters are lower case; an empty one lets everything pass."""
+        from pykbroker.protocol.messages.list_groups import ListedGroup
+
+        return [
+            ListedGroup(
+                group_id=group.group_id,
+                protocol_type=group.protocol_type or "",
+                group_state=group.state,
+                group_type=group.group_type,
+            )
+            for group in self.groups.committed()
+            if (not states or group.state.lower() in states) and (not types or group.group_type.lower() in types)
+        ]
+
+    def describe_groups(self, api_version: int, group_ids: Iterable[str]) -> list["DescribedGroup"]:
+        return [self._describe(api_version, group_id) for group_id in group_ids]
+
+    def _describe(self, api_version: int, group_id: str) -> "DescribedGroup":
+        from pykbroker.protocol.messages.describe_groups import DescribedGroup
+
+        try:
+            return described(self.groups.require_classic(group_id))
+        except KafkaError as error:
+            row = DescribedGroup(group_id=group_id, group_state="Dead")
+            if api_version >= FIRST_DESCRIBE_VERSION_WITH_NOT_FOUND:
+                row.error_code, row.error_message = error.code, error.message
+            return row
+
+
+def group_tombstones(group: Group) -> list[CoordinatorRecord]:
+    if isinstance(group, ForeignGroup):
+        return foreign_tombstones(group)
+    return [classic_group_tombstone(group.group_id)]
+
+
+def foreign_tombstones(group: ForeignGroup) -> list[CoordinatorRecord]:
+    return [CoordinatorRecord(key, None) for key in group.live_keys()]
+
+
+def _modern(value: "LegacyOffsetCommitValue | None") -> OffsetCommitValue | None:
+    """Offsets as Kafka 0.8 wrote them have an offset, metadata and a timestamp only."""
+    if value is None:
+        return None
+    return OffsetCommitValue(offset=value.offset, metadata=value.metadata, commit_timestamp=value.commit_timestamp)

@@ -1,0 +1,231 @@
+"""OffsetCommit, OffsetDelete and the end of offsets (OffsetMetadataManager, its writes). KIP-211, 496, 848."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Final
+
+from pykbroker.coordinator.group.classic_group import (
+    COMPLETING_REBALANCE,
+    EMPTY,
+    PREPARING_REBALANCE,
+    STABLE,
+    ClassicGroup,
+)
+from pykbroker.coordinator.group.foreign_group import CONSUMER_TYPE, STREAMS_TYPE, ForeignGroup
+from pykbroker.coordinator.group.group_records import offset_record, offset_tombstone
+from pykbroker.coordinator.group.groups import Group, Groups
+from pykbroker.coordinator.group.offset_and_metadata import NO_EXPIRATION, OffsetAndMetadata
+from pykbroker.coordinator.group.offsets import GroupOffsetTable
+from pykbroker.coordinator.shard import CoordinatorRecord, Outcome
+from pykbroker.errors import KafkaError
+from pykbroker.ids import TopicPartition, Uuid
+from pykbroker.protocol.error_codes import ErrorCode
+from pykbroker.protocol.messages.offset_commit import (
+    OffsetCommitRequest,
+    OffsetCommitRequestPartition,
+    OffsetCommitRequestTopic,
+    OffsetCommitResponse,
+    OffsetCommitResponsePartition,
+    OffsetCommitResponseTopic,
+)
+from pykbroker.protocol.messages.offset_delete import (
+    OffsetDeleteRequest,
+    OffsetDeleteRequestTopic,
+    OffsetDeleteResponse,
+    OffsetDeleteResponsePartition,
+    OffsetDeleteResponseTopic,
+)
+
+if TYPE_CHECKING:
+    from pykbroker.clock import Clock
+    from pykbroker.coordinator.group.classic_rebalance import Rebalancer
+
+# From this version on, clients know the errors of KIP-848.
+FIRST_VERSION_WITH_GROUP_NOT_FOUND: Final = 9
+DEFAULT_RETENTION: Final = -1
+
+
+class OffsetWriter:
+    """Decides what is written about offsets. Without state of its own."""
+
+    __slots__ = ("_clock", "_groups", "_max_metadata", "_rebalancer", "_retention_ms", "_table")
+
+    def __init__(
+        self,
+        clock: "Clock",
+        groups: Groups,
+        table: GroupOffsetTable,
+        rebalancer: "Rebalancer",
+        *,
+        max_metadata: int,
+        retention_ms: int,
+    ) -> None:
+        self._clock = clock
+        self._groups = groups
+        self._table = table
+        self._rebalancer = rebalancer
+        self._max_metadata = max_metadata
+        self._retention_ms = retention_ms
+
+    # -- OffsetCommit
+
+    def commit(self, api_version: int, request: OffsetCommitRequest) -> Outcome[OffsetCommitResponse]:
+        """Topics are known to exist and carry name and id. Raises KafkaError for all of them."""
+        self._validate(api_version, request)
+        now_ms = self._clock.wall_ms()
+        expires = NO_EXPIRATION
+        if request.retention_time_ms != DEFAULT_RETENTION:
+            expires = _int64(now_ms + request.retention_time_ms)
+        out: Outcome[OffsetCommitResponse] = Outcome()
+        out.response = OffsetCommitResponse(
+            topics=[self._commit_topic(request.group_id, topic, now_ms, expires, out) for topic in request.topics]
+        )
+        return out
+
+    def _commit_topic(
+        self, group_id: str, topic: OffsetCommitRequestTopic, now_ms: int, expires: int, out: Outcome[Any]
+    ) -> OffsetCommitResponseTopic:
+        rows = []
+        for partition in topic.partitions:
+            code = ErrorCode.NONE
+            if self._is_too_large(partition):
+                code = ErrorCode.OFFSET_METADATA_TOO_LARGE
+            else:
+                offset = OffsetAndMetadata(
+                    partition.committed_offset,
+                    partition.committed_leader_epoch,
+                    partition.committed_metadata or "",
+                    now_ms,
+                    expires,
+                    topic.topic_id,
+                )
+                out.records.append(offset_record(group_id, topic.name, partition.partition_index, offset))
+            rows.append(OffsetCommitResponsePartition(partition_index=partition.partition_index, error_code=code))
+        return OffsetCommitResponseTopic(name=topic.name, topic_id=topic.topic_id, partitions=rows)
+
+    def _is_too_large(self, partition: OffsetCommitRequestPartition) -> bool:
+        """Kafka counts UTF-16 units, as Java's String.length does."""
+        metadata = partition.committed_metadata
+        if not metadata or len(metadata) * 2 <= self._max_metadata:
+            return False
+        return len(metadata.encode("utf-16-le", "surrogatepass")) // 2 > self._max_metadata
+
+    def _validate(self, api_version: int, request: OffsetCommitRequest) -> None:
+        group = self._groups.get(request.group_id)
+        if group is None:
+            if request.generation_id_or_member_epoch < 0:
+                return  # a simple group, which replaying the first commit creates
+            if api_version >= FIRST_VERSION_WITH_GROUP_NOT_FOUND:
+                raise KafkaError(ErrorCode.GROUP_ID_NOT_FOUND, f"Group {request.group_id} not found.")
+            raise KafkaError(ErrorCode.ILLEGAL_GENERATION)
+        if isinstance(group, ForeignGroup):
+            _validate_foreign(group, request)
+        else:
+            self._validate_classic(group, request)
+
+    def _validate_classic(self, group: ClassicGroup, request: OffsetCommitRequest) -> None:
+        generation, member_id = request.generation_id_or_member_epoch, request.member_id
+        if generation < 0 and group.state == EMPTY:
+            return
+        if generation < 0 and not member_id and request.group_instance_id is None:
+            raise KafkaError(ErrorCode.UNKNOWN_MEMBER_ID)  # only members commit while there are any
+        member = group.validate_member(member_id, request.group_instance_id)
+        if generation != group.generation_id:
+            raise KafkaError(ErrorCode.ILLEGAL_GENERATION)
+        if group.state == COMPLETING_REBALANCE:
+            # It missed the rebalance, or has not asked for its assignment: what it holds may be another's by now.
+            raise KafkaError(ErrorCode.REBALANCE_IN_PROGRESS)
+        if group.state in (STABLE, PREPARING_REBALANCE):
+            self._rebalancer.restart_session(member)
+
+    # -- OffsetDelete
+
+    def delete(self, request: OffsetDeleteRequest) -> Outcome[OffsetDeleteResponse]:
+        """Raises KafkaError GROUP_ID_NOT_FOUND, NON_EMPTY_GROUP."""
+        group = self._groups.require(request.group_id)
+        if isinstance(group, ClassicGroup) and not group.is_empty and not group.uses_consumer_protocol:
+            raise KafkaError(ErrorCode.NON_EMPTY_GROUP)
+        out: Outcome[OffsetDeleteResponse] = Outcome()
+        out.response = OffsetDeleteResponse(topics=[self._delete_topic(group, topic, out) for topic in request.topics])
+        return out
+
+    def _delete_topic(
+        self, group: Group, topic: OffsetDeleteRequestTopic, out: Outcome[Any]
+    ) -> OffsetDeleteResponseTopic:
+        subscribed = is_subscribed(group, topic.name)
+        code = ErrorCode.GROUP_SUBSCRIBED_TO_TOPIC if subscribed else ErrorCode.NONE
+        rows = []
+        for partition in topic.partitions:
+            index = partition.partition_index
+            rows.append(OffsetDeleteResponsePartition(partition_index=index, error_code=code))
+            if not subscribed and self._has_offset(group.group_id, TopicPartition(topic.name, index)):
+                out.records.append(offset_tombstone(group.group_id, topic.name, index))
+        return OffsetDeleteResponseTopic(name=topic.name, partitions=rows)
+
+    def _has_offset(self, group_id: str, tp: TopicPartition) -> bool:
+        return self._table.offsets.get(group_id, tp) is not None or self._table.is_pending(group_id, tp)
+
+    def delete_all(self, group_id: str) -> list[CoordinatorRecord]:
+        """Tombstones of all offsets of a group, those in open transactions too."""
+        return [offset_tombstone(group_id, tp.topic, tp.partition) for tp in self._table.known_partitions(group_id)]
+
+    def topics_deleted(self, topics: Iterable[tuple[str, Uuid]]) -> list[CoordinatorRecord]:
+        """Tombstones of the offsets of topics (name, id) that do not exist any more."""
+        return [offset_tombstone(group_id, tp.topic, tp.partition) for group_id, tp in self._table.of_topics(topics)]
+
+    # -- expiration
+
+    def expire(self, group: Group, records: list[CoordinatorRecord]) -> bool:
+        """Adds tombstones of expired offsets; whether no offset is left then, so that an empty group may go."""
+        group_id = group.group_id
+        offsets = self._table.offsets.of_group(group_id)
+        if offsets is None:
+            return not self._table.has_open_transactions(group_id)
+        now_ms = self._clock.wall_ms()
+        nothing_left = not self._table.has_open_transactions(group_id)
+        for tp, offset in offsets.items():
+            if self._is_expired(group, tp, offset, now_ms):
+                records.append(offset_tombstone(group_id, tp.topic, tp.partition))
+            else:
+                nothing_left = False
+        return nothing_left
+
+    def _is_expired(self, group: Group, tp: TopicPartition, offset: OffsetAndMetadata, now_ms: int) -> bool:
+        base = expiration_base(group, offset)
+        if base is None or is_subscribed(group, tp.topic) or self._table.is_pending(group.group_id, tp):
+            return False
+        if offset.expire_timestamp != NO_EXPIRATION:
+            return now_ms >= offset.expire_timestamp
+        return now_ms - base >= self._retention_ms
+
+
+def expiration_base(group: Group, offset: OffsetAndMetadata) -> int | None:
+    """From when retention counts, wall milliseconds; None: nothing expires now (OffsetExpirationCondition)."""
+    if isinstance(group, ForeignGroup):
+        return offset.commit_timestamp if group.is_empty else None
+    if group.protocol_type is None:
+        return offset.commit_timestamp
+    if group.state == EMPTY:
+        return group.state_timestamp if group.state_timestamp >= 0 else offset.commit_timestamp
+    if group.uses_consumer_protocol and group.subscribed_topics is not None and group.state == STABLE:
+        return offset.commit_timestamp
+    return None
+
+
+def _int64(value: int) -> int:
+    """Absurd retention times overflow as in Java."""
+    return (value + 2**63) % 2**64 - 2**63
+
+
+def is_subscribed(group: Group, topic: str) -> bool:
+    """A group of another kind is subscribed to everything while it has members: what to is not known here."""
+    if isinstance(group, ForeignGroup):
+        return not group.is_empty
+    return group.is_subscribed_to(topic)
+
+
+def _validate_foreign(group: ForeignGroup, request: OffsetCommitRequest) -> None:
+    """Only an administrator may commit, while nobody is a member."""
+    if group.group_type not in (CONSUMER_TYPE, STREAMS_TYPE):
+        raise KafkaError(ErrorCode.GROUP_ID_NOT_FOUND, f"Group {group.group_id} is not a consumer group.")
+    if request.generation_id_or_member_epoch >= 0 or not group.is_empty:
+        raise KafkaError(ErrorCode.UNKNOWN_MEMBER_ID)

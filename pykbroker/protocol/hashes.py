@@ -34,8 +34,11 @@ def murmur2(data: bytes) -> int:
 
 
 def partition_for_id(text: str, partitions: int) -> int:
-    """The partition of __consumer_offsets, __transaction_state or __share_group_state for an id (Utils.abs)."""
-    return (java_string_hash(text) & _POSITIVE) % partitions
+    """The partition of __consumer_offsets, __transaction_state or __share_group_state for an id.
+
+    Kafka takes the absolute value here (Utils.abs), and not the lower 31 bits as it does for keys."""
+    value = java_string_hash(text)
+    return 0 if value == -_POSITIVE - 1 else abs(value) % partitions
 
 
 def partition_for_key(key: bytes, partitions: int) -> int:

@@ -11,26 +11,26 @@ new = object.__new__
 
 
 class Struct:
-    """A struct inside a message: fields in `__slots__`, unknown tagged fields as [(tag, data)] or None."""
+    """A struct inside a message. A subclass has its fields in `__slots__`."""
 
-    __slots__: tuple[str, ...] = ()
+    __slots__: tuple[str, ...] = ("unknown_tags",)
     __hash__ = None  # type: ignore[assignment]  # mutable
 
+    # Tagged fields that the schema does not know: [(tag, data)].
     unknown_tags: list[tuple[int, bytes]] | None
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
             return NotImplemented
-        for name in self.__slots__:
-            mine, theirs = getattr(self, name), getattr(other, name)
-            if mine != theirs and (name != "unknown_tags" or mine or theirs):
-                return False
-        return True
+        if (self.unknown_tags or None) != (other.unknown_tags or None):
+            return False
+        return all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
 
     def __repr__(self) -> str:
-        values = ((name, getattr(self, name)) for name in self.__slots__)
-        shown = ", ".join(f"{name}={value!r}" for name, value in values if name != "unknown_tags" or value)
-        return f"{type(self).__name__}({shown})"
+        fields = [f"{name}={getattr(self, name)!r}" for name in self.__slots__]
+        if self.unknown_tags:
+            fields.append(f"unknown_tags={self.unknown_tags!r}")
+        return f"{type(self).__name__}({', '.join(fields)})"
 
 
 class Message(Struct):

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tools.generate import apis, configs, enums, errors, features, messages, record_types
+from tools.generate import apis, configs, enums, errors, features, messages, record_types, schemas
 
 ROOT = Path(__file__).resolve().parents[2]
 SPECS = ROOT / "protocol_specs"
@@ -21,6 +21,7 @@ def expected() -> dict[str, str]:
         enums.generate,
         features.generate,
         record_types.generate,
+        schemas.generate,
     )
     files = dict(configs.generate())
     for generator in generators:

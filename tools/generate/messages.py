@@ -129,7 +129,7 @@ class ModuleEmitter:
         out, name = self.out, self.names[id(struct)]
         with out.block(f"class {name}({'Message' if top else 'Struct'}):"):
             names = [attribute(field) for field in struct.fields]
-            out("__slots__ = (" + ", ".join(f'"{n}"' for n in [*names, "unknown_tags"]) + ",)")
+            out("__slots__ = (" + ", ".join(f'"{n}"' for n in names) + ("," if len(names) == 1 else "") + ")")
             if top:
                 self.constants(message)
             out()

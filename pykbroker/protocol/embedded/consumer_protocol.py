@@ -13,7 +13,7 @@ _unpack_i = Layout(">i").unpack_from
 
 
 class TopicPartition(Struct):
-    __slots__ = ("topic", "partitions", "unknown_tags",)
+    __slots__ = ("topic", "partitions")
 
     def __init__(
         self,
@@ -27,7 +27,7 @@ class TopicPartition(Struct):
 
 
 class ConsumerProtocolAssignment(Message):
-    __slots__ = ("assigned_partitions", "user_data", "unknown_tags",)
+    __slots__ = ("assigned_partitions", "user_data")
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 3
     FLEXIBLE_FROM: ClassVar[int] = 32767
@@ -86,7 +86,7 @@ class ConsumerProtocolAssignment(Message):
 
 
 class ConsumerProtocolSubscriptionTopicPartition(Struct):
-    __slots__ = ("topic", "partitions", "unknown_tags",)
+    __slots__ = ("topic", "partitions")
 
     def __init__(
         self,
@@ -100,7 +100,7 @@ class ConsumerProtocolSubscriptionTopicPartition(Struct):
 
 
 class ConsumerProtocolSubscription(Message):
-    __slots__ = ("topics", "user_data", "owned_partitions", "generation_id", "rack_id", "unknown_tags",)
+    __slots__ = ("topics", "user_data", "owned_partitions", "generation_id", "rack_id")
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 3
     FLEXIBLE_FROM: ClassVar[int] = 32767

@@ -10,7 +10,7 @@ _unpack_h = Layout(">h").unpack_from
 
 
 class ControlRecordTypeSchema(Message):
-    __slots__ = ("type", "unknown_tags",)
+    __slots__ = ("type",)
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0
     FLEXIBLE_FROM: ClassVar[int] = 32767

@@ -12,7 +12,7 @@ _unpack_oB = Layout(">?B").unpack_from
 
 
 class DefaultPrincipalData(Message):
-    __slots__ = ("type", "name", "token_authenticated", "unknown_tags",)
+    __slots__ = ("type", "name", "token_authenticated")
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0
     FLEXIBLE_FROM: ClassVar[int] = 0

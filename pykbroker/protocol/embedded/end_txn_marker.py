@@ -10,7 +10,7 @@ _unpack_i = Layout(">i").unpack_from
 
 
 class EndTxnMarker(Message):
-    __slots__ = ("coordinator_epoch", "unknown_tags",)
+    __slots__ = ("coordinator_epoch",)
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0
     FLEXIBLE_FROM: ClassVar[int] = 32767

@@ -16,7 +16,7 @@ _unpack_iB = Layout(">iB").unpack_from
 
 
 class RequestHeader(Message):
-    __slots__ = ("request_api_key", "request_api_version", "correlation_id", "client_id", "unknown_tags",)
+    __slots__ = ("request_api_key", "request_api_version", "correlation_id", "client_id")
     MIN_VERSION: ClassVar[int] = 1
     MAX_VERSION: ClassVar[int] = 2
     FLEXIBLE_FROM: ClassVar[int] = 2
@@ -107,7 +107,7 @@ class RequestHeader(Message):
 
 
 class ResponseHeader(Message):
-    __slots__ = ("correlation_id", "unknown_tags",)
+    __slots__ = ("correlation_id",)
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 1
     FLEXIBLE_FROM: ClassVar[int] = 1

@@ -11,7 +11,7 @@ _unpack_hhB = Layout(">hhB").unpack_from
 
 
 class KRaftVersionRecord(Message):
-    __slots__ = ("version", "kraft_version", "unknown_tags",)
+    __slots__ = ("version", "kraft_version")
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0
     FLEXIBLE_FROM: ClassVar[int] = 0

@@ -17,7 +17,7 @@ _unpack_i = Layout(">i").unpack_from
 
 
 class Voter(Struct):
-    __slots__ = ("voter_id", "voter_directory_id", "unknown_tags",)
+    __slots__ = ("voter_id", "voter_directory_id")
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class Voter(Struct):
 
 
 class LeaderChangeMessage(Message):
-    __slots__ = ("version", "leader_id", "voters", "granting_voters", "unknown_tags",)
+    __slots__ = ("version", "leader_id", "voters", "granting_voters")
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 1
     FLEXIBLE_FROM: ClassVar[int] = 0

@@ -11,7 +11,7 @@ _unpack_hB = Layout(">hB").unpack_from
 
 
 class SnapshotFooterRecord(Message):
-    __slots__ = ("version", "unknown_tags",)
+    __slots__ = ("version",)
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0
     FLEXIBLE_FROM: ClassVar[int] = 0

@@ -11,7 +11,7 @@ _unpack_hqB = Layout(">hqB").unpack_from
 
 
 class SnapshotHeaderRecord(Message):
-    __slots__ = ("version", "last_contained_log_timestamp", "unknown_tags",)
+    __slots__ = ("version", "last_contained_log_timestamp")
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0
     FLEXIBLE_FROM: ClassVar[int] = 0

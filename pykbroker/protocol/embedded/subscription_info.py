@@ -21,7 +21,7 @@ _unpack_iqh = Layout(">iqh").unpack_from
 
 
 class TaskId(Struct):
-    __slots__ = ("topic_group_id", "partition", "unknown_tags",)
+    __slots__ = ("topic_group_id", "partition")
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class TaskId(Struct):
 
 
 class PartitionToOffsetSum(Struct):
-    __slots__ = ("partition", "offset_sum", "unknown_tags",)
+    __slots__ = ("partition", "offset_sum")
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class PartitionToOffsetSum(Struct):
 
 
 class TaskOffsetSum(Struct):
-    __slots__ = ("topic_group_id", "partition", "offset_sum", "named_topology", "partition_to_offset_sum", "unknown_tags",)
+    __slots__ = ("topic_group_id", "partition", "offset_sum", "named_topology", "partition_to_offset_sum")
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class TaskOffsetSum(Struct):
 
 
 class ClientTag(Struct):
-    __slots__ = ("key", "value", "unknown_tags",)
+    __slots__ = ("key", "value")
 
     def __init__(
         self,
@@ -83,7 +83,7 @@ class ClientTag(Struct):
 
 
 class SubscriptionInfoData(Message):
-    __slots__ = ("version", "latest_supported_version", "process_id", "prev_tasks", "standby_tasks", "user_end_point", "task_offset_sums", "unique_field", "error_code", "client_tags", "unknown_tags",)
+    __slots__ = ("version", "latest_supported_version", "process_id", "prev_tasks", "standby_tasks", "user_end_point", "task_offset_sums", "unique_field", "error_code", "client_tags")
     MIN_VERSION: ClassVar[int] = 1
     MAX_VERSION: ClassVar[int] = 11
     FLEXIBLE_FROM: ClassVar[int] = 32767

@@ -19,7 +19,7 @@ _unpack_i16sB = Layout(">i16sB").unpack_from
 
 
 class Endpoint(Struct):
-    __slots__ = ("name", "host", "port", "unknown_tags",)
+    __slots__ = ("name", "host", "port")
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class Endpoint(Struct):
 
 
 class KRaftVersionFeature(Struct):
-    __slots__ = ("min_supported_version", "max_supported_version", "unknown_tags",)
+    __slots__ = ("min_supported_version", "max_supported_version")
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class KRaftVersionFeature(Struct):
 
 
 class Voter(Struct):
-    __slots__ = ("voter_id", "voter_directory_id", "endpoints", "kraft_version_feature", "unknown_tags",)
+    __slots__ = ("voter_id", "voter_directory_id", "endpoints", "kraft_version_feature")
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class Voter(Struct):
 
 
 class VotersRecord(Message):
-    __slots__ = ("version", "voters", "unknown_tags",)
+    __slots__ = ("version", "voters")
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0
     FLEXIBLE_FROM: ClassVar[int] = 0

@@ -20,7 +20,7 @@ _unpack_qhh = Layout(">qhh").unpack_from
 
 
 class AddOffsetsToTxnRequest(Message):
-    __slots__ = ("transactional_id", "producer_id", "producer_epoch", "group_id", "unknown_tags",)
+    __slots__ = ("transactional_id", "producer_id", "producer_epoch", "group_id")
     API_KEY: ClassVar[int] = 25
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 4
@@ -129,7 +129,7 @@ class AddOffsetsToTxnRequest(Message):
 
 
 class AddOffsetsToTxnResponse(Message):
-    __slots__ = ("throttle_time_ms", "error_code", "unknown_tags",)
+    __slots__ = ("throttle_time_ms", "error_code")
     API_KEY: ClassVar[int] = 25
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 4

@@ -27,7 +27,7 @@ _unpack_qhi = Layout(">qhi").unpack_from
 
 
 class AddPartitionsToTxnTopic(Struct):
-    __slots__ = ("name", "partitions", "unknown_tags",)
+    __slots__ = ("name", "partitions")
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class AddPartitionsToTxnTopic(Struct):
 
 
 class AddPartitionsToTxnTransaction(Struct):
-    __slots__ = ("transactional_id", "producer_id", "producer_epoch", "verify_only", "topics", "unknown_tags",)
+    __slots__ = ("transactional_id", "producer_id", "producer_epoch", "verify_only", "topics")
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class AddPartitionsToTxnTransaction(Struct):
 
 
 class AddPartitionsToTxnRequest(Message):
-    __slots__ = ("transactions", "v3_and_below_transactional_id", "v3_and_below_producer_id", "v3_and_below_producer_epoch", "v3_and_below_topics", "unknown_tags",)
+    __slots__ = ("transactions", "v3_and_below_transactional_id", "v3_and_below_producer_id", "v3_and_below_producer_epoch", "v3_and_below_topics")
     API_KEY: ClassVar[int] = 24
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 5
@@ -199,7 +199,7 @@ class AddPartitionsToTxnRequest(Message):
 
 
 class AddPartitionsToTxnPartitionResult(Struct):
-    __slots__ = ("partition_index", "partition_error_code", "unknown_tags",)
+    __slots__ = ("partition_index", "partition_error_code")
 
     def __init__(
         self,
@@ -213,7 +213,7 @@ class AddPartitionsToTxnPartitionResult(Struct):
 
 
 class AddPartitionsToTxnTopicResult(Struct):
-    __slots__ = ("name", "results_by_partition", "unknown_tags",)
+    __slots__ = ("name", "results_by_partition")
 
     def __init__(
         self,
@@ -227,7 +227,7 @@ class AddPartitionsToTxnTopicResult(Struct):
 
 
 class AddPartitionsToTxnResult(Struct):
-    __slots__ = ("transactional_id", "topic_results", "unknown_tags",)
+    __slots__ = ("transactional_id", "topic_results")
 
     def __init__(
         self,
@@ -241,7 +241,7 @@ class AddPartitionsToTxnResult(Struct):
 
 
 class AddPartitionsToTxnResponse(Message):
-    __slots__ = ("throttle_time_ms", "error_code", "results_by_transaction", "results_by_topic_v3_and_below", "unknown_tags",)
+    __slots__ = ("throttle_time_ms", "error_code", "results_by_transaction", "results_by_topic_v3_and_below")
     API_KEY: ClassVar[int] = 24
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 5

@@ -13,7 +13,7 @@ _unpack_iqB = Layout(">iqB").unpack_from
 
 
 class AllocateProducerIdsRequest(Message):
-    __slots__ = ("broker_id", "broker_epoch", "unknown_tags",)
+    __slots__ = ("broker_id", "broker_epoch")
     API_KEY: ClassVar[int] = 67
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0
@@ -59,7 +59,7 @@ class AllocateProducerIdsRequest(Message):
 
 
 class AllocateProducerIdsResponse(Message):
-    __slots__ = ("throttle_time_ms", "error_code", "producer_id_start", "producer_id_len", "unknown_tags",)
+    __slots__ = ("throttle_time_ms", "error_code", "producer_id_start", "producer_id_len")
     API_KEY: ClassVar[int] = 67
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0

@@ -27,7 +27,7 @@ _unpack_ii = Layout(">ii").unpack_from
 
 
 class EntityData(Struct):
-    __slots__ = ("entity_type", "entity_name", "unknown_tags",)
+    __slots__ = ("entity_type", "entity_name")
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class EntityData(Struct):
 
 
 class OpData(Struct):
-    __slots__ = ("key", "value", "remove", "unknown_tags",)
+    __slots__ = ("key", "value", "remove")
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class OpData(Struct):
 
 
 class EntryData(Struct):
-    __slots__ = ("entity", "ops", "unknown_tags",)
+    __slots__ = ("entity", "ops")
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class EntryData(Struct):
 
 
 class AlterClientQuotasRequest(Message):
-    __slots__ = ("entries", "validate_only", "unknown_tags",)
+    __slots__ = ("entries", "validate_only")
     API_KEY: ClassVar[int] = 49
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 1
@@ -141,7 +141,7 @@ class AlterClientQuotasRequest(Message):
 
 
 class AlterClientQuotasResponseEntryData(Struct):
-    __slots__ = ("error_code", "error_message", "entity", "unknown_tags",)
+    __slots__ = ("error_code", "error_message", "entity")
 
     def __init__(
         self,
@@ -157,7 +157,7 @@ class AlterClientQuotasResponseEntryData(Struct):
 
 
 class AlterClientQuotasResponse(Message):
-    __slots__ = ("throttle_time_ms", "entries", "unknown_tags",)
+    __slots__ = ("throttle_time_ms", "entries")
     API_KEY: ClassVar[int] = 49
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 1

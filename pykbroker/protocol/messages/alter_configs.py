@@ -27,7 +27,7 @@ _unpack_ii = Layout(">ii").unpack_from
 
 
 class AlterableConfig(Struct):
-    __slots__ = ("name", "value", "unknown_tags",)
+    __slots__ = ("name", "value")
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class AlterableConfig(Struct):
 
 
 class AlterConfigsResource(Struct):
-    __slots__ = ("resource_type", "resource_name", "configs", "unknown_tags",)
+    __slots__ = ("resource_type", "resource_name", "configs")
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class AlterConfigsResource(Struct):
 
 
 class AlterConfigsRequest(Message):
-    __slots__ = ("resources", "validate_only", "unknown_tags",)
+    __slots__ = ("resources", "validate_only")
     API_KEY: ClassVar[int] = 33
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 2
@@ -127,7 +127,7 @@ class AlterConfigsRequest(Message):
 
 
 class AlterConfigsResourceResponse(Struct):
-    __slots__ = ("error_code", "error_message", "resource_type", "resource_name", "unknown_tags",)
+    __slots__ = ("error_code", "error_message", "resource_type", "resource_name")
 
     def __init__(
         self,
@@ -145,7 +145,7 @@ class AlterConfigsResourceResponse(Struct):
 
 
 class AlterConfigsResponse(Message):
-    __slots__ = ("throttle_time_ms", "responses", "unknown_tags",)
+    __slots__ = ("throttle_time_ms", "responses")
     API_KEY: ClassVar[int] = 33
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 2

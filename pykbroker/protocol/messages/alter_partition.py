@@ -24,7 +24,7 @@ _unpack_iqB = Layout(">iqB").unpack_from
 
 
 class BrokerState(Struct):
-    __slots__ = ("broker_id", "broker_epoch", "unknown_tags",)
+    __slots__ = ("broker_id", "broker_epoch")
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class BrokerState(Struct):
 
 
 class PartitionData(Struct):
-    __slots__ = ("partition_index", "leader_epoch", "new_isr", "new_isr_with_epochs", "leader_recovery_state", "partition_epoch", "unknown_tags",)
+    __slots__ = ("partition_index", "leader_epoch", "new_isr", "new_isr_with_epochs", "leader_recovery_state", "partition_epoch")
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class PartitionData(Struct):
 
 
 class TopicData(Struct):
-    __slots__ = ("topic_id", "partitions", "unknown_tags",)
+    __slots__ = ("topic_id", "partitions")
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class TopicData(Struct):
 
 
 class AlterPartitionRequest(Message):
-    __slots__ = ("broker_id", "broker_epoch", "topics", "unknown_tags",)
+    __slots__ = ("broker_id", "broker_epoch", "topics")
     API_KEY: ClassVar[int] = 56
     MIN_VERSION: ClassVar[int] = 2
     MAX_VERSION: ClassVar[int] = 3
@@ -134,7 +134,7 @@ class AlterPartitionRequest(Message):
 
 
 class AlterPartitionResponsePartitionData(Struct):
-    __slots__ = ("partition_index", "error_code", "leader_id", "leader_epoch", "isr", "leader_recovery_state", "partition_epoch", "unknown_tags",)
+    __slots__ = ("partition_index", "error_code", "leader_id", "leader_epoch", "isr", "leader_recovery_state", "partition_epoch")
 
     def __init__(
         self,
@@ -158,7 +158,7 @@ class AlterPartitionResponsePartitionData(Struct):
 
 
 class AlterPartitionResponseTopicData(Struct):
-    __slots__ = ("topic_id", "partitions", "unknown_tags",)
+    __slots__ = ("topic_id", "partitions")
 
     def __init__(
         self,
@@ -172,7 +172,7 @@ class AlterPartitionResponseTopicData(Struct):
 
 
 class AlterPartitionResponse(Message):
-    __slots__ = ("throttle_time_ms", "error_code", "topics", "unknown_tags",)
+    __slots__ = ("throttle_time_ms", "error_code", "topics")
     API_KEY: ClassVar[int] = 56
     MIN_VERSION: ClassVar[int] = 2
     MAX_VERSION: ClassVar[int] = 3

@@ -19,7 +19,7 @@ _unpack_ihB = Layout(">ihB").unpack_from
 
 
 class ReassignablePartition(Struct):
-    __slots__ = ("partition_index", "replicas", "unknown_tags",)
+    __slots__ = ("partition_index", "replicas")
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class ReassignablePartition(Struct):
 
 
 class ReassignableTopic(Struct):
-    __slots__ = ("name", "partitions", "unknown_tags",)
+    __slots__ = ("name", "partitions")
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class ReassignableTopic(Struct):
 
 
 class AlterPartitionReassignmentsRequest(Message):
-    __slots__ = ("timeout_ms", "allow_replication_factor_change", "topics", "unknown_tags",)
+    __slots__ = ("timeout_ms", "allow_replication_factor_change", "topics")
     API_KEY: ClassVar[int] = 45
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 1
@@ -119,7 +119,7 @@ class AlterPartitionReassignmentsRequest(Message):
 
 
 class ReassignablePartitionResponse(Struct):
-    __slots__ = ("partition_index", "error_code", "error_message", "unknown_tags",)
+    __slots__ = ("partition_index", "error_code", "error_message")
 
     def __init__(
         self,
@@ -135,7 +135,7 @@ class ReassignablePartitionResponse(Struct):
 
 
 class ReassignableTopicResponse(Struct):
-    __slots__ = ("name", "partitions", "unknown_tags",)
+    __slots__ = ("name", "partitions")
 
     def __init__(
         self,
@@ -149,7 +149,7 @@ class ReassignableTopicResponse(Struct):
 
 
 class AlterPartitionReassignmentsResponse(Message):
-    __slots__ = ("throttle_time_ms", "allow_replication_factor_change", "error_code", "error_message", "responses", "unknown_tags",)
+    __slots__ = ("throttle_time_ms", "allow_replication_factor_change", "error_code", "error_message", "responses")
     API_KEY: ClassVar[int] = 45
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 1

@@ -21,7 +21,7 @@ _unpack_ii = Layout(">ii").unpack_from
 
 
 class AlterReplicaLogDirTopic(Struct):
-    __slots__ = ("name", "partitions", "unknown_tags",)
+    __slots__ = ("name", "partitions")
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class AlterReplicaLogDirTopic(Struct):
 
 
 class AlterReplicaLogDir(Struct):
-    __slots__ = ("path", "topics", "unknown_tags",)
+    __slots__ = ("path", "topics")
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class AlterReplicaLogDir(Struct):
 
 
 class AlterReplicaLogDirsRequest(Message):
-    __slots__ = ("dirs", "unknown_tags",)
+    __slots__ = ("dirs",)
     API_KEY: ClassVar[int] = 34
     MIN_VERSION: ClassVar[int] = 1
     MAX_VERSION: ClassVar[int] = 2
@@ -114,7 +114,7 @@ class AlterReplicaLogDirsRequest(Message):
 
 
 class AlterReplicaLogDirPartitionResult(Struct):
-    __slots__ = ("partition_index", "error_code", "unknown_tags",)
+    __slots__ = ("partition_index", "error_code")
 
     def __init__(
         self,
@@ -128,7 +128,7 @@ class AlterReplicaLogDirPartitionResult(Struct):
 
 
 class AlterReplicaLogDirTopicResult(Struct):
-    __slots__ = ("topic_name", "partitions", "unknown_tags",)
+    __slots__ = ("topic_name", "partitions")
 
     def __init__(
         self,
@@ -142,7 +142,7 @@ class AlterReplicaLogDirTopicResult(Struct):
 
 
 class AlterReplicaLogDirsResponse(Message):
-    __slots__ = ("throttle_time_ms", "results", "unknown_tags",)
+    __slots__ = ("throttle_time_ms", "results")
     API_KEY: ClassVar[int] = 34
     MIN_VERSION: ClassVar[int] = 1
     MAX_VERSION: ClassVar[int] = 2

@@ -17,7 +17,7 @@ _unpack_iqB = Layout(">iqB").unpack_from
 
 
 class AlterShareGroupOffsetsRequestPartition(Struct):
-    __slots__ = ("partition_index", "start_offset", "unknown_tags",)
+    __slots__ = ("partition_index", "start_offset")
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class AlterShareGroupOffsetsRequestPartition(Struct):
 
 
 class AlterShareGroupOffsetsRequestTopic(Struct):
-    __slots__ = ("topic_name", "partitions", "unknown_tags",)
+    __slots__ = ("topic_name", "partitions")
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class AlterShareGroupOffsetsRequestTopic(Struct):
 
 
 class AlterShareGroupOffsetsRequest(Message):
-    __slots__ = ("group_id", "topics", "unknown_tags",)
+    __slots__ = ("group_id", "topics")
     API_KEY: ClassVar[int] = 91
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0
@@ -119,7 +119,7 @@ class AlterShareGroupOffsetsRequest(Message):
 
 
 class AlterShareGroupOffsetsResponsePartition(Struct):
-    __slots__ = ("partition_index", "error_code", "error_message", "unknown_tags",)
+    __slots__ = ("partition_index", "error_code", "error_message")
 
     def __init__(
         self,
@@ -135,7 +135,7 @@ class AlterShareGroupOffsetsResponsePartition(Struct):
 
 
 class AlterShareGroupOffsetsResponseTopic(Struct):
-    __slots__ = ("topic_name", "topic_id", "partitions", "unknown_tags",)
+    __slots__ = ("topic_name", "topic_id", "partitions")
 
     def __init__(
         self,
@@ -151,7 +151,7 @@ class AlterShareGroupOffsetsResponseTopic(Struct):
 
 
 class AlterShareGroupOffsetsResponse(Message):
-    __slots__ = ("throttle_time_ms", "error_code", "error_message", "responses", "unknown_tags",)
+    __slots__ = ("throttle_time_ms", "error_code", "error_message", "responses")
     API_KEY: ClassVar[int] = 91
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0

@@ -18,7 +18,7 @@ _unpack_iB = Layout(">iB").unpack_from
 
 
 class ScramCredentialDeletion(Struct):
-    __slots__ = ("name", "mechanism", "unknown_tags",)
+    __slots__ = ("name", "mechanism")
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class ScramCredentialDeletion(Struct):
 
 
 class ScramCredentialUpsertion(Struct):
-    __slots__ = ("name", "mechanism", "iterations", "salt", "salted_password", "unknown_tags",)
+    __slots__ = ("name", "mechanism", "iterations", "salt", "salted_password")
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class ScramCredentialUpsertion(Struct):
 
 
 class AlterUserScramCredentialsRequest(Message):
-    __slots__ = ("deletions", "upsertions", "unknown_tags",)
+    __slots__ = ("deletions", "upsertions")
     API_KEY: ClassVar[int] = 51
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0
@@ -120,7 +120,7 @@ class AlterUserScramCredentialsRequest(Message):
 
 
 class AlterUserScramCredentialsResult(Struct):
-    __slots__ = ("user", "error_code", "error_message", "unknown_tags",)
+    __slots__ = ("user", "error_code", "error_message")
 
     def __init__(
         self,
@@ -136,7 +136,7 @@ class AlterUserScramCredentialsResult(Struct):
 
 
 class AlterUserScramCredentialsResponse(Message):
-    __slots__ = ("throttle_time_ms", "results", "unknown_tags",)
+    __slots__ = ("throttle_time_ms", "results")
     API_KEY: ClassVar[int] = 51
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0

@@ -27,7 +27,7 @@ _unpack_q = Layout(">q").unpack_from
 
 
 class ApiVersionsRequest(Message):
-    __slots__ = ("client_software_name", "client_software_version", "unknown_tags",)
+    __slots__ = ("client_software_name", "client_software_version")
     API_KEY: ClassVar[int] = 18
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 4
@@ -114,7 +114,7 @@ class ApiVersionsRequest(Message):
 
 
 class ApiVersion(Struct):
-    __slots__ = ("api_key", "min_version", "max_version", "unknown_tags",)
+    __slots__ = ("api_key", "min_version", "max_version")
 
     def __init__(
         self,
@@ -130,7 +130,7 @@ class ApiVersion(Struct):
 
 
 class SupportedFeatureKey(Struct):
-    __slots__ = ("name", "min_version", "max_version", "unknown_tags",)
+    __slots__ = ("name", "min_version", "max_version")
 
     def __init__(
         self,
@@ -146,7 +146,7 @@ class SupportedFeatureKey(Struct):
 
 
 class FinalizedFeatureKey(Struct):
-    __slots__ = ("name", "max_version_level", "min_version_level", "unknown_tags",)
+    __slots__ = ("name", "max_version_level", "min_version_level")
 
     def __init__(
         self,
@@ -162,7 +162,7 @@ class FinalizedFeatureKey(Struct):
 
 
 class ApiVersionsResponse(Message):
-    __slots__ = ("error_code", "api_keys", "throttle_time_ms", "supported_features", "finalized_features_epoch", "finalized_features", "zk_migration_ready", "unknown_tags",)
+    __slots__ = ("error_code", "api_keys", "throttle_time_ms", "supported_features", "finalized_features_epoch", "finalized_features", "zk_migration_ready")
     API_KEY: ClassVar[int] = 18
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 4

@@ -20,7 +20,7 @@ _unpack_iqB = Layout(">iqB").unpack_from
 
 
 class PartitionData(Struct):
-    __slots__ = ("partition_index", "unknown_tags",)
+    __slots__ = ("partition_index",)
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class PartitionData(Struct):
 
 
 class TopicData(Struct):
-    __slots__ = ("topic_id", "partitions", "unknown_tags",)
+    __slots__ = ("topic_id", "partitions")
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class TopicData(Struct):
 
 
 class DirectoryData(Struct):
-    __slots__ = ("id", "topics", "unknown_tags",)
+    __slots__ = ("id", "topics")
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class DirectoryData(Struct):
 
 
 class AssignReplicasToDirsRequest(Message):
-    __slots__ = ("broker_id", "broker_epoch", "directories", "unknown_tags",)
+    __slots__ = ("broker_id", "broker_epoch", "directories")
     API_KEY: ClassVar[int] = 73
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0
@@ -120,7 +120,7 @@ class AssignReplicasToDirsRequest(Message):
 
 
 class AssignReplicasToDirsResponsePartitionData(Struct):
-    __slots__ = ("partition_index", "error_code", "unknown_tags",)
+    __slots__ = ("partition_index", "error_code")
 
     def __init__(
         self,
@@ -134,7 +134,7 @@ class AssignReplicasToDirsResponsePartitionData(Struct):
 
 
 class AssignReplicasToDirsResponseTopicData(Struct):
-    __slots__ = ("topic_id", "partitions", "unknown_tags",)
+    __slots__ = ("topic_id", "partitions")
 
     def __init__(
         self,
@@ -148,7 +148,7 @@ class AssignReplicasToDirsResponseTopicData(Struct):
 
 
 class AssignReplicasToDirsResponseDirectoryData(Struct):
-    __slots__ = ("id", "topics", "unknown_tags",)
+    __slots__ = ("id", "topics")
 
     def __init__(
         self,
@@ -162,7 +162,7 @@ class AssignReplicasToDirsResponseDirectoryData(Struct):
 
 
 class AssignReplicasToDirsResponse(Message):
-    __slots__ = ("throttle_time_ms", "error_code", "directories", "unknown_tags",)
+    __slots__ = ("throttle_time_ms", "error_code", "directories")
     API_KEY: ClassVar[int] = 73
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0

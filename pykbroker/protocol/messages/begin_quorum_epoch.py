@@ -29,7 +29,7 @@ _unpack_iii = Layout(">iii").unpack_from
 
 
 class PartitionData(Struct):
-    __slots__ = ("partition_index", "voter_directory_id", "leader_id", "leader_epoch", "unknown_tags",)
+    __slots__ = ("partition_index", "voter_directory_id", "leader_id", "leader_epoch")
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class PartitionData(Struct):
 
 
 class TopicData(Struct):
-    __slots__ = ("topic_name", "partitions", "unknown_tags",)
+    __slots__ = ("topic_name", "partitions")
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class TopicData(Struct):
 
 
 class LeaderEndpoint(Struct):
-    __slots__ = ("name", "host", "port", "unknown_tags",)
+    __slots__ = ("name", "host", "port")
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class LeaderEndpoint(Struct):
 
 
 class BeginQuorumEpochRequest(Message):
-    __slots__ = ("cluster_id", "voter_id", "topics", "leader_endpoints", "unknown_tags",)
+    __slots__ = ("cluster_id", "voter_id", "topics", "leader_endpoints")
     API_KEY: ClassVar[int] = 53
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 1
@@ -203,7 +203,7 @@ class BeginQuorumEpochRequest(Message):
 
 
 class BeginQuorumEpochResponsePartitionData(Struct):
-    __slots__ = ("partition_index", "error_code", "leader_id", "leader_epoch", "unknown_tags",)
+    __slots__ = ("partition_index", "error_code", "leader_id", "leader_epoch")
 
     def __init__(
         self,
@@ -221,7 +221,7 @@ class BeginQuorumEpochResponsePartitionData(Struct):
 
 
 class BeginQuorumEpochResponseTopicData(Struct):
-    __slots__ = ("topic_name", "partitions", "unknown_tags",)
+    __slots__ = ("topic_name", "partitions")
 
     def __init__(
         self,
@@ -235,7 +235,7 @@ class BeginQuorumEpochResponseTopicData(Struct):
 
 
 class NodeEndpoint(Struct):
-    __slots__ = ("node_id", "host", "port", "unknown_tags",)
+    __slots__ = ("node_id", "host", "port")
 
     def __init__(
         self,
@@ -251,7 +251,7 @@ class NodeEndpoint(Struct):
 
 
 class BeginQuorumEpochResponse(Message):
-    __slots__ = ("error_code", "topics", "node_endpoints", "unknown_tags",)
+    __slots__ = ("error_code", "topics", "node_endpoints")
     API_KEY: ClassVar[int] = 53
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 1

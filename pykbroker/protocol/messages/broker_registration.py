@@ -25,7 +25,7 @@ _unpack_q = Layout(">q").unpack_from
 
 
 class Listener(Struct):
-    __slots__ = ("name", "host", "port", "security_protocol", "unknown_tags",)
+    __slots__ = ("name", "host", "port", "security_protocol")
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class Listener(Struct):
 
 
 class Feature(Struct):
-    __slots__ = ("name", "min_supported_version", "max_supported_version", "unknown_tags",)
+    __slots__ = ("name", "min_supported_version", "max_supported_version")
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class Feature(Struct):
 
 
 class BrokerRegistrationRequest(Message):
-    __slots__ = ("broker_id", "cluster_id", "incarnation_id", "listeners", "features", "rack", "is_migrating_zk_broker", "log_dirs", "previous_broker_epoch", "unknown_tags",)
+    __slots__ = ("broker_id", "cluster_id", "incarnation_id", "listeners", "features", "rack", "is_migrating_zk_broker", "log_dirs", "previous_broker_epoch")
     API_KEY: ClassVar[int] = 62
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 4
@@ -216,7 +216,7 @@ class BrokerRegistrationRequest(Message):
 
 
 class BrokerRegistrationResponse(Message):
-    __slots__ = ("throttle_time_ms", "error_code", "broker_epoch", "unknown_tags",)
+    __slots__ = ("throttle_time_ms", "error_code", "broker_epoch")
     API_KEY: ClassVar[int] = 62
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 4

@@ -24,7 +24,7 @@ _unpack_iiB = Layout(">iiB").unpack_from
 
 
 class ConsumerGroupDescribeRequest(Message):
-    __slots__ = ("group_ids", "include_authorized_operations", "unknown_tags",)
+    __slots__ = ("group_ids", "include_authorized_operations")
     API_KEY: ClassVar[int] = 69
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 1
@@ -81,7 +81,7 @@ class ConsumerGroupDescribeRequest(Message):
 
 
 class TopicPartitions(Struct):
-    __slots__ = ("topic_id", "topic_name", "partitions", "unknown_tags",)
+    __slots__ = ("topic_id", "topic_name", "partitions")
 
     def __init__(
         self,
@@ -97,7 +97,7 @@ class TopicPartitions(Struct):
 
 
 class Assignment(Struct):
-    __slots__ = ("topic_partitions", "unknown_tags",)
+    __slots__ = ("topic_partitions",)
 
     def __init__(
         self,
@@ -109,7 +109,7 @@ class Assignment(Struct):
 
 
 class Member(Struct):
-    __slots__ = ("member_id", "instance_id", "rack_id", "member_epoch", "client_id", "client_host", "subscribed_topic_names", "subscribed_topic_regex", "assignment", "target_assignment", "member_type", "unknown_tags",)
+    __slots__ = ("member_id", "instance_id", "rack_id", "member_epoch", "client_id", "client_host", "subscribed_topic_names", "subscribed_topic_regex", "assignment", "target_assignment", "member_type")
 
     def __init__(
         self,
@@ -141,7 +141,7 @@ class Member(Struct):
 
 
 class DescribedGroup(Struct):
-    __slots__ = ("error_code", "error_message", "group_id", "group_state", "group_epoch", "assignment_epoch", "assignor_name", "members", "authorized_operations", "unknown_tags",)
+    __slots__ = ("error_code", "error_message", "group_id", "group_state", "group_epoch", "assignment_epoch", "assignor_name", "members", "authorized_operations")
 
     def __init__(
         self,
@@ -169,7 +169,7 @@ class DescribedGroup(Struct):
 
 
 class ConsumerGroupDescribeResponse(Message):
-    __slots__ = ("throttle_time_ms", "groups", "unknown_tags",)
+    __slots__ = ("throttle_time_ms", "groups")
     API_KEY: ClassVar[int] = 69
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 1

@@ -20,7 +20,7 @@ _unpack_ii = Layout(">ii").unpack_from
 
 
 class TopicPartitions(Struct):
-    __slots__ = ("topic_id", "partitions", "unknown_tags",)
+    __slots__ = ("topic_id", "partitions")
 
     def __init__(
         self,
@@ -34,7 +34,7 @@ class TopicPartitions(Struct):
 
 
 class ConsumerGroupHeartbeatRequest(Message):
-    __slots__ = ("group_id", "member_id", "member_epoch", "instance_id", "rack_id", "rebalance_timeout_ms", "subscribed_topic_names", "subscribed_topic_regex", "server_assignor", "topic_partitions", "unknown_tags",)
+    __slots__ = ("group_id", "member_id", "member_epoch", "instance_id", "rack_id", "rebalance_timeout_ms", "subscribed_topic_names", "subscribed_topic_regex", "server_assignor", "topic_partitions")
     API_KEY: ClassVar[int] = 68
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 1
@@ -266,7 +266,7 @@ class ConsumerGroupHeartbeatRequest(Message):
 
 
 class Assignment(Struct):
-    __slots__ = ("topic_partitions", "unknown_tags",)
+    __slots__ = ("topic_partitions",)
 
     def __init__(
         self,
@@ -278,7 +278,7 @@ class Assignment(Struct):
 
 
 class ConsumerGroupHeartbeatResponse(Message):
-    __slots__ = ("throttle_time_ms", "error_code", "error_message", "member_id", "member_epoch", "heartbeat_interval_ms", "assignment", "unknown_tags",)
+    __slots__ = ("throttle_time_ms", "error_code", "error_message", "member_id", "member_epoch", "heartbeat_interval_ms", "assignment")
     API_KEY: ClassVar[int] = 68
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 1

@@ -19,7 +19,7 @@ _unpack_ihB = Layout(">ihB").unpack_from
 
 
 class Listener(Struct):
-    __slots__ = ("name", "host", "port", "security_protocol", "unknown_tags",)
+    __slots__ = ("name", "host", "port", "security_protocol")
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class Listener(Struct):
 
 
 class Feature(Struct):
-    __slots__ = ("name", "min_supported_version", "max_supported_version", "unknown_tags",)
+    __slots__ = ("name", "min_supported_version", "max_supported_version")
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class Feature(Struct):
 
 
 class ControllerRegistrationRequest(Message):
-    __slots__ = ("controller_id", "incarnation_id", "zk_migration_ready", "listeners", "features", "unknown_tags",)
+    __slots__ = ("controller_id", "incarnation_id", "zk_migration_ready", "listeners", "features")
     API_KEY: ClassVar[int] = 70
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0
@@ -129,7 +129,7 @@ class ControllerRegistrationRequest(Message):
 
 
 class ControllerRegistrationResponse(Message):
-    __slots__ = ("throttle_time_ms", "error_code", "error_message", "unknown_tags",)
+    __slots__ = ("throttle_time_ms", "error_code", "error_message")
     API_KEY: ClassVar[int] = 70
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0

@@ -27,7 +27,7 @@ _unpack_ii = Layout(">ii").unpack_from
 
 
 class AclCreation(Struct):
-    __slots__ = ("resource_type", "resource_name", "resource_pattern_type", "principal", "host", "operation", "permission_type", "unknown_tags",)
+    __slots__ = ("resource_type", "resource_name", "resource_pattern_type", "principal", "host", "operation", "permission_type")
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class AclCreation(Struct):
 
 
 class CreateAclsRequest(Message):
-    __slots__ = ("creations", "unknown_tags",)
+    __slots__ = ("creations",)
     API_KEY: ClassVar[int] = 30
     MIN_VERSION: ClassVar[int] = 1
     MAX_VERSION: ClassVar[int] = 3
@@ -116,7 +116,7 @@ class CreateAclsRequest(Message):
 
 
 class AclCreationResult(Struct):
-    __slots__ = ("error_code", "error_message", "unknown_tags",)
+    __slots__ = ("error_code", "error_message")
 
     def __init__(
         self,
@@ -130,7 +130,7 @@ class AclCreationResult(Struct):
 
 
 class CreateAclsResponse(Message):
-    __slots__ = ("throttle_time_ms", "results", "unknown_tags",)
+    __slots__ = ("throttle_time_ms", "results")
     API_KEY: ClassVar[int] = 30
     MIN_VERSION: ClassVar[int] = 1
     MAX_VERSION: ClassVar[int] = 3

@@ -27,7 +27,7 @@ _unpack_qqqh = Layout(">qqqh").unpack_from
 
 
 class CreatableRenewers(Struct):
-    __slots__ = ("principal_type", "principal_name", "unknown_tags",)
+    __slots__ = ("principal_type", "principal_name")
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class CreatableRenewers(Struct):
 
 
 class CreateDelegationTokenRequest(Message):
-    __slots__ = ("owner_principal_type", "owner_principal_name", "renewers", "max_lifetime_ms", "unknown_tags",)
+    __slots__ = ("owner_principal_type", "owner_principal_name", "renewers", "max_lifetime_ms")
     API_KEY: ClassVar[int] = 38
     MIN_VERSION: ClassVar[int] = 1
     MAX_VERSION: ClassVar[int] = 3
@@ -178,7 +178,7 @@ class CreateDelegationTokenRequest(Message):
 
 
 class CreateDelegationTokenResponse(Message):
-    __slots__ = ("error_code", "principal_type", "principal_name", "token_requester_principal_type", "token_requester_principal_name", "issue_timestamp_ms", "expiry_timestamp_ms", "max_timestamp_ms", "token_id", "hmac", "throttle_time_ms", "unknown_tags",)
+    __slots__ = ("error_code", "principal_type", "principal_name", "token_requester_principal_type", "token_requester_principal_name", "issue_timestamp_ms", "expiry_timestamp_ms", "max_timestamp_ms", "token_id", "hmac", "throttle_time_ms")
     API_KEY: ClassVar[int] = 38
     MIN_VERSION: ClassVar[int] = 1
     MAX_VERSION: ClassVar[int] = 3

@@ -23,7 +23,7 @@ _unpack_ii = Layout(">ii").unpack_from
 
 
 class CreatePartitionsAssignment(Struct):
-    __slots__ = ("broker_ids", "unknown_tags",)
+    __slots__ = ("broker_ids",)
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class CreatePartitionsAssignment(Struct):
 
 
 class CreatePartitionsTopic(Struct):
-    __slots__ = ("name", "count", "assignments", "unknown_tags",)
+    __slots__ = ("name", "count", "assignments")
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class CreatePartitionsTopic(Struct):
 
 
 class CreatePartitionsRequest(Message):
-    __slots__ = ("topics", "timeout_ms", "validate_only", "unknown_tags",)
+    __slots__ = ("topics", "timeout_ms", "validate_only")
     API_KEY: ClassVar[int] = 37
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 3
@@ -123,7 +123,7 @@ class CreatePartitionsRequest(Message):
 
 
 class CreatePartitionsTopicResult(Struct):
-    __slots__ = ("name", "error_code", "error_message", "unknown_tags",)
+    __slots__ = ("name", "error_code", "error_message")
 
     def __init__(
         self,
@@ -139,7 +139,7 @@ class CreatePartitionsTopicResult(Struct):
 
 
 class CreatePartitionsResponse(Message):
-    __slots__ = ("throttle_time_ms", "results", "unknown_tags",)
+    __slots__ = ("throttle_time_ms", "results")
     API_KEY: ClassVar[int] = 37
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 3

@@ -32,7 +32,7 @@ _unpack_ii = Layout(">ii").unpack_from
 
 
 class CreatableReplicaAssignment(Struct):
-    __slots__ = ("partition_index", "broker_ids", "unknown_tags",)
+    __slots__ = ("partition_index", "broker_ids")
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class CreatableReplicaAssignment(Struct):
 
 
 class CreatableTopicConfig(Struct):
-    __slots__ = ("name", "value", "unknown_tags",)
+    __slots__ = ("name", "value")
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class CreatableTopicConfig(Struct):
 
 
 class CreatableTopic(Struct):
-    __slots__ = ("name", "num_partitions", "replication_factor", "assignments", "configs", "unknown_tags",)
+    __slots__ = ("name", "num_partitions", "replication_factor", "assignments", "configs")
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class CreatableTopic(Struct):
 
 
 class CreateTopicsRequest(Message):
-    __slots__ = ("topics", "timeout_ms", "validate_only", "unknown_tags",)
+    __slots__ = ("topics", "timeout_ms", "validate_only")
     API_KEY: ClassVar[int] = 19
     MIN_VERSION: ClassVar[int] = 2
     MAX_VERSION: ClassVar[int] = 7
@@ -152,7 +152,7 @@ class CreateTopicsRequest(Message):
 
 
 class CreatableTopicConfigs(Struct):
-    __slots__ = ("name", "value", "read_only", "config_source", "is_sensitive", "unknown_tags",)
+    __slots__ = ("name", "value", "read_only", "config_source", "is_sensitive")
 
     def __init__(
         self,
@@ -172,7 +172,7 @@ class CreatableTopicConfigs(Struct):
 
 
 class CreatableTopicResult(Struct):
-    __slots__ = ("name", "topic_id", "error_code", "error_message", "topic_config_error_code", "num_partitions", "replication_factor", "configs", "unknown_tags",)
+    __slots__ = ("name", "topic_id", "error_code", "error_message", "topic_config_error_code", "num_partitions", "replication_factor", "configs")
 
     def __init__(
         self,
@@ -198,7 +198,7 @@ class CreatableTopicResult(Struct):
 
 
 class CreateTopicsResponse(Message):
-    __slots__ = ("throttle_time_ms", "topics", "unknown_tags",)
+    __slots__ = ("throttle_time_ms", "topics")
     API_KEY: ClassVar[int] = 19
     MIN_VERSION: ClassVar[int] = 2
     MAX_VERSION: ClassVar[int] = 7

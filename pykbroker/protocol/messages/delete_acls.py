@@ -27,7 +27,7 @@ _unpack_ii = Layout(">ii").unpack_from
 
 
 class DeleteAclsFilter(Struct):
-    __slots__ = ("resource_type_filter", "resource_name_filter", "pattern_type_filter", "principal_filter", "host_filter", "operation", "permission_type", "unknown_tags",)
+    __slots__ = ("resource_type_filter", "resource_name_filter", "pattern_type_filter", "principal_filter", "host_filter", "operation", "permission_type")
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class DeleteAclsFilter(Struct):
 
 
 class DeleteAclsRequest(Message):
-    __slots__ = ("filters", "unknown_tags",)
+    __slots__ = ("filters",)
     API_KEY: ClassVar[int] = 31
     MIN_VERSION: ClassVar[int] = 1
     MAX_VERSION: ClassVar[int] = 3
@@ -116,7 +116,7 @@ class DeleteAclsRequest(Message):
 
 
 class DeleteAclsMatchingAcl(Struct):
-    __slots__ = ("error_code", "error_message", "resource_type", "resource_name", "pattern_type", "principal", "host", "operation", "permission_type", "unknown_tags",)
+    __slots__ = ("error_code", "error_message", "resource_type", "resource_name", "pattern_type", "principal", "host", "operation", "permission_type")
 
     def __init__(
         self,
@@ -144,7 +144,7 @@ class DeleteAclsMatchingAcl(Struct):
 
 
 class DeleteAclsFilterResult(Struct):
-    __slots__ = ("error_code", "error_message", "matching_acls", "unknown_tags",)
+    __slots__ = ("error_code", "error_message", "matching_acls")
 
     def __init__(
         self,
@@ -160,7 +160,7 @@ class DeleteAclsFilterResult(Struct):
 
 
 class DeleteAclsResponse(Message):
-    __slots__ = ("throttle_time_ms", "filter_results", "unknown_tags",)
+    __slots__ = ("throttle_time_ms", "filter_results")
     API_KEY: ClassVar[int] = 31
     MIN_VERSION: ClassVar[int] = 1
     MAX_VERSION: ClassVar[int] = 3

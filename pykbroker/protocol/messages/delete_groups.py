@@ -19,7 +19,7 @@ _unpack_ii = Layout(">ii").unpack_from
 
 
 class DeleteGroupsRequest(Message):
-    __slots__ = ("groups_names", "unknown_tags",)
+    __slots__ = ("groups_names",)
     API_KEY: ClassVar[int] = 42
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 2
@@ -84,7 +84,7 @@ class DeleteGroupsRequest(Message):
 
 
 class DeletableGroupResult(Struct):
-    __slots__ = ("group_id", "error_code", "unknown_tags",)
+    __slots__ = ("group_id", "error_code")
 
     def __init__(
         self,
@@ -98,7 +98,7 @@ class DeletableGroupResult(Struct):
 
 
 class DeleteGroupsResponse(Message):
-    __slots__ = ("throttle_time_ms", "results", "unknown_tags",)
+    __slots__ = ("throttle_time_ms", "results")
     API_KEY: ClassVar[int] = 42
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 2

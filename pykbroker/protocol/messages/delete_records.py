@@ -26,7 +26,7 @@ _unpack_iqhB = Layout(">iqhB").unpack_from
 
 
 class DeleteRecordsPartition(Struct):
-    __slots__ = ("partition_index", "offset", "unknown_tags",)
+    __slots__ = ("partition_index", "offset")
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class DeleteRecordsPartition(Struct):
 
 
 class DeleteRecordsTopic(Struct):
-    __slots__ = ("name", "partitions", "unknown_tags",)
+    __slots__ = ("name", "partitions")
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class DeleteRecordsTopic(Struct):
 
 
 class DeleteRecordsRequest(Message):
-    __slots__ = ("topics", "timeout_ms", "unknown_tags",)
+    __slots__ = ("topics", "timeout_ms")
     API_KEY: ClassVar[int] = 21
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 2
@@ -124,7 +124,7 @@ class DeleteRecordsRequest(Message):
 
 
 class DeleteRecordsPartitionResult(Struct):
-    __slots__ = ("partition_index", "low_watermark", "error_code", "unknown_tags",)
+    __slots__ = ("partition_index", "low_watermark", "error_code")
 
     def __init__(
         self,
@@ -140,7 +140,7 @@ class DeleteRecordsPartitionResult(Struct):
 
 
 class DeleteRecordsTopicResult(Struct):
-    __slots__ = ("name", "partitions", "unknown_tags",)
+    __slots__ = ("name", "partitions")
 
     def __init__(
         self,
@@ -154,7 +154,7 @@ class DeleteRecordsTopicResult(Struct):
 
 
 class DeleteRecordsResponse(Message):
-    __slots__ = ("throttle_time_ms", "topics", "unknown_tags",)
+    __slots__ = ("throttle_time_ms", "topics")
     API_KEY: ClassVar[int] = 21
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 2

@@ -15,7 +15,7 @@ _unpack_ihB = Layout(">ihB").unpack_from
 
 
 class DeleteShareGroupOffsetsRequestTopic(Struct):
-    __slots__ = ("topic_name", "unknown_tags",)
+    __slots__ = ("topic_name",)
 
     def __init__(
         self,
@@ -27,7 +27,7 @@ class DeleteShareGroupOffsetsRequestTopic(Struct):
 
 
 class DeleteShareGroupOffsetsRequest(Message):
-    __slots__ = ("group_id", "topics", "unknown_tags",)
+    __slots__ = ("group_id", "topics")
     API_KEY: ClassVar[int] = 92
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0
@@ -101,7 +101,7 @@ class DeleteShareGroupOffsetsRequest(Message):
 
 
 class DeleteShareGroupOffsetsResponseTopic(Struct):
-    __slots__ = ("topic_name", "topic_id", "error_code", "error_message", "unknown_tags",)
+    __slots__ = ("topic_name", "topic_id", "error_code", "error_message")
 
     def __init__(
         self,
@@ -119,7 +119,7 @@ class DeleteShareGroupOffsetsResponseTopic(Struct):
 
 
 class DeleteShareGroupOffsetsResponse(Message):
-    __slots__ = ("throttle_time_ms", "error_code", "error_message", "responses", "unknown_tags",)
+    __slots__ = ("throttle_time_ms", "error_code", "error_message", "responses")
     API_KEY: ClassVar[int] = 92
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0

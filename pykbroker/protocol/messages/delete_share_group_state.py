@@ -17,7 +17,7 @@ _unpack_ihB = Layout(">ihB").unpack_from
 
 
 class PartitionData(Struct):
-    __slots__ = ("partition", "unknown_tags",)
+    __slots__ = ("partition",)
 
     def __init__(
         self,
@@ -29,7 +29,7 @@ class PartitionData(Struct):
 
 
 class DeleteStateData(Struct):
-    __slots__ = ("topic_id", "partitions", "unknown_tags",)
+    __slots__ = ("topic_id", "partitions")
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class DeleteStateData(Struct):
 
 
 class DeleteShareGroupStateRequest(Message):
-    __slots__ = ("group_id", "topics", "unknown_tags",)
+    __slots__ = ("group_id", "topics")
     API_KEY: ClassVar[int] = 86
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0
@@ -117,7 +117,7 @@ class DeleteShareGroupStateRequest(Message):
 
 
 class PartitionResult(Struct):
-    __slots__ = ("partition", "error_code", "error_message", "unknown_tags",)
+    __slots__ = ("partition", "error_code", "error_message")
 
     def __init__(
         self,
@@ -133,7 +133,7 @@ class PartitionResult(Struct):
 
 
 class DeleteStateResult(Struct):
-    __slots__ = ("topic_id", "partitions", "unknown_tags",)
+    __slots__ = ("topic_id", "partitions")
 
     def __init__(
         self,
@@ -147,7 +147,7 @@ class DeleteStateResult(Struct):
 
 
 class DeleteShareGroupStateResponse(Message):
-    __slots__ = ("results", "unknown_tags",)
+    __slots__ = ("results",)
     API_KEY: ClassVar[int] = 86
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0

@@ -23,7 +23,7 @@ _unpack_ii = Layout(">ii").unpack_from
 
 
 class DeleteTopicState(Struct):
-    __slots__ = ("name", "topic_id", "unknown_tags",)
+    __slots__ = ("name", "topic_id")
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class DeleteTopicState(Struct):
 
 
 class DeleteTopicsRequest(Message):
-    __slots__ = ("topics", "topic_names", "timeout_ms", "unknown_tags",)
+    __slots__ = ("topics", "topic_names", "timeout_ms")
     API_KEY: ClassVar[int] = 20
     MIN_VERSION: ClassVar[int] = 1
     MAX_VERSION: ClassVar[int] = 6
@@ -134,7 +134,7 @@ class DeleteTopicsRequest(Message):
 
 
 class DeletableTopicResult(Struct):
-    __slots__ = ("name", "topic_id", "error_code", "error_message", "unknown_tags",)
+    __slots__ = ("name", "topic_id", "error_code", "error_message")
 
     def __init__(
         self,
@@ -152,7 +152,7 @@ class DeletableTopicResult(Struct):
 
 
 class DeleteTopicsResponse(Message):
-    __slots__ = ("throttle_time_ms", "responses", "unknown_tags",)
+    __slots__ = ("throttle_time_ms", "responses")
     API_KEY: ClassVar[int] = 20
     MIN_VERSION: ClassVar[int] = 1
     MAX_VERSION: ClassVar[int] = 6

@@ -27,7 +27,7 @@ _unpack_ihh = Layout(">ihh").unpack_from
 
 
 class DescribeAclsRequest(Message):
-    __slots__ = ("resource_type_filter", "resource_name_filter", "pattern_type_filter", "principal_filter", "host_filter", "operation", "permission_type", "unknown_tags",)
+    __slots__ = ("resource_type_filter", "resource_name_filter", "pattern_type_filter", "principal_filter", "host_filter", "operation", "permission_type")
     API_KEY: ClassVar[int] = 29
     MIN_VERSION: ClassVar[int] = 1
     MAX_VERSION: ClassVar[int] = 3
@@ -216,7 +216,7 @@ class DescribeAclsRequest(Message):
 
 
 class AclDescription(Struct):
-    __slots__ = ("principal", "host", "operation", "permission_type", "unknown_tags",)
+    __slots__ = ("principal", "host", "operation", "permission_type")
 
     def __init__(
         self,
@@ -234,7 +234,7 @@ class AclDescription(Struct):
 
 
 class DescribeAclsResource(Struct):
-    __slots__ = ("resource_type", "resource_name", "pattern_type", "acls", "unknown_tags",)
+    __slots__ = ("resource_type", "resource_name", "pattern_type", "acls")
 
     def __init__(
         self,
@@ -252,7 +252,7 @@ class DescribeAclsResource(Struct):
 
 
 class DescribeAclsResponse(Message):
-    __slots__ = ("throttle_time_ms", "error_code", "error_message", "resources", "unknown_tags",)
+    __slots__ = ("throttle_time_ms", "error_code", "error_message", "resources")
     API_KEY: ClassVar[int] = 29
     MIN_VERSION: ClassVar[int] = 1
     MAX_VERSION: ClassVar[int] = 3

@@ -28,7 +28,7 @@ _unpack_ihh = Layout(">ihh").unpack_from
 
 
 class ComponentData(Struct):
-    __slots__ = ("entity_type", "match_type", "match", "unknown_tags",)
+    __slots__ = ("entity_type", "match_type", "match")
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class ComponentData(Struct):
 
 
 class DescribeClientQuotasRequest(Message):
-    __slots__ = ("components", "strict", "unknown_tags",)
+    __slots__ = ("components", "strict")
     API_KEY: ClassVar[int] = 48
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 1
@@ -114,7 +114,7 @@ class DescribeClientQuotasRequest(Message):
 
 
 class EntityData(Struct):
-    __slots__ = ("entity_type", "entity_name", "unknown_tags",)
+    __slots__ = ("entity_type", "entity_name")
 
     def __init__(
         self,
@@ -128,7 +128,7 @@ class EntityData(Struct):
 
 
 class ValueData(Struct):
-    __slots__ = ("key", "value", "unknown_tags",)
+    __slots__ = ("key", "value")
 
     def __init__(
         self,
@@ -142,7 +142,7 @@ class ValueData(Struct):
 
 
 class EntryData(Struct):
-    __slots__ = ("entity", "values", "unknown_tags",)
+    __slots__ = ("entity", "values")
 
     def __init__(
         self,
@@ -156,7 +156,7 @@ class EntryData(Struct):
 
 
 class DescribeClientQuotasResponse(Message):
-    __slots__ = ("throttle_time_ms", "error_code", "error_message", "entries", "unknown_tags",)
+    __slots__ = ("throttle_time_ms", "error_code", "error_message", "entries")
     API_KEY: ClassVar[int] = 48
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 1

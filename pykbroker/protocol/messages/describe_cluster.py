@@ -19,7 +19,7 @@ _unpack_ihB = Layout(">ihB").unpack_from
 
 
 class DescribeClusterRequest(Message):
-    __slots__ = ("include_cluster_authorized_operations", "endpoint_type", "include_fenced_brokers", "unknown_tags",)
+    __slots__ = ("include_cluster_authorized_operations", "endpoint_type", "include_fenced_brokers")
     API_KEY: ClassVar[int] = 60
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 2
@@ -90,7 +90,7 @@ class DescribeClusterRequest(Message):
 
 
 class DescribeClusterBroker(Struct):
-    __slots__ = ("broker_id", "host", "port", "rack", "is_fenced", "unknown_tags",)
+    __slots__ = ("broker_id", "host", "port", "rack", "is_fenced")
 
     def __init__(
         self,
@@ -110,7 +110,7 @@ class DescribeClusterBroker(Struct):
 
 
 class DescribeClusterResponse(Message):
-    __slots__ = ("throttle_time_ms", "error_code", "error_message", "endpoint_type", "cluster_id", "controller_id", "brokers", "cluster_authorized_operations", "unknown_tags",)
+    __slots__ = ("throttle_time_ms", "error_code", "error_message", "endpoint_type", "cluster_id", "controller_id", "brokers", "cluster_authorized_operations")
     API_KEY: ClassVar[int] = 60
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 2

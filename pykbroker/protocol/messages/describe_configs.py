@@ -33,7 +33,7 @@ _unpack_ii = Layout(">ii").unpack_from
 
 
 class DescribeConfigsResource(Struct):
-    __slots__ = ("resource_type", "resource_name", "configuration_keys", "unknown_tags",)
+    __slots__ = ("resource_type", "resource_name", "configuration_keys")
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class DescribeConfigsResource(Struct):
 
 
 class DescribeConfigsRequest(Message):
-    __slots__ = ("resources", "include_synonyms", "include_documentation", "unknown_tags",)
+    __slots__ = ("resources", "include_synonyms", "include_documentation")
     API_KEY: ClassVar[int] = 32
     MIN_VERSION: ClassVar[int] = 1
     MAX_VERSION: ClassVar[int] = 4
@@ -131,7 +131,7 @@ class DescribeConfigsRequest(Message):
 
 
 class DescribeConfigsSynonym(Struct):
-    __slots__ = ("name", "value", "source", "unknown_tags",)
+    __slots__ = ("name", "value", "source")
 
     def __init__(
         self,
@@ -147,7 +147,7 @@ class DescribeConfigsSynonym(Struct):
 
 
 class DescribeConfigsResourceResult(Struct):
-    __slots__ = ("name", "value", "read_only", "config_source", "is_sensitive", "synonyms", "config_type", "documentation", "unknown_tags",)
+    __slots__ = ("name", "value", "read_only", "config_source", "is_sensitive", "synonyms", "config_type", "documentation")
 
     def __init__(
         self,
@@ -173,7 +173,7 @@ class DescribeConfigsResourceResult(Struct):
 
 
 class DescribeConfigsResult(Struct):
-    __slots__ = ("error_code", "error_message", "resource_type", "resource_name", "configs", "unknown_tags",)
+    __slots__ = ("error_code", "error_message", "resource_type", "resource_name", "configs")
 
     def __init__(
         self,
@@ -193,7 +193,7 @@ class DescribeConfigsResult(Struct):
 
 
 class DescribeConfigsResponse(Message):
-    __slots__ = ("throttle_time_ms", "results", "unknown_tags",)
+    __slots__ = ("throttle_time_ms", "results")
     API_KEY: ClassVar[int] = 32
     MIN_VERSION: ClassVar[int] = 1
     MAX_VERSION: ClassVar[int] = 4

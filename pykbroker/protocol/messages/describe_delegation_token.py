@@ -23,7 +23,7 @@ _unpack_qqqh = Layout(">qqqh").unpack_from
 
 
 class DescribeDelegationTokenOwner(Struct):
-    __slots__ = ("principal_type", "principal_name", "unknown_tags",)
+    __slots__ = ("principal_type", "principal_name")
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class DescribeDelegationTokenOwner(Struct):
 
 
 class DescribeDelegationTokenRequest(Message):
-    __slots__ = ("owners", "unknown_tags",)
+    __slots__ = ("owners",)
     API_KEY: ClassVar[int] = 41
     MIN_VERSION: ClassVar[int] = 1
     MAX_VERSION: ClassVar[int] = 3
@@ -116,7 +116,7 @@ class DescribeDelegationTokenRequest(Message):
 
 
 class DescribedDelegationTokenRenewer(Struct):
-    __slots__ = ("principal_type", "principal_name", "unknown_tags",)
+    __slots__ = ("principal_type", "principal_name")
 
     def __init__(
         self,
@@ -130,7 +130,7 @@ class DescribedDelegationTokenRenewer(Struct):
 
 
 class DescribedDelegationToken(Struct):
-    __slots__ = ("principal_type", "principal_name", "token_requester_principal_type", "token_requester_principal_name", "issue_timestamp", "expiry_timestamp", "max_timestamp", "token_id", "hmac", "renewers", "unknown_tags",)
+    __slots__ = ("principal_type", "principal_name", "token_requester_principal_type", "token_requester_principal_name", "issue_timestamp", "expiry_timestamp", "max_timestamp", "token_id", "hmac", "renewers")
 
     def __init__(
         self,
@@ -160,7 +160,7 @@ class DescribedDelegationToken(Struct):
 
 
 class DescribeDelegationTokenResponse(Message):
-    __slots__ = ("error_code", "tokens", "throttle_time_ms", "unknown_tags",)
+    __slots__ = ("error_code", "tokens", "throttle_time_ms")
     API_KEY: ClassVar[int] = 41
     MIN_VERSION: ClassVar[int] = 1
     MAX_VERSION: ClassVar[int] = 3

@@ -22,7 +22,7 @@ _unpack_iB = Layout(">iB").unpack_from
 
 
 class DescribeGroupsRequest(Message):
-    __slots__ = ("groups", "include_authorized_operations", "unknown_tags",)
+    __slots__ = ("groups", "include_authorized_operations")
     API_KEY: ClassVar[int] = 15
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 6
@@ -99,7 +99,7 @@ class DescribeGroupsRequest(Message):
 
 
 class DescribedGroupMember(Struct):
-    __slots__ = ("member_id", "group_instance_id", "client_id", "client_host", "member_metadata", "member_assignment", "unknown_tags",)
+    __slots__ = ("member_id", "group_instance_id", "client_id", "client_host", "member_metadata", "member_assignment")
 
     def __init__(
         self,
@@ -121,7 +121,7 @@ class DescribedGroupMember(Struct):
 
 
 class DescribedGroup(Struct):
-    __slots__ = ("error_code", "error_message", "group_id", "group_state", "protocol_type", "protocol_data", "members", "authorized_operations", "unknown_tags",)
+    __slots__ = ("error_code", "error_message", "group_id", "group_state", "protocol_type", "protocol_data", "members", "authorized_operations")
 
     def __init__(
         self,
@@ -147,7 +147,7 @@ class DescribedGroup(Struct):
 
 
 class DescribeGroupsResponse(Message):
-    __slots__ = ("throttle_time_ms", "groups", "unknown_tags",)
+    __slots__ = ("throttle_time_ms", "groups")
     API_KEY: ClassVar[int] = 15
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 6

@@ -27,7 +27,7 @@ _unpack_qq = Layout(">qq").unpack_from
 
 
 class DescribableLogDirTopic(Struct):
-    __slots__ = ("topic", "partitions", "unknown_tags",)
+    __slots__ = ("topic", "partitions")
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class DescribableLogDirTopic(Struct):
 
 
 class DescribeLogDirsRequest(Message):
-    __slots__ = ("topics", "unknown_tags",)
+    __slots__ = ("topics",)
     API_KEY: ClassVar[int] = 35
     MIN_VERSION: ClassVar[int] = 1
     MAX_VERSION: ClassVar[int] = 5
@@ -120,7 +120,7 @@ class DescribeLogDirsRequest(Message):
 
 
 class DescribeLogDirsPartition(Struct):
-    __slots__ = ("partition_index", "partition_size", "offset_lag", "is_future_key", "unknown_tags",)
+    __slots__ = ("partition_index", "partition_size", "offset_lag", "is_future_key")
 
     def __init__(
         self,
@@ -138,7 +138,7 @@ class DescribeLogDirsPartition(Struct):
 
 
 class DescribeLogDirsTopic(Struct):
-    __slots__ = ("name", "partitions", "unknown_tags",)
+    __slots__ = ("name", "partitions")
 
     def __init__(
         self,
@@ -152,7 +152,7 @@ class DescribeLogDirsTopic(Struct):
 
 
 class DescribeLogDirsResult(Struct):
-    __slots__ = ("error_code", "log_dir", "topics", "total_bytes", "usable_bytes", "is_cordoned", "unknown_tags",)
+    __slots__ = ("error_code", "log_dir", "topics", "total_bytes", "usable_bytes", "is_cordoned")
 
     def __init__(
         self,
@@ -174,7 +174,7 @@ class DescribeLogDirsResult(Struct):
 
 
 class DescribeLogDirsResponse(Message):
-    __slots__ = ("throttle_time_ms", "error_code", "results", "unknown_tags",)
+    __slots__ = ("throttle_time_ms", "error_code", "results")
     API_KEY: ClassVar[int] = 35
     MIN_VERSION: ClassVar[int] = 1
     MAX_VERSION: ClassVar[int] = 5

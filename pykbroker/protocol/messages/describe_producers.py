@@ -16,7 +16,7 @@ _unpack_qiiqiqB = Layout(">qiiqiqB").unpack_from
 
 
 class TopicRequest(Struct):
-    __slots__ = ("name", "partition_indexes", "unknown_tags",)
+    __slots__ = ("name", "partition_indexes")
 
     def __init__(
         self,
@@ -30,7 +30,7 @@ class TopicRequest(Struct):
 
 
 class DescribeProducersRequest(Message):
-    __slots__ = ("topics", "unknown_tags",)
+    __slots__ = ("topics",)
     API_KEY: ClassVar[int] = 61
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0
@@ -85,7 +85,7 @@ class DescribeProducersRequest(Message):
 
 
 class ProducerState(Struct):
-    __slots__ = ("producer_id", "producer_epoch", "last_sequence", "last_timestamp", "coordinator_epoch", "current_txn_start_offset", "unknown_tags",)
+    __slots__ = ("producer_id", "producer_epoch", "last_sequence", "last_timestamp", "coordinator_epoch", "current_txn_start_offset")
 
     def __init__(
         self,
@@ -107,7 +107,7 @@ class ProducerState(Struct):
 
 
 class PartitionResponse(Struct):
-    __slots__ = ("partition_index", "error_code", "error_message", "active_producers", "unknown_tags",)
+    __slots__ = ("partition_index", "error_code", "error_message", "active_producers")
 
     def __init__(
         self,
@@ -125,7 +125,7 @@ class PartitionResponse(Struct):
 
 
 class TopicResponse(Struct):
-    __slots__ = ("name", "partitions", "unknown_tags",)
+    __slots__ = ("name", "partitions")
 
     def __init__(
         self,
@@ -139,7 +139,7 @@ class TopicResponse(Struct):
 
 
 class DescribeProducersResponse(Message):
-    __slots__ = ("throttle_time_ms", "topics", "unknown_tags",)
+    __slots__ = ("throttle_time_ms", "topics")
     API_KEY: ClassVar[int] = 61
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0

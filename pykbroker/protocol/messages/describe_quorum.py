@@ -29,7 +29,7 @@ _unpack_qq = Layout(">qq").unpack_from
 
 
 class PartitionData(Struct):
-    __slots__ = ("partition_index", "unknown_tags",)
+    __slots__ = ("partition_index",)
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class PartitionData(Struct):
 
 
 class TopicData(Struct):
-    __slots__ = ("topic_name", "partitions", "unknown_tags",)
+    __slots__ = ("topic_name", "partitions")
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class TopicData(Struct):
 
 
 class DescribeQuorumRequest(Message):
-    __slots__ = ("topics", "unknown_tags",)
+    __slots__ = ("topics",)
     API_KEY: ClassVar[int] = 55
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 2
@@ -110,7 +110,7 @@ class DescribeQuorumRequest(Message):
 
 
 class ReplicaState(Struct):
-    __slots__ = ("replica_id", "replica_directory_id", "log_end_offset", "last_fetch_timestamp", "last_caught_up_timestamp", "unknown_tags",)
+    __slots__ = ("replica_id", "replica_directory_id", "log_end_offset", "last_fetch_timestamp", "last_caught_up_timestamp")
 
     def __init__(
         self,
@@ -130,7 +130,7 @@ class ReplicaState(Struct):
 
 
 class DescribeQuorumResponsePartitionData(Struct):
-    __slots__ = ("partition_index", "error_code", "error_message", "leader_id", "leader_epoch", "high_watermark", "current_voters", "observers", "unknown_tags",)
+    __slots__ = ("partition_index", "error_code", "error_message", "leader_id", "leader_epoch", "high_watermark", "current_voters", "observers")
 
     def __init__(
         self,
@@ -156,7 +156,7 @@ class DescribeQuorumResponsePartitionData(Struct):
 
 
 class DescribeQuorumResponseTopicData(Struct):
-    __slots__ = ("topic_name", "partitions", "unknown_tags",)
+    __slots__ = ("topic_name", "partitions")
 
     def __init__(
         self,
@@ -170,7 +170,7 @@ class DescribeQuorumResponseTopicData(Struct):
 
 
 class Listener(Struct):
-    __slots__ = ("name", "host", "port", "unknown_tags",)
+    __slots__ = ("name", "host", "port")
 
     def __init__(
         self,
@@ -186,7 +186,7 @@ class Listener(Struct):
 
 
 class Node(Struct):
-    __slots__ = ("node_id", "listeners", "unknown_tags",)
+    __slots__ = ("node_id", "listeners")
 
     def __init__(
         self,
@@ -200,7 +200,7 @@ class Node(Struct):
 
 
 class DescribeQuorumResponse(Message):
-    __slots__ = ("error_code", "error_message", "topics", "nodes", "unknown_tags",)
+    __slots__ = ("error_code", "error_message", "topics", "nodes")
     API_KEY: ClassVar[int] = 55
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 2

@@ -21,7 +21,7 @@ _unpack_q = Layout(">q").unpack_from
 
 
 class DescribeShareGroupOffsetsRequestTopic(Struct):
-    __slots__ = ("topic_name", "partitions", "unknown_tags",)
+    __slots__ = ("topic_name", "partitions")
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class DescribeShareGroupOffsetsRequestTopic(Struct):
 
 
 class DescribeShareGroupOffsetsRequestGroup(Struct):
-    __slots__ = ("group_id", "topics", "unknown_tags",)
+    __slots__ = ("group_id", "topics")
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class DescribeShareGroupOffsetsRequestGroup(Struct):
 
 
 class DescribeShareGroupOffsetsRequest(Message):
-    __slots__ = ("groups", "unknown_tags",)
+    __slots__ = ("groups",)
     API_KEY: ClassVar[int] = 90
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 1
@@ -104,7 +104,7 @@ class DescribeShareGroupOffsetsRequest(Message):
 
 
 class DescribeShareGroupOffsetsResponsePartition(Struct):
-    __slots__ = ("partition_index", "start_offset", "leader_epoch", "lag", "error_code", "error_message", "unknown_tags",)
+    __slots__ = ("partition_index", "start_offset", "leader_epoch", "lag", "error_code", "error_message")
 
     def __init__(
         self,
@@ -126,7 +126,7 @@ class DescribeShareGroupOffsetsResponsePartition(Struct):
 
 
 class DescribeShareGroupOffsetsResponseTopic(Struct):
-    __slots__ = ("topic_name", "topic_id", "partitions", "unknown_tags",)
+    __slots__ = ("topic_name", "topic_id", "partitions")
 
     def __init__(
         self,
@@ -142,7 +142,7 @@ class DescribeShareGroupOffsetsResponseTopic(Struct):
 
 
 class DescribeShareGroupOffsetsResponseGroup(Struct):
-    __slots__ = ("group_id", "topics", "error_code", "error_message", "unknown_tags",)
+    __slots__ = ("group_id", "topics", "error_code", "error_message")
 
     def __init__(
         self,
@@ -160,7 +160,7 @@ class DescribeShareGroupOffsetsResponseGroup(Struct):
 
 
 class DescribeShareGroupOffsetsResponse(Message):
-    __slots__ = ("throttle_time_ms", "groups", "unknown_tags",)
+    __slots__ = ("throttle_time_ms", "groups")
     API_KEY: ClassVar[int] = 90
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 1

@@ -22,7 +22,7 @@ _unpack_iB = Layout(">iB").unpack_from
 
 
 class TopicRequest(Struct):
-    __slots__ = ("name", "unknown_tags",)
+    __slots__ = ("name",)
 
     def __init__(
         self,
@@ -34,7 +34,7 @@ class TopicRequest(Struct):
 
 
 class Cursor(Struct):
-    __slots__ = ("topic_name", "partition_index", "unknown_tags",)
+    __slots__ = ("topic_name", "partition_index")
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class Cursor(Struct):
 
 
 class DescribeTopicPartitionsRequest(Message):
-    __slots__ = ("topics", "response_partition_limit", "cursor", "unknown_tags",)
+    __slots__ = ("topics", "response_partition_limit", "cursor")
     API_KEY: ClassVar[int] = 75
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0
@@ -122,7 +122,7 @@ class DescribeTopicPartitionsRequest(Message):
 
 
 class DescribeTopicPartitionsResponsePartition(Struct):
-    __slots__ = ("error_code", "partition_index", "leader_id", "leader_epoch", "replica_nodes", "isr_nodes", "eligible_leader_replicas", "last_known_elr", "offline_replicas", "unknown_tags",)
+    __slots__ = ("error_code", "partition_index", "leader_id", "leader_epoch", "replica_nodes", "isr_nodes", "eligible_leader_replicas", "last_known_elr", "offline_replicas")
 
     def __init__(
         self,
@@ -150,7 +150,7 @@ class DescribeTopicPartitionsResponsePartition(Struct):
 
 
 class DescribeTopicPartitionsResponseTopic(Struct):
-    __slots__ = ("error_code", "name", "topic_id", "is_internal", "partitions", "topic_authorized_operations", "unknown_tags",)
+    __slots__ = ("error_code", "name", "topic_id", "is_internal", "partitions", "topic_authorized_operations")
 
     def __init__(
         self,
@@ -172,7 +172,7 @@ class DescribeTopicPartitionsResponseTopic(Struct):
 
 
 class DescribeTopicPartitionsResponse(Message):
-    __slots__ = ("throttle_time_ms", "topics", "next_cursor", "unknown_tags",)
+    __slots__ = ("throttle_time_ms", "topics", "next_cursor")
     API_KEY: ClassVar[int] = 75
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0

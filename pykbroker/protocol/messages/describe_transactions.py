@@ -16,7 +16,7 @@ _unpack_iqqhB = Layout(">iqqhB").unpack_from
 
 
 class DescribeTransactionsRequest(Message):
-    __slots__ = ("transactional_ids", "unknown_tags",)
+    __slots__ = ("transactional_ids",)
     API_KEY: ClassVar[int] = 65
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0
@@ -71,7 +71,7 @@ class DescribeTransactionsRequest(Message):
 
 
 class TopicData(Struct):
-    __slots__ = ("topic", "partitions", "unknown_tags",)
+    __slots__ = ("topic", "partitions")
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class TopicData(Struct):
 
 
 class TransactionState(Struct):
-    __slots__ = ("error_code", "transactional_id", "transaction_state", "transaction_timeout_ms", "transaction_start_time_ms", "producer_id", "producer_epoch", "topics", "unknown_tags",)
+    __slots__ = ("error_code", "transactional_id", "transaction_state", "transaction_timeout_ms", "transaction_start_time_ms", "producer_id", "producer_epoch", "topics")
 
     def __init__(
         self,
@@ -111,7 +111,7 @@ class TransactionState(Struct):
 
 
 class DescribeTransactionsResponse(Message):
-    __slots__ = ("throttle_time_ms", "transaction_states", "unknown_tags",)
+    __slots__ = ("throttle_time_ms", "transaction_states")
     API_KEY: ClassVar[int] = 65
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0

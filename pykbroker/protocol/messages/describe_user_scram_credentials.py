@@ -16,7 +16,7 @@ _unpack_ihB = Layout(">ihB").unpack_from
 
 
 class UserName(Struct):
-    __slots__ = ("name", "unknown_tags",)
+    __slots__ = ("name",)
 
     def __init__(
         self,
@@ -28,7 +28,7 @@ class UserName(Struct):
 
 
 class DescribeUserScramCredentialsRequest(Message):
-    __slots__ = ("users", "unknown_tags",)
+    __slots__ = ("users",)
     API_KEY: ClassVar[int] = 50
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0
@@ -90,7 +90,7 @@ class DescribeUserScramCredentialsRequest(Message):
 
 
 class CredentialInfo(Struct):
-    __slots__ = ("mechanism", "iterations", "unknown_tags",)
+    __slots__ = ("mechanism", "iterations")
 
     def __init__(
         self,
@@ -104,7 +104,7 @@ class CredentialInfo(Struct):
 
 
 class DescribeUserScramCredentialsResult(Struct):
-    __slots__ = ("user", "error_code", "error_message", "credential_infos", "unknown_tags",)
+    __slots__ = ("user", "error_code", "error_message", "credential_infos")
 
     def __init__(
         self,
@@ -122,7 +122,7 @@ class DescribeUserScramCredentialsResult(Struct):
 
 
 class DescribeUserScramCredentialsResponse(Message):
-    __slots__ = ("throttle_time_ms", "error_code", "error_message", "results", "unknown_tags",)
+    __slots__ = ("throttle_time_ms", "error_code", "error_message", "results")
     API_KEY: ClassVar[int] = 50
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0

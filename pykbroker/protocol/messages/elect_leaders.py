@@ -22,7 +22,7 @@ _unpack_ihh = Layout(">ihh").unpack_from
 
 
 class TopicPartitions(Struct):
-    __slots__ = ("topic", "partitions", "unknown_tags",)
+    __slots__ = ("topic", "partitions")
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class TopicPartitions(Struct):
 
 
 class ElectLeadersRequest(Message):
-    __slots__ = ("election_type", "topic_partitions", "timeout_ms", "unknown_tags",)
+    __slots__ = ("election_type", "topic_partitions", "timeout_ms")
     API_KEY: ClassVar[int] = 43
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 2
@@ -133,7 +133,7 @@ class ElectLeadersRequest(Message):
 
 
 class PartitionResult(Struct):
-    __slots__ = ("partition_id", "error_code", "error_message", "unknown_tags",)
+    __slots__ = ("partition_id", "error_code", "error_message")
 
     def __init__(
         self,
@@ -149,7 +149,7 @@ class PartitionResult(Struct):
 
 
 class ReplicaElectionResult(Struct):
-    __slots__ = ("topic", "partition_result", "unknown_tags",)
+    __slots__ = ("topic", "partition_result")
 
     def __init__(
         self,
@@ -163,7 +163,7 @@ class ReplicaElectionResult(Struct):
 
 
 class ElectLeadersResponse(Message):
-    __slots__ = ("throttle_time_ms", "error_code", "replica_election_results", "unknown_tags",)
+    __slots__ = ("throttle_time_ms", "error_code", "replica_election_results")
     API_KEY: ClassVar[int] = 43
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 2

@@ -31,7 +31,7 @@ _unpack_iiii = Layout(">iiii").unpack_from
 
 
 class ReplicaInfo(Struct):
-    __slots__ = ("candidate_id", "candidate_directory_id", "unknown_tags",)
+    __slots__ = ("candidate_id", "candidate_directory_id")
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class ReplicaInfo(Struct):
 
 
 class PartitionData(Struct):
-    __slots__ = ("partition_index", "leader_id", "leader_epoch", "preferred_successors", "preferred_candidates", "unknown_tags",)
+    __slots__ = ("partition_index", "leader_id", "leader_epoch", "preferred_successors", "preferred_candidates")
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class PartitionData(Struct):
 
 
 class TopicData(Struct):
-    __slots__ = ("topic_name", "partitions", "unknown_tags",)
+    __slots__ = ("topic_name", "partitions")
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class TopicData(Struct):
 
 
 class LeaderEndpoint(Struct):
-    __slots__ = ("name", "host", "port", "unknown_tags",)
+    __slots__ = ("name", "host", "port")
 
     def __init__(
         self,
@@ -95,7 +95,7 @@ class LeaderEndpoint(Struct):
 
 
 class EndQuorumEpochRequest(Message):
-    __slots__ = ("cluster_id", "topics", "leader_endpoints", "unknown_tags",)
+    __slots__ = ("cluster_id", "topics", "leader_endpoints")
     API_KEY: ClassVar[int] = 54
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 1
@@ -217,7 +217,7 @@ class EndQuorumEpochRequest(Message):
 
 
 class EndQuorumEpochResponsePartitionData(Struct):
-    __slots__ = ("partition_index", "error_code", "leader_id", "leader_epoch", "unknown_tags",)
+    __slots__ = ("partition_index", "error_code", "leader_id", "leader_epoch")
 
     def __init__(
         self,
@@ -235,7 +235,7 @@ class EndQuorumEpochResponsePartitionData(Struct):
 
 
 class EndQuorumEpochResponseTopicData(Struct):
-    __slots__ = ("topic_name", "partitions", "unknown_tags",)
+    __slots__ = ("topic_name", "partitions")
 
     def __init__(
         self,
@@ -249,7 +249,7 @@ class EndQuorumEpochResponseTopicData(Struct):
 
 
 class NodeEndpoint(Struct):
-    __slots__ = ("node_id", "host", "port", "unknown_tags",)
+    __slots__ = ("node_id", "host", "port")
 
     def __init__(
         self,
@@ -265,7 +265,7 @@ class NodeEndpoint(Struct):
 
 
 class EndQuorumEpochResponse(Message):
-    __slots__ = ("error_code", "topics", "node_endpoints", "unknown_tags",)
+    __slots__ = ("error_code", "topics", "node_endpoints")
     API_KEY: ClassVar[int] = 54
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 1

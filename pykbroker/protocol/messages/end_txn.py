@@ -20,7 +20,7 @@ _unpack_qhoB = Layout(">qh?B").unpack_from
 
 
 class EndTxnRequest(Message):
-    __slots__ = ("transactional_id", "producer_id", "producer_epoch", "committed", "unknown_tags",)
+    __slots__ = ("transactional_id", "producer_id", "producer_epoch", "committed")
     API_KEY: ClassVar[int] = 26
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 5
@@ -105,7 +105,7 @@ class EndTxnRequest(Message):
 
 
 class EndTxnResponse(Message):
-    __slots__ = ("throttle_time_ms", "error_code", "producer_id", "producer_epoch", "unknown_tags",)
+    __slots__ = ("throttle_time_ms", "error_code", "producer_id", "producer_epoch")
     API_KEY: ClassVar[int] = 26
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 5

@@ -12,7 +12,7 @@ _unpack_hB = Layout(">hB").unpack_from
 
 
 class EnvelopeRequest(Message):
-    __slots__ = ("request_data", "request_principal", "client_host_address", "unknown_tags",)
+    __slots__ = ("request_data", "request_principal", "client_host_address")
     API_KEY: ClassVar[int] = 58
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0
@@ -113,7 +113,7 @@ class EnvelopeRequest(Message):
 
 
 class EnvelopeResponse(Message):
-    __slots__ = ("response_data", "error_code", "unknown_tags",)
+    __slots__ = ("response_data", "error_code")
     API_KEY: ClassVar[int] = 58
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0

@@ -20,7 +20,7 @@ _unpack_qB = Layout(">qB").unpack_from
 
 
 class ExpireDelegationTokenRequest(Message):
-    __slots__ = ("hmac", "expiry_time_period_ms", "unknown_tags",)
+    __slots__ = ("hmac", "expiry_time_period_ms")
     API_KEY: ClassVar[int] = 40
     MIN_VERSION: ClassVar[int] = 1
     MAX_VERSION: ClassVar[int] = 2
@@ -99,7 +99,7 @@ class ExpireDelegationTokenRequest(Message):
 
 
 class ExpireDelegationTokenResponse(Message):
-    __slots__ = ("error_code", "expiry_timestamp_ms", "throttle_time_ms", "unknown_tags",)
+    __slots__ = ("error_code", "expiry_timestamp_ms", "throttle_time_ms")
     API_KEY: ClassVar[int] = 40
     MIN_VERSION: ClassVar[int] = 1
     MAX_VERSION: ClassVar[int] = 2

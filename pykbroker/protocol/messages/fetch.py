@@ -46,7 +46,7 @@ _unpack_qqB = Layout(">qqB").unpack_from
 
 
 class ReplicaState(Struct):
-    __slots__ = ("replica_id", "replica_epoch", "unknown_tags",)
+    __slots__ = ("replica_id", "replica_epoch")
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class ReplicaState(Struct):
 
 
 class FetchPartition(Struct):
-    __slots__ = ("partition", "current_leader_epoch", "fetch_offset", "last_fetched_epoch", "log_start_offset", "partition_max_bytes", "replica_directory_id", "high_watermark", "unknown_tags",)
+    __slots__ = ("partition", "current_leader_epoch", "fetch_offset", "last_fetched_epoch", "log_start_offset", "partition_max_bytes", "replica_directory_id", "high_watermark")
 
     def __init__(
         self,
@@ -86,7 +86,7 @@ class FetchPartition(Struct):
 
 
 class FetchTopic(Struct):
-    __slots__ = ("topic", "topic_id", "partitions", "unknown_tags",)
+    __slots__ = ("topic", "topic_id", "partitions")
 
     def __init__(
         self,
@@ -102,7 +102,7 @@ class FetchTopic(Struct):
 
 
 class ForgottenTopic(Struct):
-    __slots__ = ("topic", "topic_id", "partitions", "unknown_tags",)
+    __slots__ = ("topic", "topic_id", "partitions")
 
     def __init__(
         self,
@@ -118,7 +118,7 @@ class ForgottenTopic(Struct):
 
 
 class FetchRequest(Message):
-    __slots__ = ("cluster_id", "replica_id", "replica_state", "max_wait_ms", "min_bytes", "max_bytes", "isolation_level", "session_id", "session_epoch", "topics", "forgotten_topics_data", "rack_id", "unknown_tags",)
+    __slots__ = ("cluster_id", "replica_id", "replica_state", "max_wait_ms", "min_bytes", "max_bytes", "isolation_level", "session_id", "session_epoch", "topics", "forgotten_topics_data", "rack_id")
     API_KEY: ClassVar[int] = 1
     MIN_VERSION: ClassVar[int] = 4
     MAX_VERSION: ClassVar[int] = 18
@@ -329,7 +329,7 @@ class FetchRequest(Message):
 
 
 class EpochEndOffset(Struct):
-    __slots__ = ("epoch", "end_offset", "unknown_tags",)
+    __slots__ = ("epoch", "end_offset")
 
     def __init__(
         self,
@@ -343,7 +343,7 @@ class EpochEndOffset(Struct):
 
 
 class LeaderIdAndEpoch(Struct):
-    __slots__ = ("leader_id", "leader_epoch", "unknown_tags",)
+    __slots__ = ("leader_id", "leader_epoch")
 
     def __init__(
         self,
@@ -357,7 +357,7 @@ class LeaderIdAndEpoch(Struct):
 
 
 class SnapshotId(Struct):
-    __slots__ = ("end_offset", "epoch", "unknown_tags",)
+    __slots__ = ("end_offset", "epoch")
 
     def __init__(
         self,
@@ -371,7 +371,7 @@ class SnapshotId(Struct):
 
 
 class AbortedTransaction(Struct):
-    __slots__ = ("producer_id", "first_offset", "unknown_tags",)
+    __slots__ = ("producer_id", "first_offset")
 
     def __init__(
         self,
@@ -385,7 +385,7 @@ class AbortedTransaction(Struct):
 
 
 class PartitionData(Struct):
-    __slots__ = ("partition_index", "error_code", "high_watermark", "last_stable_offset", "log_start_offset", "diverging_epoch", "current_leader", "snapshot_id", "aborted_transactions", "preferred_read_replica", "records", "unknown_tags",)
+    __slots__ = ("partition_index", "error_code", "high_watermark", "last_stable_offset", "log_start_offset", "diverging_epoch", "current_leader", "snapshot_id", "aborted_transactions", "preferred_read_replica", "records")
 
     def __init__(
         self,
@@ -417,7 +417,7 @@ class PartitionData(Struct):
 
 
 class FetchableTopicResponse(Struct):
-    __slots__ = ("topic", "topic_id", "partitions", "unknown_tags",)
+    __slots__ = ("topic", "topic_id", "partitions")
 
     def __init__(
         self,
@@ -433,7 +433,7 @@ class FetchableTopicResponse(Struct):
 
 
 class NodeEndpoint(Struct):
-    __slots__ = ("node_id", "host", "port", "rack", "unknown_tags",)
+    __slots__ = ("node_id", "host", "port", "rack")
 
     def __init__(
         self,
@@ -451,7 +451,7 @@ class NodeEndpoint(Struct):
 
 
 class FetchResponse(Message):
-    __slots__ = ("throttle_time_ms", "error_code", "session_id", "responses", "node_endpoints", "unknown_tags",)
+    __slots__ = ("throttle_time_ms", "error_code", "session_id", "responses", "node_endpoints")
     API_KEY: ClassVar[int] = 1
     MIN_VERSION: ClassVar[int] = 4
     MAX_VERSION: ClassVar[int] = 18

@@ -30,7 +30,7 @@ _unpack_qqB = Layout(">qqB").unpack_from
 
 
 class SnapshotId(Struct):
-    __slots__ = ("end_offset", "epoch", "unknown_tags",)
+    __slots__ = ("end_offset", "epoch")
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class SnapshotId(Struct):
 
 
 class PartitionSnapshot(Struct):
-    __slots__ = ("partition", "current_leader_epoch", "snapshot_id", "position", "replica_directory_id", "unknown_tags",)
+    __slots__ = ("partition", "current_leader_epoch", "snapshot_id", "position", "replica_directory_id")
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class PartitionSnapshot(Struct):
 
 
 class TopicSnapshot(Struct):
-    __slots__ = ("name", "partitions", "unknown_tags",)
+    __slots__ = ("name", "partitions")
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class TopicSnapshot(Struct):
 
 
 class FetchSnapshotRequest(Message):
-    __slots__ = ("cluster_id", "replica_id", "max_bytes", "topics", "unknown_tags",)
+    __slots__ = ("cluster_id", "replica_id", "max_bytes", "topics")
     API_KEY: ClassVar[int] = 59
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 1
@@ -174,7 +174,7 @@ class FetchSnapshotRequest(Message):
 
 
 class LeaderIdAndEpoch(Struct):
-    __slots__ = ("leader_id", "leader_epoch", "unknown_tags",)
+    __slots__ = ("leader_id", "leader_epoch")
 
     def __init__(
         self,
@@ -188,7 +188,7 @@ class LeaderIdAndEpoch(Struct):
 
 
 class FetchSnapshotResponsePartitionSnapshot(Struct):
-    __slots__ = ("index", "error_code", "snapshot_id", "current_leader", "size", "position", "unaligned_records", "unknown_tags",)
+    __slots__ = ("index", "error_code", "snapshot_id", "current_leader", "size", "position", "unaligned_records")
 
     def __init__(
         self,
@@ -212,7 +212,7 @@ class FetchSnapshotResponsePartitionSnapshot(Struct):
 
 
 class FetchSnapshotResponseTopicSnapshot(Struct):
-    __slots__ = ("name", "partitions", "unknown_tags",)
+    __slots__ = ("name", "partitions")
 
     def __init__(
         self,
@@ -226,7 +226,7 @@ class FetchSnapshotResponseTopicSnapshot(Struct):
 
 
 class NodeEndpoint(Struct):
-    __slots__ = ("node_id", "host", "port", "unknown_tags",)
+    __slots__ = ("node_id", "host", "port")
 
     def __init__(
         self,
@@ -242,7 +242,7 @@ class NodeEndpoint(Struct):
 
 
 class FetchSnapshotResponse(Message):
-    __slots__ = ("throttle_time_ms", "error_code", "topics", "node_endpoints", "unknown_tags",)
+    __slots__ = ("throttle_time_ms", "error_code", "topics", "node_endpoints")
     API_KEY: ClassVar[int] = 59
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 1

@@ -21,7 +21,7 @@ _unpack_ihB = Layout(">ihB").unpack_from
 
 
 class FindCoordinatorRequest(Message):
-    __slots__ = ("key", "key_type", "coordinator_keys", "unknown_tags",)
+    __slots__ = ("key", "key_type", "coordinator_keys")
     API_KEY: ClassVar[int] = 10
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 6
@@ -142,7 +142,7 @@ class FindCoordinatorRequest(Message):
 
 
 class Coordinator(Struct):
-    __slots__ = ("key", "node_id", "host", "port", "error_code", "error_message", "unknown_tags",)
+    __slots__ = ("key", "node_id", "host", "port", "error_code", "error_message")
 
     def __init__(
         self,
@@ -164,7 +164,7 @@ class Coordinator(Struct):
 
 
 class FindCoordinatorResponse(Message):
-    __slots__ = ("throttle_time_ms", "error_code", "error_message", "node_id", "host", "port", "coordinators", "unknown_tags",)
+    __slots__ = ("throttle_time_ms", "error_code", "error_message", "node_id", "host", "port", "coordinators")
     API_KEY: ClassVar[int] = 10
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 6

@@ -19,7 +19,7 @@ _unpack_ihB = Layout(">ihB").unpack_from
 
 
 class HeartbeatRequest(Message):
-    __slots__ = ("group_id", "generation_id", "member_id", "group_instance_id", "unknown_tags",)
+    __slots__ = ("group_id", "generation_id", "member_id", "group_instance_id")
     API_KEY: ClassVar[int] = 12
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 4
@@ -175,7 +175,7 @@ class HeartbeatRequest(Message):
 
 
 class HeartbeatResponse(Message):
-    __slots__ = ("throttle_time_ms", "error_code", "unknown_tags",)
+    __slots__ = ("throttle_time_ms", "error_code")
     API_KEY: ClassVar[int] = 12
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 4

@@ -27,7 +27,7 @@ _unpack_ii = Layout(">ii").unpack_from
 
 
 class AlterableConfig(Struct):
-    __slots__ = ("name", "config_operation", "value", "unknown_tags",)
+    __slots__ = ("name", "config_operation", "value")
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class AlterableConfig(Struct):
 
 
 class AlterConfigsResource(Struct):
-    __slots__ = ("resource_type", "resource_name", "configs", "unknown_tags",)
+    __slots__ = ("resource_type", "resource_name", "configs")
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class AlterConfigsResource(Struct):
 
 
 class IncrementalAlterConfigsRequest(Message):
-    __slots__ = ("resources", "validate_only", "unknown_tags",)
+    __slots__ = ("resources", "validate_only")
     API_KEY: ClassVar[int] = 44
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 1
@@ -129,7 +129,7 @@ class IncrementalAlterConfigsRequest(Message):
 
 
 class AlterConfigsResourceResponse(Struct):
-    __slots__ = ("error_code", "error_message", "resource_type", "resource_name", "unknown_tags",)
+    __slots__ = ("error_code", "error_message", "resource_type", "resource_name")
 
     def __init__(
         self,
@@ -147,7 +147,7 @@ class AlterConfigsResourceResponse(Struct):
 
 
 class IncrementalAlterConfigsResponse(Message):
-    __slots__ = ("throttle_time_ms", "responses", "unknown_tags",)
+    __slots__ = ("throttle_time_ms", "responses")
     API_KEY: ClassVar[int] = 44
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 1

@@ -17,7 +17,7 @@ _unpack_iiqB = Layout(">iiqB").unpack_from
 
 
 class PartitionData(Struct):
-    __slots__ = ("partition", "state_epoch", "start_offset", "unknown_tags",)
+    __slots__ = ("partition", "state_epoch", "start_offset")
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class PartitionData(Struct):
 
 
 class InitializeStateData(Struct):
-    __slots__ = ("topic_id", "partitions", "unknown_tags",)
+    __slots__ = ("topic_id", "partitions")
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class InitializeStateData(Struct):
 
 
 class InitializeShareGroupStateRequest(Message):
-    __slots__ = ("group_id", "topics", "unknown_tags",)
+    __slots__ = ("group_id", "topics")
     API_KEY: ClassVar[int] = 83
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0
@@ -121,7 +121,7 @@ class InitializeShareGroupStateRequest(Message):
 
 
 class PartitionResult(Struct):
-    __slots__ = ("partition", "error_code", "error_message", "unknown_tags",)
+    __slots__ = ("partition", "error_code", "error_message")
 
     def __init__(
         self,
@@ -137,7 +137,7 @@ class PartitionResult(Struct):
 
 
 class InitializeStateResult(Struct):
-    __slots__ = ("topic_id", "partitions", "unknown_tags",)
+    __slots__ = ("topic_id", "partitions")
 
     def __init__(
         self,
@@ -151,7 +151,7 @@ class InitializeStateResult(Struct):
 
 
 class InitializeShareGroupStateResponse(Message):
-    __slots__ = ("results", "unknown_tags",)
+    __slots__ = ("results",)
     API_KEY: ClassVar[int] = 83
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0

@@ -22,7 +22,7 @@ _unpack_iiB = Layout(">iiB").unpack_from
 
 
 class JoinGroupRequestProtocol(Struct):
-    __slots__ = ("name", "metadata", "unknown_tags",)
+    __slots__ = ("name", "metadata")
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class JoinGroupRequestProtocol(Struct):
 
 
 class JoinGroupRequest(Message):
-    __slots__ = ("group_id", "session_timeout_ms", "rebalance_timeout_ms", "member_id", "group_instance_id", "protocol_type", "protocols", "reason", "unknown_tags",)
+    __slots__ = ("group_id", "session_timeout_ms", "rebalance_timeout_ms", "member_id", "group_instance_id", "protocol_type", "protocols", "reason")
     API_KEY: ClassVar[int] = 11
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 9
@@ -280,7 +280,7 @@ class JoinGroupRequest(Message):
 
 
 class JoinGroupResponseMember(Struct):
-    __slots__ = ("member_id", "group_instance_id", "metadata", "unknown_tags",)
+    __slots__ = ("member_id", "group_instance_id", "metadata")
 
     def __init__(
         self,
@@ -296,7 +296,7 @@ class JoinGroupResponseMember(Struct):
 
 
 class JoinGroupResponse(Message):
-    __slots__ = ("throttle_time_ms", "error_code", "generation_id", "protocol_type", "protocol_name", "leader", "skip_assignment", "member_id", "members", "unknown_tags",)
+    __slots__ = ("throttle_time_ms", "error_code", "generation_id", "protocol_type", "protocol_name", "leader", "skip_assignment", "member_id", "members")
     API_KEY: ClassVar[int] = 11
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 9

@@ -18,7 +18,7 @@ _unpack_ihB = Layout(">ihB").unpack_from
 
 
 class MemberIdentity(Struct):
-    __slots__ = ("member_id", "group_instance_id", "reason", "unknown_tags",)
+    __slots__ = ("member_id", "group_instance_id", "reason")
 
     def __init__(
         self,
@@ -34,7 +34,7 @@ class MemberIdentity(Struct):
 
 
 class LeaveGroupRequest(Message):
-    __slots__ = ("group_id", "member_id", "members", "unknown_tags",)
+    __slots__ = ("group_id", "member_id", "members")
     API_KEY: ClassVar[int] = 13
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 5
@@ -157,7 +157,7 @@ class LeaveGroupRequest(Message):
 
 
 class MemberResponse(Struct):
-    __slots__ = ("member_id", "group_instance_id", "error_code", "unknown_tags",)
+    __slots__ = ("member_id", "group_instance_id", "error_code")
 
     def __init__(
         self,
@@ -173,7 +173,7 @@ class MemberResponse(Struct):
 
 
 class LeaveGroupResponse(Message):
-    __slots__ = ("throttle_time_ms", "error_code", "members", "unknown_tags",)
+    __slots__ = ("throttle_time_ms", "error_code", "members")
     API_KEY: ClassVar[int] = 13
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 5

@@ -14,7 +14,7 @@ _unpack_ihB = Layout(">ihB").unpack_from
 
 
 class ListConfigResourcesRequest(Message):
-    __slots__ = ("resource_types", "unknown_tags",)
+    __slots__ = ("resource_types",)
     API_KEY: ClassVar[int] = 74
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 1
@@ -76,7 +76,7 @@ class ListConfigResourcesRequest(Message):
 
 
 class ConfigResource(Struct):
-    __slots__ = ("resource_name", "resource_type", "unknown_tags",)
+    __slots__ = ("resource_name", "resource_type")
 
     def __init__(
         self,
@@ -90,7 +90,7 @@ class ConfigResource(Struct):
 
 
 class ListConfigResourcesResponse(Message):
-    __slots__ = ("throttle_time_ms", "error_code", "config_resources", "unknown_tags",)
+    __slots__ = ("throttle_time_ms", "error_code", "config_resources")
     API_KEY: ClassVar[int] = 74
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 1

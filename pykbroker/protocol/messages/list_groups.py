@@ -18,7 +18,7 @@ _unpack_ihB = Layout(">ihB").unpack_from
 
 
 class ListGroupsRequest(Message):
-    __slots__ = ("states_filter", "types_filter", "unknown_tags",)
+    __slots__ = ("states_filter", "types_filter")
     API_KEY: ClassVar[int] = 16
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 5
@@ -111,7 +111,7 @@ class ListGroupsRequest(Message):
 
 
 class ListedGroup(Struct):
-    __slots__ = ("group_id", "protocol_type", "group_state", "group_type", "unknown_tags",)
+    __slots__ = ("group_id", "protocol_type", "group_state", "group_type")
 
     def __init__(
         self,
@@ -129,7 +129,7 @@ class ListedGroup(Struct):
 
 
 class ListGroupsResponse(Message):
-    __slots__ = ("throttle_time_ms", "error_code", "groups", "unknown_tags",)
+    __slots__ = ("throttle_time_ms", "error_code", "groups")
     API_KEY: ClassVar[int] = 16
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 5

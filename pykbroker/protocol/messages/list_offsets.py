@@ -27,7 +27,7 @@ _unpack_q = Layout(">q").unpack_from
 
 
 class ListOffsetsPartition(Struct):
-    __slots__ = ("partition_index", "current_leader_epoch", "timestamp", "unknown_tags",)
+    __slots__ = ("partition_index", "current_leader_epoch", "timestamp")
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class ListOffsetsPartition(Struct):
 
 
 class ListOffsetsTopic(Struct):
-    __slots__ = ("name", "partitions", "unknown_tags",)
+    __slots__ = ("name", "partitions")
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class ListOffsetsTopic(Struct):
 
 
 class ListOffsetsRequest(Message):
-    __slots__ = ("replica_id", "isolation_level", "topics", "timeout_ms", "unknown_tags",)
+    __slots__ = ("replica_id", "isolation_level", "topics", "timeout_ms")
     API_KEY: ClassVar[int] = 2
     MIN_VERSION: ClassVar[int] = 1
     MAX_VERSION: ClassVar[int] = 11
@@ -150,7 +150,7 @@ class ListOffsetsRequest(Message):
 
 
 class ListOffsetsPartitionResponse(Struct):
-    __slots__ = ("partition_index", "error_code", "timestamp", "offset", "leader_epoch", "unknown_tags",)
+    __slots__ = ("partition_index", "error_code", "timestamp", "offset", "leader_epoch")
 
     def __init__(
         self,
@@ -170,7 +170,7 @@ class ListOffsetsPartitionResponse(Struct):
 
 
 class ListOffsetsTopicResponse(Struct):
-    __slots__ = ("name", "partitions", "unknown_tags",)
+    __slots__ = ("name", "partitions")
 
     def __init__(
         self,
@@ -184,7 +184,7 @@ class ListOffsetsTopicResponse(Struct):
 
 
 class ListOffsetsResponse(Message):
-    __slots__ = ("throttle_time_ms", "topics", "unknown_tags",)
+    __slots__ = ("throttle_time_ms", "topics")
     API_KEY: ClassVar[int] = 2
     MIN_VERSION: ClassVar[int] = 1
     MAX_VERSION: ClassVar[int] = 11

@@ -14,7 +14,7 @@ _unpack_ihB = Layout(">ihB").unpack_from
 
 
 class ListPartitionReassignmentsTopics(Struct):
-    __slots__ = ("name", "partition_indexes", "unknown_tags",)
+    __slots__ = ("name", "partition_indexes")
 
     def __init__(
         self,
@@ -28,7 +28,7 @@ class ListPartitionReassignmentsTopics(Struct):
 
 
 class ListPartitionReassignmentsRequest(Message):
-    __slots__ = ("timeout_ms", "topics", "unknown_tags",)
+    __slots__ = ("timeout_ms", "topics")
     API_KEY: ClassVar[int] = 46
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0
@@ -93,7 +93,7 @@ class ListPartitionReassignmentsRequest(Message):
 
 
 class OngoingPartitionReassignment(Struct):
-    __slots__ = ("partition_index", "replicas", "adding_replicas", "removing_replicas", "unknown_tags",)
+    __slots__ = ("partition_index", "replicas", "adding_replicas", "removing_replicas")
 
     def __init__(
         self,
@@ -111,7 +111,7 @@ class OngoingPartitionReassignment(Struct):
 
 
 class OngoingTopicReassignment(Struct):
-    __slots__ = ("name", "partitions", "unknown_tags",)
+    __slots__ = ("name", "partitions")
 
     def __init__(
         self,
@@ -125,7 +125,7 @@ class OngoingTopicReassignment(Struct):
 
 
 class ListPartitionReassignmentsResponse(Message):
-    __slots__ = ("throttle_time_ms", "error_code", "error_message", "topics", "unknown_tags",)
+    __slots__ = ("throttle_time_ms", "error_code", "error_message", "topics")
     API_KEY: ClassVar[int] = 46
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0

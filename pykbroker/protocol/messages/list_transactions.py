@@ -15,7 +15,7 @@ _unpack_qB = Layout(">qB").unpack_from
 
 
 class ListTransactionsRequest(Message):
-    __slots__ = ("state_filters", "producer_id_filters", "duration_filter", "transactional_id_pattern", "unknown_tags",)
+    __slots__ = ("state_filters", "producer_id_filters", "duration_filter", "transactional_id_pattern")
     API_KEY: ClassVar[int] = 66
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 2
@@ -128,7 +128,7 @@ class ListTransactionsRequest(Message):
 
 
 class TransactionState(Struct):
-    __slots__ = ("transactional_id", "producer_id", "transaction_state", "unknown_tags",)
+    __slots__ = ("transactional_id", "producer_id", "transaction_state")
 
     def __init__(
         self,
@@ -144,7 +144,7 @@ class TransactionState(Struct):
 
 
 class ListTransactionsResponse(Message):
-    __slots__ = ("throttle_time_ms", "error_code", "unknown_state_filters", "transaction_states", "unknown_tags",)
+    __slots__ = ("throttle_time_ms", "error_code", "unknown_state_filters", "transaction_states")
     API_KEY: ClassVar[int] = 66
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 2

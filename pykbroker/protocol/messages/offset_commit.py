@@ -28,7 +28,7 @@ _unpack_q = Layout(">q").unpack_from
 
 
 class OffsetCommitRequestPartition(Struct):
-    __slots__ = ("partition_index", "committed_offset", "committed_leader_epoch", "committed_metadata", "unknown_tags",)
+    __slots__ = ("partition_index", "committed_offset", "committed_leader_epoch", "committed_metadata")
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class OffsetCommitRequestPartition(Struct):
 
 
 class OffsetCommitRequestTopic(Struct):
-    __slots__ = ("name", "topic_id", "partitions", "unknown_tags",)
+    __slots__ = ("name", "topic_id", "partitions")
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class OffsetCommitRequestTopic(Struct):
 
 
 class OffsetCommitRequest(Message):
-    __slots__ = ("group_id", "generation_id_or_member_epoch", "member_id", "group_instance_id", "retention_time_ms", "topics", "unknown_tags",)
+    __slots__ = ("group_id", "generation_id_or_member_epoch", "member_id", "group_instance_id", "retention_time_ms", "topics")
     API_KEY: ClassVar[int] = 8
     MIN_VERSION: ClassVar[int] = 2
     MAX_VERSION: ClassVar[int] = 10
@@ -246,7 +246,7 @@ class OffsetCommitRequest(Message):
 
 
 class OffsetCommitResponsePartition(Struct):
-    __slots__ = ("partition_index", "error_code", "unknown_tags",)
+    __slots__ = ("partition_index", "error_code")
 
     def __init__(
         self,
@@ -260,7 +260,7 @@ class OffsetCommitResponsePartition(Struct):
 
 
 class OffsetCommitResponseTopic(Struct):
-    __slots__ = ("name", "topic_id", "partitions", "unknown_tags",)
+    __slots__ = ("name", "topic_id", "partitions")
 
     def __init__(
         self,
@@ -276,7 +276,7 @@ class OffsetCommitResponseTopic(Struct):
 
 
 class OffsetCommitResponse(Message):
-    __slots__ = ("throttle_time_ms", "topics", "unknown_tags",)
+    __slots__ = ("throttle_time_ms", "topics")
     API_KEY: ClassVar[int] = 8
     MIN_VERSION: ClassVar[int] = 2
     MAX_VERSION: ClassVar[int] = 10

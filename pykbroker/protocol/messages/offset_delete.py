@@ -16,7 +16,7 @@ _unpack_ih = Layout(">ih").unpack_from
 
 
 class OffsetDeleteRequestPartition(Struct):
-    __slots__ = ("partition_index", "unknown_tags",)
+    __slots__ = ("partition_index",)
 
     def __init__(
         self,
@@ -28,7 +28,7 @@ class OffsetDeleteRequestPartition(Struct):
 
 
 class OffsetDeleteRequestTopic(Struct):
-    __slots__ = ("name", "partitions", "unknown_tags",)
+    __slots__ = ("name", "partitions")
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class OffsetDeleteRequestTopic(Struct):
 
 
 class OffsetDeleteRequest(Message):
-    __slots__ = ("group_id", "topics", "unknown_tags",)
+    __slots__ = ("group_id", "topics")
     API_KEY: ClassVar[int] = 47
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0
@@ -96,7 +96,7 @@ class OffsetDeleteRequest(Message):
 
 
 class OffsetDeleteResponsePartition(Struct):
-    __slots__ = ("partition_index", "error_code", "unknown_tags",)
+    __slots__ = ("partition_index", "error_code")
 
     def __init__(
         self,
@@ -110,7 +110,7 @@ class OffsetDeleteResponsePartition(Struct):
 
 
 class OffsetDeleteResponseTopic(Struct):
-    __slots__ = ("name", "partitions", "unknown_tags",)
+    __slots__ = ("name", "partitions")
 
     def __init__(
         self,
@@ -124,7 +124,7 @@ class OffsetDeleteResponseTopic(Struct):
 
 
 class OffsetDeleteResponse(Message):
-    __slots__ = ("error_code", "throttle_time_ms", "topics", "unknown_tags",)
+    __slots__ = ("error_code", "throttle_time_ms", "topics")
     API_KEY: ClassVar[int] = 47
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0

@@ -25,7 +25,7 @@ _unpack_iqiB = Layout(">iqiB").unpack_from
 
 
 class OffsetFetchRequestTopic(Struct):
-    __slots__ = ("name", "partition_indexes", "unknown_tags",)
+    __slots__ = ("name", "partition_indexes")
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class OffsetFetchRequestTopic(Struct):
 
 
 class OffsetFetchRequestTopics(Struct):
-    __slots__ = ("name", "topic_id", "partition_indexes", "unknown_tags",)
+    __slots__ = ("name", "topic_id", "partition_indexes")
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class OffsetFetchRequestTopics(Struct):
 
 
 class OffsetFetchRequestGroup(Struct):
-    __slots__ = ("group_id", "member_id", "member_epoch", "topics", "unknown_tags",)
+    __slots__ = ("group_id", "member_id", "member_epoch", "topics")
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class OffsetFetchRequestGroup(Struct):
 
 
 class OffsetFetchRequest(Message):
-    __slots__ = ("group_id", "topics", "groups", "require_stable", "unknown_tags",)
+    __slots__ = ("group_id", "topics", "groups", "require_stable")
     API_KEY: ClassVar[int] = 9
     MIN_VERSION: ClassVar[int] = 1
     MAX_VERSION: ClassVar[int] = 10
@@ -233,7 +233,7 @@ class OffsetFetchRequest(Message):
 
 
 class OffsetFetchResponsePartition(Struct):
-    __slots__ = ("partition_index", "committed_offset", "committed_leader_epoch", "metadata", "error_code", "unknown_tags",)
+    __slots__ = ("partition_index", "committed_offset", "committed_leader_epoch", "metadata", "error_code")
 
     def __init__(
         self,
@@ -253,7 +253,7 @@ class OffsetFetchResponsePartition(Struct):
 
 
 class OffsetFetchResponseTopic(Struct):
-    __slots__ = ("name", "partitions", "unknown_tags",)
+    __slots__ = ("name", "partitions")
 
     def __init__(
         self,
@@ -267,7 +267,7 @@ class OffsetFetchResponseTopic(Struct):
 
 
 class OffsetFetchResponsePartitions(Struct):
-    __slots__ = ("partition_index", "committed_offset", "committed_leader_epoch", "metadata", "error_code", "unknown_tags",)
+    __slots__ = ("partition_index", "committed_offset", "committed_leader_epoch", "metadata", "error_code")
 
     def __init__(
         self,
@@ -287,7 +287,7 @@ class OffsetFetchResponsePartitions(Struct):
 
 
 class OffsetFetchResponseTopics(Struct):
-    __slots__ = ("name", "topic_id", "partitions", "unknown_tags",)
+    __slots__ = ("name", "topic_id", "partitions")
 
     def __init__(
         self,
@@ -303,7 +303,7 @@ class OffsetFetchResponseTopics(Struct):
 
 
 class OffsetFetchResponseGroup(Struct):
-    __slots__ = ("group_id", "topics", "error_code", "unknown_tags",)
+    __slots__ = ("group_id", "topics", "error_code")
 
     def __init__(
         self,
@@ -319,7 +319,7 @@ class OffsetFetchResponseGroup(Struct):
 
 
 class OffsetFetchResponse(Message):
-    __slots__ = ("throttle_time_ms", "topics", "error_code", "groups", "unknown_tags",)
+    __slots__ = ("throttle_time_ms", "topics", "error_code", "groups")
     API_KEY: ClassVar[int] = 9
     MIN_VERSION: ClassVar[int] = 1
     MAX_VERSION: ClassVar[int] = 10

@@ -25,7 +25,7 @@ _unpack_iiiB = Layout(">iiiB").unpack_from
 
 
 class OffsetForLeaderPartition(Struct):
-    __slots__ = ("partition", "current_leader_epoch", "leader_epoch", "unknown_tags",)
+    __slots__ = ("partition", "current_leader_epoch", "leader_epoch")
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class OffsetForLeaderPartition(Struct):
 
 
 class OffsetForLeaderTopic(Struct):
-    __slots__ = ("topic", "partitions", "unknown_tags",)
+    __slots__ = ("topic", "partitions")
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class OffsetForLeaderTopic(Struct):
 
 
 class OffsetForLeaderEpochRequest(Message):
-    __slots__ = ("replica_id", "topics", "unknown_tags",)
+    __slots__ = ("replica_id", "topics")
     API_KEY: ClassVar[int] = 23
     MIN_VERSION: ClassVar[int] = 2
     MAX_VERSION: ClassVar[int] = 4
@@ -130,7 +130,7 @@ class OffsetForLeaderEpochRequest(Message):
 
 
 class EpochEndOffset(Struct):
-    __slots__ = ("error_code", "partition", "leader_epoch", "end_offset", "unknown_tags",)
+    __slots__ = ("error_code", "partition", "leader_epoch", "end_offset")
 
     def __init__(
         self,
@@ -148,7 +148,7 @@ class EpochEndOffset(Struct):
 
 
 class OffsetForLeaderTopicResult(Struct):
-    __slots__ = ("topic", "partitions", "unknown_tags",)
+    __slots__ = ("topic", "partitions")
 
     def __init__(
         self,
@@ -162,7 +162,7 @@ class OffsetForLeaderTopicResult(Struct):
 
 
 class OffsetForLeaderEpochResponse(Message):
-    __slots__ = ("throttle_time_ms", "topics", "unknown_tags",)
+    __slots__ = ("throttle_time_ms", "topics")
     API_KEY: ClassVar[int] = 23
     MIN_VERSION: ClassVar[int] = 2
     MAX_VERSION: ClassVar[int] = 4

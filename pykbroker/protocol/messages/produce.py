@@ -32,7 +32,7 @@ _unpack_q = Layout(">q").unpack_from
 
 
 class PartitionProduceData(Struct):
-    __slots__ = ("index", "records", "unknown_tags",)
+    __slots__ = ("index", "records")
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class PartitionProduceData(Struct):
 
 
 class TopicProduceData(Struct):
-    __slots__ = ("name", "topic_id", "partition_data", "unknown_tags",)
+    __slots__ = ("name", "topic_id", "partition_data")
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class TopicProduceData(Struct):
 
 
 class ProduceRequest(Message):
-    __slots__ = ("transactional_id", "acks", "timeout_ms", "topic_data", "unknown_tags",)
+    __slots__ = ("transactional_id", "acks", "timeout_ms", "topic_data")
     API_KEY: ClassVar[int] = 0
     MIN_VERSION: ClassVar[int] = 3
     MAX_VERSION: ClassVar[int] = 13
@@ -175,7 +175,7 @@ class ProduceRequest(Message):
 
 
 class BatchIndexAndErrorMessage(Struct):
-    __slots__ = ("batch_index", "batch_index_error_message", "unknown_tags",)
+    __slots__ = ("batch_index", "batch_index_error_message")
 
     def __init__(
         self,
@@ -189,7 +189,7 @@ class BatchIndexAndErrorMessage(Struct):
 
 
 class LeaderIdAndEpoch(Struct):
-    __slots__ = ("leader_id", "leader_epoch", "unknown_tags",)
+    __slots__ = ("leader_id", "leader_epoch")
 
     def __init__(
         self,
@@ -203,7 +203,7 @@ class LeaderIdAndEpoch(Struct):
 
 
 class PartitionProduceResponse(Struct):
-    __slots__ = ("index", "error_code", "base_offset", "log_append_time_ms", "log_start_offset", "record_errors", "error_message", "current_leader", "unknown_tags",)
+    __slots__ = ("index", "error_code", "base_offset", "log_append_time_ms", "log_start_offset", "record_errors", "error_message", "current_leader")
 
     def __init__(
         self,
@@ -229,7 +229,7 @@ class PartitionProduceResponse(Struct):
 
 
 class TopicProduceResponse(Struct):
-    __slots__ = ("name", "topic_id", "partition_responses", "unknown_tags",)
+    __slots__ = ("name", "topic_id", "partition_responses")
 
     def __init__(
         self,
@@ -245,7 +245,7 @@ class TopicProduceResponse(Struct):
 
 
 class NodeEndpoint(Struct):
-    __slots__ = ("node_id", "host", "port", "rack", "unknown_tags",)
+    __slots__ = ("node_id", "host", "port", "rack")
 
     def __init__(
         self,
@@ -263,7 +263,7 @@ class NodeEndpoint(Struct):
 
 
 class ProduceResponse(Message):
-    __slots__ = ("responses", "throttle_time_ms", "node_endpoints", "unknown_tags",)
+    __slots__ = ("responses", "throttle_time_ms", "node_endpoints")
     API_KEY: ClassVar[int] = 0
     MIN_VERSION: ClassVar[int] = 3
     MAX_VERSION: ClassVar[int] = 13

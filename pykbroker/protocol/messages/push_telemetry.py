@@ -15,7 +15,7 @@ _unpack_ihB = Layout(">ihB").unpack_from
 
 
 class PushTelemetryRequest(Message):
-    __slots__ = ("client_instance_id", "subscription_id", "terminating", "compression_type", "metrics", "unknown_tags",)
+    __slots__ = ("client_instance_id", "subscription_id", "terminating", "compression_type", "metrics")
     API_KEY: ClassVar[int] = 72
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0
@@ -85,7 +85,7 @@ class PushTelemetryRequest(Message):
 
 
 class PushTelemetryResponse(Message):
-    __slots__ = ("throttle_time_ms", "error_code", "unknown_tags",)
+    __slots__ = ("throttle_time_ms", "error_code")
     API_KEY: ClassVar[int] = 72
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0

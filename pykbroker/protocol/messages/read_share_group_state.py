@@ -21,7 +21,7 @@ _unpack_qqbhB = Layout(">qqbhB").unpack_from
 
 
 class PartitionData(Struct):
-    __slots__ = ("partition", "leader_epoch", "unknown_tags",)
+    __slots__ = ("partition", "leader_epoch")
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class PartitionData(Struct):
 
 
 class ReadStateData(Struct):
-    __slots__ = ("topic_id", "partitions", "unknown_tags",)
+    __slots__ = ("topic_id", "partitions")
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class ReadStateData(Struct):
 
 
 class ReadShareGroupStateRequest(Message):
-    __slots__ = ("group_id", "topics", "unknown_tags",)
+    __slots__ = ("group_id", "topics")
     API_KEY: ClassVar[int] = 84
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0
@@ -123,7 +123,7 @@ class ReadShareGroupStateRequest(Message):
 
 
 class StateBatch(Struct):
-    __slots__ = ("first_offset", "last_offset", "delivery_state", "delivery_count", "unknown_tags",)
+    __slots__ = ("first_offset", "last_offset", "delivery_state", "delivery_count")
 
     def __init__(
         self,
@@ -141,7 +141,7 @@ class StateBatch(Struct):
 
 
 class PartitionResult(Struct):
-    __slots__ = ("partition", "error_code", "error_message", "state_epoch", "start_offset", "state_batches", "unknown_tags",)
+    __slots__ = ("partition", "error_code", "error_message", "state_epoch", "start_offset", "state_batches")
 
     def __init__(
         self,
@@ -163,7 +163,7 @@ class PartitionResult(Struct):
 
 
 class ReadStateResult(Struct):
-    __slots__ = ("topic_id", "partitions", "unknown_tags",)
+    __slots__ = ("topic_id", "partitions")
 
     def __init__(
         self,
@@ -177,7 +177,7 @@ class ReadStateResult(Struct):
 
 
 class ReadShareGroupStateResponse(Message):
-    __slots__ = ("results", "unknown_tags",)
+    __slots__ = ("results",)
     API_KEY: ClassVar[int] = 84
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0

@@ -21,7 +21,7 @@ _unpack_iiq = Layout(">iiq").unpack_from
 
 
 class PartitionData(Struct):
-    __slots__ = ("partition", "leader_epoch", "unknown_tags",)
+    __slots__ = ("partition", "leader_epoch")
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class PartitionData(Struct):
 
 
 class ReadStateSummaryData(Struct):
-    __slots__ = ("topic_id", "partitions", "unknown_tags",)
+    __slots__ = ("topic_id", "partitions")
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class ReadStateSummaryData(Struct):
 
 
 class ReadShareGroupStateSummaryRequest(Message):
-    __slots__ = ("group_id", "topics", "unknown_tags",)
+    __slots__ = ("group_id", "topics")
     API_KEY: ClassVar[int] = 87
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 1
@@ -123,7 +123,7 @@ class ReadShareGroupStateSummaryRequest(Message):
 
 
 class PartitionResult(Struct):
-    __slots__ = ("partition", "error_code", "error_message", "state_epoch", "leader_epoch", "start_offset", "delivery_complete_count", "unknown_tags",)
+    __slots__ = ("partition", "error_code", "error_message", "state_epoch", "leader_epoch", "start_offset", "delivery_complete_count")
 
     def __init__(
         self,
@@ -147,7 +147,7 @@ class PartitionResult(Struct):
 
 
 class ReadStateSummaryResult(Struct):
-    __slots__ = ("topic_id", "partitions", "unknown_tags",)
+    __slots__ = ("topic_id", "partitions")
 
     def __init__(
         self,
@@ -161,7 +161,7 @@ class ReadStateSummaryResult(Struct):
 
 
 class ReadShareGroupStateSummaryResponse(Message):
-    __slots__ = ("results", "unknown_tags",)
+    __slots__ = ("results",)
     API_KEY: ClassVar[int] = 87
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 1

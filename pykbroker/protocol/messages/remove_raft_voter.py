@@ -15,7 +15,7 @@ _unpack_ihB = Layout(">ihB").unpack_from
 
 
 class RemoveRaftVoterRequest(Message):
-    __slots__ = ("cluster_id", "voter_id", "voter_directory_id", "unknown_tags",)
+    __slots__ = ("cluster_id", "voter_id", "voter_directory_id")
     API_KEY: ClassVar[int] = 81
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0
@@ -88,7 +88,7 @@ class RemoveRaftVoterRequest(Message):
 
 
 class RemoveRaftVoterResponse(Message):
-    __slots__ = ("throttle_time_ms", "error_code", "error_message", "unknown_tags",)
+    __slots__ = ("throttle_time_ms", "error_code", "error_message")
     API_KEY: ClassVar[int] = 81
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0

@@ -19,7 +19,7 @@ _unpack_qB = Layout(">qB").unpack_from
 
 
 class SaslAuthenticateRequest(Message):
-    __slots__ = ("auth_bytes", "unknown_tags",)
+    __slots__ = ("auth_bytes",)
     API_KEY: ClassVar[int] = 36
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 2
@@ -93,7 +93,7 @@ class SaslAuthenticateRequest(Message):
 
 
 class SaslAuthenticateResponse(Message):
-    __slots__ = ("error_code", "error_message", "auth_bytes", "session_lifetime_ms", "unknown_tags",)
+    __slots__ = ("error_code", "error_message", "auth_bytes", "session_lifetime_ms")
     API_KEY: ClassVar[int] = 36
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 2

@@ -13,7 +13,7 @@ _unpack_hi = Layout(">hi").unpack_from
 
 
 class SaslHandshakeRequest(Message):
-    __slots__ = ("mechanism", "unknown_tags",)
+    __slots__ = ("mechanism",)
     API_KEY: ClassVar[int] = 17
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 1
@@ -60,7 +60,7 @@ class SaslHandshakeRequest(Message):
 
 
 class SaslHandshakeResponse(Message):
-    __slots__ = ("error_code", "mechanisms", "unknown_tags",)
+    __slots__ = ("error_code", "mechanisms")
     API_KEY: ClassVar[int] = 17
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 1

@@ -24,7 +24,7 @@ _unpack_qqB = Layout(">qqB").unpack_from
 
 
 class AcknowledgementBatch(Struct):
-    __slots__ = ("first_offset", "last_offset", "acknowledge_types", "unknown_tags",)
+    __slots__ = ("first_offset", "last_offset", "acknowledge_types")
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class AcknowledgementBatch(Struct):
 
 
 class AcknowledgePartition(Struct):
-    __slots__ = ("partition_index", "acknowledgement_batches", "unknown_tags",)
+    __slots__ = ("partition_index", "acknowledgement_batches")
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class AcknowledgePartition(Struct):
 
 
 class AcknowledgeTopic(Struct):
-    __slots__ = ("topic_id", "partitions", "unknown_tags",)
+    __slots__ = ("topic_id", "partitions")
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class AcknowledgeTopic(Struct):
 
 
 class ShareAcknowledgeRequest(Message):
-    __slots__ = ("group_id", "member_id", "share_session_epoch", "is_renew_ack", "topics", "unknown_tags",)
+    __slots__ = ("group_id", "member_id", "share_session_epoch", "is_renew_ack", "topics")
     API_KEY: ClassVar[int] = 79
     MIN_VERSION: ClassVar[int] = 1
     MAX_VERSION: ClassVar[int] = 2
@@ -191,7 +191,7 @@ class ShareAcknowledgeRequest(Message):
 
 
 class LeaderIdAndEpoch(Struct):
-    __slots__ = ("leader_id", "leader_epoch", "unknown_tags",)
+    __slots__ = ("leader_id", "leader_epoch")
 
     def __init__(
         self,
@@ -205,7 +205,7 @@ class LeaderIdAndEpoch(Struct):
 
 
 class PartitionData(Struct):
-    __slots__ = ("partition_index", "error_code", "error_message", "current_leader", "unknown_tags",)
+    __slots__ = ("partition_index", "error_code", "error_message", "current_leader")
 
     def __init__(
         self,
@@ -223,7 +223,7 @@ class PartitionData(Struct):
 
 
 class ShareAcknowledgeTopicResponse(Struct):
-    __slots__ = ("topic_id", "partitions", "unknown_tags",)
+    __slots__ = ("topic_id", "partitions")
 
     def __init__(
         self,
@@ -237,7 +237,7 @@ class ShareAcknowledgeTopicResponse(Struct):
 
 
 class NodeEndpoint(Struct):
-    __slots__ = ("node_id", "host", "port", "rack", "unknown_tags",)
+    __slots__ = ("node_id", "host", "port", "rack")
 
     def __init__(
         self,
@@ -255,7 +255,7 @@ class NodeEndpoint(Struct):
 
 
 class ShareAcknowledgeResponse(Message):
-    __slots__ = ("throttle_time_ms", "error_code", "error_message", "acquisition_lock_timeout_ms", "responses", "node_endpoints", "unknown_tags",)
+    __slots__ = ("throttle_time_ms", "error_code", "error_message", "acquisition_lock_timeout_ms", "responses", "node_endpoints")
     API_KEY: ClassVar[int] = 79
     MIN_VERSION: ClassVar[int] = 1
     MAX_VERSION: ClassVar[int] = 2

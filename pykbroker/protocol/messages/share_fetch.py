@@ -29,7 +29,7 @@ _unpack_qqhB = Layout(">qqhB").unpack_from
 
 
 class AcknowledgementBatch(Struct):
-    __slots__ = ("first_offset", "last_offset", "acknowledge_types", "unknown_tags",)
+    __slots__ = ("first_offset", "last_offset", "acknowledge_types")
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class AcknowledgementBatch(Struct):
 
 
 class FetchPartition(Struct):
-    __slots__ = ("partition_index", "partition_max_bytes", "acknowledgement_batches", "unknown_tags",)
+    __slots__ = ("partition_index", "partition_max_bytes", "acknowledgement_batches")
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class FetchPartition(Struct):
 
 
 class FetchTopic(Struct):
-    __slots__ = ("topic_id", "partitions", "unknown_tags",)
+    __slots__ = ("topic_id", "partitions")
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class FetchTopic(Struct):
 
 
 class ForgottenTopic(Struct):
-    __slots__ = ("topic_id", "partitions", "unknown_tags",)
+    __slots__ = ("topic_id", "partitions")
 
     def __init__(
         self,
@@ -89,7 +89,7 @@ class ForgottenTopic(Struct):
 
 
 class ShareFetchRequest(Message):
-    __slots__ = ("group_id", "member_id", "share_session_epoch", "max_wait_ms", "min_bytes", "max_bytes", "max_records", "batch_size", "share_acquire_mode", "is_renew_ack", "topics", "forgotten_topics_data", "unknown_tags",)
+    __slots__ = ("group_id", "member_id", "share_session_epoch", "max_wait_ms", "min_bytes", "max_bytes", "max_records", "batch_size", "share_acquire_mode", "is_renew_ack", "topics", "forgotten_topics_data")
     API_KEY: ClassVar[int] = 78
     MIN_VERSION: ClassVar[int] = 1
     MAX_VERSION: ClassVar[int] = 2
@@ -238,7 +238,7 @@ class ShareFetchRequest(Message):
 
 
 class LeaderIdAndEpoch(Struct):
-    __slots__ = ("leader_id", "leader_epoch", "unknown_tags",)
+    __slots__ = ("leader_id", "leader_epoch")
 
     def __init__(
         self,
@@ -252,7 +252,7 @@ class LeaderIdAndEpoch(Struct):
 
 
 class AcquiredRecords(Struct):
-    __slots__ = ("first_offset", "last_offset", "delivery_count", "unknown_tags",)
+    __slots__ = ("first_offset", "last_offset", "delivery_count")
 
     def __init__(
         self,
@@ -268,7 +268,7 @@ class AcquiredRecords(Struct):
 
 
 class PartitionData(Struct):
-    __slots__ = ("partition_index", "error_code", "error_message", "acknowledge_error_code", "acknowledge_error_message", "current_leader", "records", "acquired_records", "unknown_tags",)
+    __slots__ = ("partition_index", "error_code", "error_message", "acknowledge_error_code", "acknowledge_error_message", "current_leader", "records", "acquired_records")
 
     def __init__(
         self,
@@ -294,7 +294,7 @@ class PartitionData(Struct):
 
 
 class ShareFetchableTopicResponse(Struct):
-    __slots__ = ("topic_id", "partitions", "unknown_tags",)
+    __slots__ = ("topic_id", "partitions")
 
     def __init__(
         self,
@@ -308,7 +308,7 @@ class ShareFetchableTopicResponse(Struct):
 
 
 class NodeEndpoint(Struct):
-    __slots__ = ("node_id", "host", "port", "rack", "unknown_tags",)
+    __slots__ = ("node_id", "host", "port", "rack")
 
     def __init__(
         self,
@@ -326,7 +326,7 @@ class NodeEndpoint(Struct):
 
 
 class ShareFetchResponse(Message):
-    __slots__ = ("throttle_time_ms", "error_code", "error_message", "acquisition_lock_timeout_ms", "responses", "node_endpoints", "unknown_tags",)
+    __slots__ = ("throttle_time_ms", "error_code", "error_message", "acquisition_lock_timeout_ms", "responses", "node_endpoints")
     API_KEY: ClassVar[int] = 78
     MIN_VERSION: ClassVar[int] = 1
     MAX_VERSION: ClassVar[int] = 2

@@ -22,7 +22,7 @@ _unpack_iiB = Layout(">iiB").unpack_from
 
 
 class ShareGroupDescribeRequest(Message):
-    __slots__ = ("group_ids", "include_authorized_operations", "unknown_tags",)
+    __slots__ = ("group_ids", "include_authorized_operations")
     API_KEY: ClassVar[int] = 77
     MIN_VERSION: ClassVar[int] = 1
     MAX_VERSION: ClassVar[int] = 1
@@ -79,7 +79,7 @@ class ShareGroupDescribeRequest(Message):
 
 
 class TopicPartitions(Struct):
-    __slots__ = ("topic_id", "topic_name", "partitions", "unknown_tags",)
+    __slots__ = ("topic_id", "topic_name", "partitions")
 
     def __init__(
         self,
@@ -95,7 +95,7 @@ class TopicPartitions(Struct):
 
 
 class Assignment(Struct):
-    __slots__ = ("topic_partitions", "unknown_tags",)
+    __slots__ = ("topic_partitions",)
 
     def __init__(
         self,
@@ -107,7 +107,7 @@ class Assignment(Struct):
 
 
 class Member(Struct):
-    __slots__ = ("member_id", "rack_id", "member_epoch", "client_id", "client_host", "subscribed_topic_names", "assignment", "unknown_tags",)
+    __slots__ = ("member_id", "rack_id", "member_epoch", "client_id", "client_host", "subscribed_topic_names", "assignment")
 
     def __init__(
         self,
@@ -131,7 +131,7 @@ class Member(Struct):
 
 
 class DescribedGroup(Struct):
-    __slots__ = ("error_code", "error_message", "group_id", "group_state", "group_epoch", "assignment_epoch", "assignor_name", "members", "authorized_operations", "unknown_tags",)
+    __slots__ = ("error_code", "error_message", "group_id", "group_state", "group_epoch", "assignment_epoch", "assignor_name", "members", "authorized_operations")
 
     def __init__(
         self,
@@ -159,7 +159,7 @@ class DescribedGroup(Struct):
 
 
 class ShareGroupDescribeResponse(Message):
-    __slots__ = ("throttle_time_ms", "groups", "unknown_tags",)
+    __slots__ = ("throttle_time_ms", "groups")
     API_KEY: ClassVar[int] = 77
     MIN_VERSION: ClassVar[int] = 1
     MAX_VERSION: ClassVar[int] = 1

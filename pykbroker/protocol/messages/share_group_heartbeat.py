@@ -20,7 +20,7 @@ _unpack_ii = Layout(">ii").unpack_from
 
 
 class ShareGroupHeartbeatRequest(Message):
-    __slots__ = ("group_id", "member_id", "member_epoch", "rack_id", "subscribed_topic_names", "unknown_tags",)
+    __slots__ = ("group_id", "member_id", "member_epoch", "rack_id", "subscribed_topic_names")
     API_KEY: ClassVar[int] = 76
     MIN_VERSION: ClassVar[int] = 1
     MAX_VERSION: ClassVar[int] = 1
@@ -147,7 +147,7 @@ class ShareGroupHeartbeatRequest(Message):
 
 
 class TopicPartitions(Struct):
-    __slots__ = ("topic_id", "partitions", "unknown_tags",)
+    __slots__ = ("topic_id", "partitions")
 
     def __init__(
         self,
@@ -161,7 +161,7 @@ class TopicPartitions(Struct):
 
 
 class Assignment(Struct):
-    __slots__ = ("topic_partitions", "unknown_tags",)
+    __slots__ = ("topic_partitions",)
 
     def __init__(
         self,
@@ -173,7 +173,7 @@ class Assignment(Struct):
 
 
 class ShareGroupHeartbeatResponse(Message):
-    __slots__ = ("throttle_time_ms", "error_code", "error_message", "member_id", "member_epoch", "heartbeat_interval_ms", "assignment", "unknown_tags",)
+    __slots__ = ("throttle_time_ms", "error_code", "error_message", "member_id", "member_epoch", "heartbeat_interval_ms", "assignment")
     API_KEY: ClassVar[int] = 76
     MIN_VERSION: ClassVar[int] = 1
     MAX_VERSION: ClassVar[int] = 1

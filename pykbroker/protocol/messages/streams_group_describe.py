@@ -26,7 +26,7 @@ _unpack_iqB = Layout(">iqB").unpack_from
 
 
 class StreamsGroupDescribeRequest(Message):
-    __slots__ = ("group_ids", "include_authorized_operations", "unknown_tags",)
+    __slots__ = ("group_ids", "include_authorized_operations")
     API_KEY: ClassVar[int] = 89
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0
@@ -83,7 +83,7 @@ class StreamsGroupDescribeRequest(Message):
 
 
 class KeyValue(Struct):
-    __slots__ = ("key", "value", "unknown_tags",)
+    __slots__ = ("key", "value")
 
     def __init__(
         self,
@@ -97,7 +97,7 @@ class KeyValue(Struct):
 
 
 class TopicInfo(Struct):
-    __slots__ = ("name", "partitions", "replication_factor", "topic_configs", "unknown_tags",)
+    __slots__ = ("name", "partitions", "replication_factor", "topic_configs")
 
     def __init__(
         self,
@@ -115,7 +115,7 @@ class TopicInfo(Struct):
 
 
 class Subtopology(Struct):
-    __slots__ = ("subtopology_id", "source_topics", "repartition_sink_topics", "state_changelog_topics", "repartition_source_topics", "unknown_tags",)
+    __slots__ = ("subtopology_id", "source_topics", "repartition_sink_topics", "state_changelog_topics", "repartition_source_topics")
 
     def __init__(
         self,
@@ -135,7 +135,7 @@ class Subtopology(Struct):
 
 
 class Topology(Struct):
-    __slots__ = ("epoch", "subtopologies", "unknown_tags",)
+    __slots__ = ("epoch", "subtopologies")
 
     def __init__(
         self,
@@ -149,7 +149,7 @@ class Topology(Struct):
 
 
 class Endpoint(Struct):
-    __slots__ = ("host", "port", "unknown_tags",)
+    __slots__ = ("host", "port")
 
     def __init__(
         self,
@@ -163,7 +163,7 @@ class Endpoint(Struct):
 
 
 class TaskOffset(Struct):
-    __slots__ = ("subtopology_id", "partition", "offset", "unknown_tags",)
+    __slots__ = ("subtopology_id", "partition", "offset")
 
     def __init__(
         self,
@@ -179,7 +179,7 @@ class TaskOffset(Struct):
 
 
 class TaskIds(Struct):
-    __slots__ = ("subtopology_id", "partitions", "unknown_tags",)
+    __slots__ = ("subtopology_id", "partitions")
 
     def __init__(
         self,
@@ -193,7 +193,7 @@ class TaskIds(Struct):
 
 
 class Assignment(Struct):
-    __slots__ = ("active_tasks", "standby_tasks", "warmup_tasks", "unknown_tags",)
+    __slots__ = ("active_tasks", "standby_tasks", "warmup_tasks")
 
     def __init__(
         self,
@@ -209,7 +209,7 @@ class Assignment(Struct):
 
 
 class Member(Struct):
-    __slots__ = ("member_id", "member_epoch", "instance_id", "rack_id", "client_id", "client_host", "topology_epoch", "process_id", "user_endpoint", "client_tags", "task_offsets", "task_end_offsets", "assignment", "target_assignment", "is_classic", "unknown_tags",)
+    __slots__ = ("member_id", "member_epoch", "instance_id", "rack_id", "client_id", "client_host", "topology_epoch", "process_id", "user_endpoint", "client_tags", "task_offsets", "task_end_offsets", "assignment", "target_assignment", "is_classic")
 
     def __init__(
         self,
@@ -249,7 +249,7 @@ class Member(Struct):
 
 
 class DescribedGroup(Struct):
-    __slots__ = ("error_code", "error_message", "group_id", "group_state", "group_epoch", "assignment_epoch", "topology", "members", "authorized_operations", "unknown_tags",)
+    __slots__ = ("error_code", "error_message", "group_id", "group_state", "group_epoch", "assignment_epoch", "topology", "members", "authorized_operations")
 
     def __init__(
         self,
@@ -277,7 +277,7 @@ class DescribedGroup(Struct):
 
 
 class StreamsGroupDescribeResponse(Message):
-    __slots__ = ("throttle_time_ms", "groups", "unknown_tags",)
+    __slots__ = ("throttle_time_ms", "groups")
     API_KEY: ClassVar[int] = 89
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0

@@ -28,7 +28,7 @@ _unpack_iqB = Layout(">iqB").unpack_from
 
 
 class KeyValue(Struct):
-    __slots__ = ("key", "value", "unknown_tags",)
+    __slots__ = ("key", "value")
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class KeyValue(Struct):
 
 
 class TopicInfo(Struct):
-    __slots__ = ("name", "partitions", "replication_factor", "topic_configs", "unknown_tags",)
+    __slots__ = ("name", "partitions", "replication_factor", "topic_configs")
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class TopicInfo(Struct):
 
 
 class CopartitionGroup(Struct):
-    __slots__ = ("source_topics", "source_topic_regex", "repartition_source_topics", "unknown_tags",)
+    __slots__ = ("source_topics", "source_topic_regex", "repartition_source_topics")
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class CopartitionGroup(Struct):
 
 
 class Subtopology(Struct):
-    __slots__ = ("subtopology_id", "source_topics", "source_topic_regex", "state_changelog_topics", "repartition_sink_topics", "repartition_source_topics", "copartition_groups", "unknown_tags",)
+    __slots__ = ("subtopology_id", "source_topics", "source_topic_regex", "state_changelog_topics", "repartition_sink_topics", "repartition_source_topics", "copartition_groups")
 
     def __init__(
         self,
@@ -100,7 +100,7 @@ class Subtopology(Struct):
 
 
 class Topology(Struct):
-    __slots__ = ("epoch", "subtopologies", "unknown_tags",)
+    __slots__ = ("epoch", "subtopologies")
 
     def __init__(
         self,
@@ -114,7 +114,7 @@ class Topology(Struct):
 
 
 class TaskIds(Struct):
-    __slots__ = ("subtopology_id", "partitions", "unknown_tags",)
+    __slots__ = ("subtopology_id", "partitions")
 
     def __init__(
         self,
@@ -128,7 +128,7 @@ class TaskIds(Struct):
 
 
 class Endpoint(Struct):
-    __slots__ = ("host", "port", "unknown_tags",)
+    __slots__ = ("host", "port")
 
     def __init__(
         self,
@@ -142,7 +142,7 @@ class Endpoint(Struct):
 
 
 class TaskOffset(Struct):
-    __slots__ = ("subtopology_id", "partition", "offset", "unknown_tags",)
+    __slots__ = ("subtopology_id", "partition", "offset")
 
     def __init__(
         self,
@@ -158,7 +158,7 @@ class TaskOffset(Struct):
 
 
 class StreamsGroupHeartbeatRequest(Message):
-    __slots__ = ("group_id", "member_id", "member_epoch", "endpoint_information_epoch", "instance_id", "rack_id", "rebalance_timeout_ms", "topology", "active_tasks", "standby_tasks", "warmup_tasks", "process_id", "user_endpoint", "client_tags", "task_offsets", "task_end_offsets", "shutdown_application", "unknown_tags",)
+    __slots__ = ("group_id", "member_id", "member_epoch", "endpoint_information_epoch", "instance_id", "rack_id", "rebalance_timeout_ms", "topology", "active_tasks", "standby_tasks", "warmup_tasks", "process_id", "user_endpoint", "client_tags", "task_offsets", "task_end_offsets", "shutdown_application")
     API_KEY: ClassVar[int] = 88
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0
@@ -472,7 +472,7 @@ class StreamsGroupHeartbeatRequest(Message):
 
 
 class Status(Struct):
-    __slots__ = ("status_code", "status_detail", "unknown_tags",)
+    __slots__ = ("status_code", "status_detail")
 
     def __init__(
         self,
@@ -486,7 +486,7 @@ class Status(Struct):
 
 
 class TopicPartition(Struct):
-    __slots__ = ("topic", "partitions", "unknown_tags",)
+    __slots__ = ("topic", "partitions")
 
     def __init__(
         self,
@@ -500,7 +500,7 @@ class TopicPartition(Struct):
 
 
 class EndpointToPartitions(Struct):
-    __slots__ = ("user_endpoint", "active_partitions", "standby_partitions", "unknown_tags",)
+    __slots__ = ("user_endpoint", "active_partitions", "standby_partitions")
 
     def __init__(
         self,
@@ -516,7 +516,7 @@ class EndpointToPartitions(Struct):
 
 
 class StreamsGroupHeartbeatResponse(Message):
-    __slots__ = ("throttle_time_ms", "error_code", "error_message", "member_id", "member_epoch", "heartbeat_interval_ms", "acceptable_recovery_lag", "task_offset_interval_ms", "status", "active_tasks", "standby_tasks", "warmup_tasks", "endpoint_information_epoch", "partitions_by_user_endpoint", "unknown_tags",)
+    __slots__ = ("throttle_time_ms", "error_code", "error_message", "member_id", "member_epoch", "heartbeat_interval_ms", "acceptable_recovery_lag", "task_offset_interval_ms", "status", "active_tasks", "standby_tasks", "warmup_tasks", "endpoint_information_epoch", "partitions_by_user_endpoint")
     API_KEY: ClassVar[int] = 88
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0

@@ -19,7 +19,7 @@ _unpack_ih = Layout(">ih").unpack_from
 
 
 class SyncGroupRequestAssignment(Struct):
-    __slots__ = ("member_id", "assignment", "unknown_tags",)
+    __slots__ = ("member_id", "assignment")
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class SyncGroupRequestAssignment(Struct):
 
 
 class SyncGroupRequest(Message):
-    __slots__ = ("group_id", "generation_id", "member_id", "group_instance_id", "protocol_type", "protocol_name", "assignments", "unknown_tags",)
+    __slots__ = ("group_id", "generation_id", "member_id", "group_instance_id", "protocol_type", "protocol_name", "assignments")
     API_KEY: ClassVar[int] = 14
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 5
@@ -264,7 +264,7 @@ class SyncGroupRequest(Message):
 
 
 class SyncGroupResponse(Message):
-    __slots__ = ("throttle_time_ms", "error_code", "protocol_type", "protocol_name", "assignment", "unknown_tags",)
+    __slots__ = ("throttle_time_ms", "error_code", "protocol_type", "protocol_name", "assignment")
     API_KEY: ClassVar[int] = 14
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 5

@@ -14,7 +14,7 @@ _unpack_ihB = Layout(">ihB").unpack_from
 
 
 class UnregisterBrokerRequest(Message):
-    __slots__ = ("broker_id", "unknown_tags",)
+    __slots__ = ("broker_id",)
     API_KEY: ClassVar[int] = 64
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0
@@ -58,7 +58,7 @@ class UnregisterBrokerRequest(Message):
 
 
 class UnregisterBrokerResponse(Message):
-    __slots__ = ("throttle_time_ms", "error_code", "error_message", "unknown_tags",)
+    __slots__ = ("throttle_time_ms", "error_code", "error_message")
     API_KEY: ClassVar[int] = 64
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0

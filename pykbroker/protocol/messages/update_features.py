@@ -21,7 +21,7 @@ _unpack_ihB = Layout(">ihB").unpack_from
 
 
 class FeatureUpdateKey(Struct):
-    __slots__ = ("feature", "max_version_level", "allow_downgrade", "upgrade_type", "unknown_tags",)
+    __slots__ = ("feature", "max_version_level", "allow_downgrade", "upgrade_type")
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class FeatureUpdateKey(Struct):
 
 
 class UpdateFeaturesRequest(Message):
-    __slots__ = ("timeout_ms", "feature_updates", "validate_only", "unknown_tags",)
+    __slots__ = ("timeout_ms", "feature_updates", "validate_only")
     API_KEY: ClassVar[int] = 57
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 2
@@ -109,7 +109,7 @@ class UpdateFeaturesRequest(Message):
 
 
 class UpdatableFeatureResult(Struct):
-    __slots__ = ("feature", "error_code", "error_message", "unknown_tags",)
+    __slots__ = ("feature", "error_code", "error_message")
 
     def __init__(
         self,
@@ -125,7 +125,7 @@ class UpdatableFeatureResult(Struct):
 
 
 class UpdateFeaturesResponse(Message):
-    __slots__ = ("throttle_time_ms", "error_code", "error_message", "results", "unknown_tags",)
+    __slots__ = ("throttle_time_ms", "error_code", "error_message", "results")
     API_KEY: ClassVar[int] = 57
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 2

@@ -23,7 +23,7 @@ _unpack_iiB = Layout(">iiB").unpack_from
 
 
 class Listener(Struct):
-    __slots__ = ("name", "host", "port", "unknown_tags",)
+    __slots__ = ("name", "host", "port")
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class Listener(Struct):
 
 
 class KRaftVersionFeature(Struct):
-    __slots__ = ("min_supported_version", "max_supported_version", "unknown_tags",)
+    __slots__ = ("min_supported_version", "max_supported_version")
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class KRaftVersionFeature(Struct):
 
 
 class UpdateRaftVoterRequest(Message):
-    __slots__ = ("cluster_id", "current_leader_epoch", "voter_id", "voter_directory_id", "listeners", "kraft_version_feature", "unknown_tags",)
+    __slots__ = ("cluster_id", "current_leader_epoch", "voter_id", "voter_directory_id", "listeners", "kraft_version_feature")
     API_KEY: ClassVar[int] = 82
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0
@@ -146,7 +146,7 @@ class UpdateRaftVoterRequest(Message):
 
 
 class CurrentLeader(Struct):
-    __slots__ = ("leader_id", "leader_epoch", "host", "port", "unknown_tags",)
+    __slots__ = ("leader_id", "leader_epoch", "host", "port")
 
     def __init__(
         self,
@@ -164,7 +164,7 @@ class CurrentLeader(Struct):
 
 
 class UpdateRaftVoterResponse(Message):
-    __slots__ = ("throttle_time_ms", "error_code", "current_leader", "unknown_tags",)
+    __slots__ = ("throttle_time_ms", "error_code", "current_leader")
     API_KEY: ClassVar[int] = 82
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0

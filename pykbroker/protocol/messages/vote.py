@@ -28,7 +28,7 @@ _unpack_iq = Layout(">iq").unpack_from
 
 
 class PartitionData(Struct):
-    __slots__ = ("partition_index", "replica_epoch", "replica_id", "replica_directory_id", "voter_directory_id", "last_offset_epoch", "last_offset", "pre_vote", "unknown_tags",)
+    __slots__ = ("partition_index", "replica_epoch", "replica_id", "replica_directory_id", "voter_directory_id", "last_offset_epoch", "last_offset", "pre_vote")
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class PartitionData(Struct):
 
 
 class TopicData(Struct):
-    __slots__ = ("topic_name", "partitions", "unknown_tags",)
+    __slots__ = ("topic_name", "partitions")
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class TopicData(Struct):
 
 
 class VoteRequest(Message):
-    __slots__ = ("cluster_id", "voter_id", "topics", "unknown_tags",)
+    __slots__ = ("cluster_id", "voter_id", "topics")
     API_KEY: ClassVar[int] = 52
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 2
@@ -158,7 +158,7 @@ class VoteRequest(Message):
 
 
 class VoteResponsePartitionData(Struct):
-    __slots__ = ("partition_index", "error_code", "leader_id", "leader_epoch", "vote_granted", "unknown_tags",)
+    __slots__ = ("partition_index", "error_code", "leader_id", "leader_epoch", "vote_granted")
 
     def __init__(
         self,
@@ -178,7 +178,7 @@ class VoteResponsePartitionData(Struct):
 
 
 class VoteResponseTopicData(Struct):
-    __slots__ = ("topic_name", "partitions", "unknown_tags",)
+    __slots__ = ("topic_name", "partitions")
 
     def __init__(
         self,
@@ -192,7 +192,7 @@ class VoteResponseTopicData(Struct):
 
 
 class NodeEndpoint(Struct):
-    __slots__ = ("node_id", "host", "port", "unknown_tags",)
+    __slots__ = ("node_id", "host", "port")
 
     def __init__(
         self,
@@ -208,7 +208,7 @@ class NodeEndpoint(Struct):
 
 
 class VoteResponse(Message):
-    __slots__ = ("error_code", "topics", "node_endpoints", "unknown_tags",)
+    __slots__ = ("error_code", "topics", "node_endpoints")
     API_KEY: ClassVar[int] = 52
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 2

@@ -21,7 +21,7 @@ _unpack_qqbhB = Layout(">qqbhB").unpack_from
 
 
 class StateBatch(Struct):
-    __slots__ = ("first_offset", "last_offset", "delivery_state", "delivery_count", "unknown_tags",)
+    __slots__ = ("first_offset", "last_offset", "delivery_state", "delivery_count")
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class StateBatch(Struct):
 
 
 class PartitionData(Struct):
-    __slots__ = ("partition", "state_epoch", "leader_epoch", "start_offset", "delivery_complete_count", "state_batches", "unknown_tags",)
+    __slots__ = ("partition", "state_epoch", "leader_epoch", "start_offset", "delivery_complete_count", "state_batches")
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class PartitionData(Struct):
 
 
 class WriteStateData(Struct):
-    __slots__ = ("topic_id", "partitions", "unknown_tags",)
+    __slots__ = ("topic_id", "partitions")
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class WriteStateData(Struct):
 
 
 class WriteShareGroupStateRequest(Message):
-    __slots__ = ("group_id", "topics", "unknown_tags",)
+    __slots__ = ("group_id", "topics")
     API_KEY: ClassVar[int] = 85
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 1
@@ -149,7 +149,7 @@ class WriteShareGroupStateRequest(Message):
 
 
 class PartitionResult(Struct):
-    __slots__ = ("partition", "error_code", "error_message", "unknown_tags",)
+    __slots__ = ("partition", "error_code", "error_message")
 
     def __init__(
         self,
@@ -165,7 +165,7 @@ class PartitionResult(Struct):
 
 
 class WriteStateResult(Struct):
-    __slots__ = ("topic_id", "partitions", "unknown_tags",)
+    __slots__ = ("topic_id", "partitions")
 
     def __init__(
         self,
@@ -179,7 +179,7 @@ class WriteStateResult(Struct):
 
 
 class WriteShareGroupStateResponse(Message):
-    __slots__ = ("results", "unknown_tags",)
+    __slots__ = ("results",)
     API_KEY: ClassVar[int] = 85
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 1

@@ -20,7 +20,7 @@ _unpack_qhoB = Layout(">qh?B").unpack_from
 
 
 class WritableTxnMarkerTopic(Struct):
-    __slots__ = ("name", "partition_indexes", "unknown_tags",)
+    __slots__ = ("name", "partition_indexes")
 
     def __init__(
         self,
@@ -34,7 +34,7 @@ class WritableTxnMarkerTopic(Struct):
 
 
 class WritableTxnMarker(Struct):
-    __slots__ = ("producer_id", "producer_epoch", "transaction_result", "topics", "coordinator_epoch", "transaction_version", "unknown_tags",)
+    __slots__ = ("producer_id", "producer_epoch", "transaction_result", "topics", "coordinator_epoch", "transaction_version")
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class WritableTxnMarker(Struct):
 
 
 class WriteTxnMarkersRequest(Message):
-    __slots__ = ("markers", "unknown_tags",)
+    __slots__ = ("markers",)
     API_KEY: ClassVar[int] = 27
     MIN_VERSION: ClassVar[int] = 1
     MAX_VERSION: ClassVar[int] = 2
@@ -111,7 +111,7 @@ class WriteTxnMarkersRequest(Message):
 
 
 class WritableTxnMarkerPartitionResult(Struct):
-    __slots__ = ("partition_index", "error_code", "unknown_tags",)
+    __slots__ = ("partition_index", "error_code")
 
     def __init__(
         self,
@@ -125,7 +125,7 @@ class WritableTxnMarkerPartitionResult(Struct):
 
 
 class WritableTxnMarkerTopicResult(Struct):
-    __slots__ = ("name", "partitions", "unknown_tags",)
+    __slots__ = ("name", "partitions")
 
     def __init__(
         self,
@@ -139,7 +139,7 @@ class WritableTxnMarkerTopicResult(Struct):
 
 
 class WritableTxnMarkerResult(Struct):
-    __slots__ = ("producer_id", "topics", "unknown_tags",)
+    __slots__ = ("producer_id", "topics")
 
     def __init__(
         self,
@@ -153,7 +153,7 @@ class WritableTxnMarkerResult(Struct):
 
 
 class WriteTxnMarkersResponse(Message):
-    __slots__ = ("markers", "unknown_tags",)
+    __slots__ = ("markers",)
     API_KEY: ClassVar[int] = 27
     MIN_VERSION: ClassVar[int] = 1
     MAX_VERSION: ClassVar[int] = 2

@@ -17,7 +17,7 @@ _unpack_iibB = Layout(">iibB").unpack_from
 
 
 class ConsumerGroupCurrentMemberAssignmentKey(Message):
-    __slots__ = ("group_id", "member_id", "unknown_tags",)
+    __slots__ = ("group_id", "member_id")
     API_KEY: ClassVar[int] = 8
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0
@@ -76,7 +76,7 @@ class ConsumerGroupCurrentMemberAssignmentKey(Message):
 
 
 class TopicPartitions(Struct):
-    __slots__ = ("topic_id", "partitions", "assignment_epochs", "unknown_tags",)
+    __slots__ = ("topic_id", "partitions", "assignment_epochs")
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class TopicPartitions(Struct):
 
 
 class ConsumerGroupCurrentMemberAssignmentValue(Message):
-    __slots__ = ("member_epoch", "previous_member_epoch", "state", "assigned_partitions", "partitions_pending_revocation", "unknown_tags",)
+    __slots__ = ("member_epoch", "previous_member_epoch", "state", "assigned_partitions", "partitions_pending_revocation")
     API_KEY: ClassVar[int] = 8
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0

@@ -14,7 +14,7 @@ _unpack_iB = Layout(">iB").unpack_from
 
 
 class ConsumerGroupMemberMetadataKey(Message):
-    __slots__ = ("group_id", "member_id", "unknown_tags",)
+    __slots__ = ("group_id", "member_id")
     API_KEY: ClassVar[int] = 5
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0
@@ -73,7 +73,7 @@ class ConsumerGroupMemberMetadataKey(Message):
 
 
 class ClassicProtocol(Struct):
-    __slots__ = ("name", "metadata", "unknown_tags",)
+    __slots__ = ("name", "metadata")
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class ClassicProtocol(Struct):
 
 
 class ClassicMemberMetadata(Struct):
-    __slots__ = ("session_timeout_ms", "supported_protocols", "unknown_tags",)
+    __slots__ = ("session_timeout_ms", "supported_protocols")
 
     def __init__(
         self,
@@ -101,7 +101,7 @@ class ClassicMemberMetadata(Struct):
 
 
 class ConsumerGroupMemberMetadataValue(Message):
-    __slots__ = ("instance_id", "rack_id", "client_id", "client_host", "subscribed_topic_names", "subscribed_topic_regex", "rebalance_timeout_ms", "server_assignor", "classic_member_metadata", "unknown_tags",)
+    __slots__ = ("instance_id", "rack_id", "client_id", "client_host", "subscribed_topic_names", "subscribed_topic_regex", "rebalance_timeout_ms", "server_assignor", "classic_member_metadata")
     API_KEY: ClassVar[int] = 5
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0

@@ -15,7 +15,7 @@ _unpack_q = Layout(">q").unpack_from
 
 
 class ConsumerGroupMetadataKey(Message):
-    __slots__ = ("group_id", "unknown_tags",)
+    __slots__ = ("group_id",)
     API_KEY: ClassVar[int] = 3
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0
@@ -62,7 +62,7 @@ class ConsumerGroupMetadataKey(Message):
 
 
 class ConsumerGroupMetadataValue(Message):
-    __slots__ = ("epoch", "metadata_hash", "unknown_tags",)
+    __slots__ = ("epoch", "metadata_hash")
     API_KEY: ClassVar[int] = 3
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0

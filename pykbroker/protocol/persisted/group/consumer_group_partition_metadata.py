@@ -17,7 +17,7 @@ _unpack_iB = Layout(">iB").unpack_from
 
 
 class ConsumerGroupPartitionMetadataKey(Message):
-    __slots__ = ("group_id", "unknown_tags",)
+    __slots__ = ("group_id",)
     API_KEY: ClassVar[int] = 4
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0
@@ -64,7 +64,7 @@ class ConsumerGroupPartitionMetadataKey(Message):
 
 
 class PartitionMetadata(Struct):
-    __slots__ = ("partition", "racks", "unknown_tags",)
+    __slots__ = ("partition", "racks")
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class PartitionMetadata(Struct):
 
 
 class TopicMetadata(Struct):
-    __slots__ = ("topic_id", "topic_name", "num_partitions", "partition_metadata", "unknown_tags",)
+    __slots__ = ("topic_id", "topic_name", "num_partitions", "partition_metadata")
 
     def __init__(
         self,
@@ -96,7 +96,7 @@ class TopicMetadata(Struct):
 
 
 class ConsumerGroupPartitionMetadataValue(Message):
-    __slots__ = ("topics", "unknown_tags",)
+    __slots__ = ("topics",)
     API_KEY: ClassVar[int] = 4
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0

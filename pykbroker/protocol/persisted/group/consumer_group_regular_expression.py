@@ -14,7 +14,7 @@ _unpack_qqB = Layout(">qqB").unpack_from
 
 
 class ConsumerGroupRegularExpressionKey(Message):
-    __slots__ = ("group_id", "regular_expression", "unknown_tags",)
+    __slots__ = ("group_id", "regular_expression")
     API_KEY: ClassVar[int] = 16
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0
@@ -73,7 +73,7 @@ class ConsumerGroupRegularExpressionKey(Message):
 
 
 class ConsumerGroupRegularExpressionValue(Message):
-    __slots__ = ("topics", "version", "timestamp", "unknown_tags",)
+    __slots__ = ("topics", "version", "timestamp")
     API_KEY: ClassVar[int] = 16
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0

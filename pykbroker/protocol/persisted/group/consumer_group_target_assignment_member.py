@@ -15,7 +15,7 @@ _unpack_h = Layout(">h").unpack_from
 
 
 class ConsumerGroupTargetAssignmentMemberKey(Message):
-    __slots__ = ("group_id", "member_id", "unknown_tags",)
+    __slots__ = ("group_id", "member_id")
     API_KEY: ClassVar[int] = 7
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0
@@ -74,7 +74,7 @@ class ConsumerGroupTargetAssignmentMemberKey(Message):
 
 
 class TopicPartition(Struct):
-    __slots__ = ("topic_id", "partitions", "unknown_tags",)
+    __slots__ = ("topic_id", "partitions")
 
     def __init__(
         self,
@@ -88,7 +88,7 @@ class TopicPartition(Struct):
 
 
 class ConsumerGroupTargetAssignmentMemberValue(Message):
-    __slots__ = ("topic_partitions", "unknown_tags",)
+    __slots__ = ("topic_partitions",)
     API_KEY: ClassVar[int] = 7
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0

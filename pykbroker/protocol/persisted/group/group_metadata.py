@@ -22,7 +22,7 @@ _unpack_qB = Layout(">qB").unpack_from
 
 
 class GroupMetadataKey(Message):
-    __slots__ = ("group", "unknown_tags",)
+    __slots__ = ("group",)
     API_KEY: ClassVar[int] = 2
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0
@@ -69,7 +69,7 @@ class GroupMetadataKey(Message):
 
 
 class MemberMetadata(Struct):
-    __slots__ = ("member_id", "group_instance_id", "client_id", "client_host", "rebalance_timeout", "session_timeout", "subscription", "assignment", "unknown_tags",)
+    __slots__ = ("member_id", "group_instance_id", "client_id", "client_host", "rebalance_timeout", "session_timeout", "subscription", "assignment")
 
     def __init__(
         self,
@@ -95,7 +95,7 @@ class MemberMetadata(Struct):
 
 
 class GroupMetadataValue(Message):
-    __slots__ = ("protocol_type", "generation", "protocol", "leader", "current_state_timestamp", "members", "unknown_tags",)
+    __slots__ = ("protocol_type", "generation", "protocol", "leader", "current_state_timestamp", "members")
     API_KEY: ClassVar[int] = 2
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 4

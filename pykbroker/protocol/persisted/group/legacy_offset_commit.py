@@ -16,7 +16,7 @@ _unpack_qh = Layout(">qh").unpack_from
 
 
 class LegacyOffsetCommitKey(Message):
-    __slots__ = ("group", "topic", "partition", "unknown_tags",)
+    __slots__ = ("group", "topic", "partition")
     API_KEY: ClassVar[int] = 0
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0
@@ -80,7 +80,7 @@ class LegacyOffsetCommitKey(Message):
 
 
 class LegacyOffsetCommitValue(Message):
-    __slots__ = ("offset", "metadata", "commit_timestamp", "unknown_tags",)
+    __slots__ = ("offset", "metadata", "commit_timestamp")
     API_KEY: ClassVar[int] = 0
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0

@@ -22,7 +22,7 @@ _unpack_qiB = Layout(">qiB").unpack_from
 
 
 class OffsetCommitKey(Message):
-    __slots__ = ("group", "topic", "partition", "unknown_tags",)
+    __slots__ = ("group", "topic", "partition")
     API_KEY: ClassVar[int] = 1
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0
@@ -86,7 +86,7 @@ class OffsetCommitKey(Message):
 
 
 class OffsetCommitValue(Message):
-    __slots__ = ("offset", "leader_epoch", "metadata", "commit_timestamp", "expire_timestamp", "topic_id", "unknown_tags",)
+    __slots__ = ("offset", "leader_epoch", "metadata", "commit_timestamp", "expire_timestamp", "topic_id")
     API_KEY: ClassVar[int] = 1
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 4

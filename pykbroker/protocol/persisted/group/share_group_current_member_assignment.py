@@ -17,7 +17,7 @@ _unpack_iibB = Layout(">iibB").unpack_from
 
 
 class ShareGroupCurrentMemberAssignmentKey(Message):
-    __slots__ = ("group_id", "member_id", "unknown_tags",)
+    __slots__ = ("group_id", "member_id")
     API_KEY: ClassVar[int] = 14
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0
@@ -76,7 +76,7 @@ class ShareGroupCurrentMemberAssignmentKey(Message):
 
 
 class TopicPartitions(Struct):
-    __slots__ = ("topic_id", "partitions", "unknown_tags",)
+    __slots__ = ("topic_id", "partitions")
 
     def __init__(
         self,
@@ -90,7 +90,7 @@ class TopicPartitions(Struct):
 
 
 class ShareGroupCurrentMemberAssignmentValue(Message):
-    __slots__ = ("member_epoch", "previous_member_epoch", "state", "assigned_partitions", "unknown_tags",)
+    __slots__ = ("member_epoch", "previous_member_epoch", "state", "assigned_partitions")
     API_KEY: ClassVar[int] = 14
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0

@@ -12,7 +12,7 @@ _unpack_h = Layout(">h").unpack_from
 
 
 class ShareGroupMemberMetadataKey(Message):
-    __slots__ = ("group_id", "member_id", "unknown_tags",)
+    __slots__ = ("group_id", "member_id")
     API_KEY: ClassVar[int] = 10
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0
@@ -71,7 +71,7 @@ class ShareGroupMemberMetadataKey(Message):
 
 
 class ShareGroupMemberMetadataValue(Message):
-    __slots__ = ("rack_id", "client_id", "client_host", "subscribed_topic_names", "unknown_tags",)
+    __slots__ = ("rack_id", "client_id", "client_host", "subscribed_topic_names")
     API_KEY: ClassVar[int] = 10
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0

@@ -13,7 +13,7 @@ _unpack_iqB = Layout(">iqB").unpack_from
 
 
 class ShareGroupMetadataKey(Message):
-    __slots__ = ("group_id", "unknown_tags",)
+    __slots__ = ("group_id",)
     API_KEY: ClassVar[int] = 11
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0
@@ -60,7 +60,7 @@ class ShareGroupMetadataKey(Message):
 
 
 class ShareGroupMetadataValue(Message):
-    __slots__ = ("epoch", "metadata_hash", "unknown_tags",)
+    __slots__ = ("epoch", "metadata_hash")
     API_KEY: ClassVar[int] = 11
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0

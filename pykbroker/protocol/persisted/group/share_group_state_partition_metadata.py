@@ -15,7 +15,7 @@ _unpack_h = Layout(">h").unpack_from
 
 
 class ShareGroupStatePartitionMetadataKey(Message):
-    __slots__ = ("group_id", "unknown_tags",)
+    __slots__ = ("group_id",)
     API_KEY: ClassVar[int] = 15
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0
@@ -62,7 +62,7 @@ class ShareGroupStatePartitionMetadataKey(Message):
 
 
 class TopicPartitionsInfo(Struct):
-    __slots__ = ("topic_id", "topic_name", "partitions", "unknown_tags",)
+    __slots__ = ("topic_id", "topic_name", "partitions")
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class TopicPartitionsInfo(Struct):
 
 
 class TopicInfo(Struct):
-    __slots__ = ("topic_id", "topic_name", "unknown_tags",)
+    __slots__ = ("topic_id", "topic_name")
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class TopicInfo(Struct):
 
 
 class ShareGroupStatePartitionMetadataValue(Message):
-    __slots__ = ("initializing_topics", "initialized_topics", "deleting_topics", "unknown_tags",)
+    __slots__ = ("initializing_topics", "initialized_topics", "deleting_topics")
     API_KEY: ClassVar[int] = 15
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0

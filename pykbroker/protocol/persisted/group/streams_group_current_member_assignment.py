@@ -14,7 +14,7 @@ _unpack_iibB = Layout(">iibB").unpack_from
 
 
 class StreamsGroupCurrentMemberAssignmentKey(Message):
-    __slots__ = ("group_id", "member_id", "unknown_tags",)
+    __slots__ = ("group_id", "member_id")
     API_KEY: ClassVar[int] = 22
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0
@@ -73,7 +73,7 @@ class StreamsGroupCurrentMemberAssignmentKey(Message):
 
 
 class TaskIds(Struct):
-    __slots__ = ("subtopology_id", "partitions", "assignment_epochs", "unknown_tags",)
+    __slots__ = ("subtopology_id", "partitions", "assignment_epochs")
 
     def __init__(
         self,
@@ -89,7 +89,7 @@ class TaskIds(Struct):
 
 
 class StreamsGroupCurrentMemberAssignmentValue(Message):
-    __slots__ = ("member_epoch", "previous_member_epoch", "state", "active_tasks", "standby_tasks", "warmup_tasks", "active_tasks_pending_revocation", "standby_tasks_pending_revocation", "warmup_tasks_pending_revocation", "unknown_tags",)
+    __slots__ = ("member_epoch", "previous_member_epoch", "state", "active_tasks", "standby_tasks", "warmup_tasks", "active_tasks_pending_revocation", "standby_tasks_pending_revocation", "warmup_tasks_pending_revocation")
     API_KEY: ClassVar[int] = 22
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0

@@ -17,7 +17,7 @@ _unpack_iiB = Layout(">iiB").unpack_from
 
 
 class StreamsGroupMemberMetadataKey(Message):
-    __slots__ = ("group_id", "member_id", "unknown_tags",)
+    __slots__ = ("group_id", "member_id")
     API_KEY: ClassVar[int] = 19
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0
@@ -76,7 +76,7 @@ class StreamsGroupMemberMetadataKey(Message):
 
 
 class Endpoint(Struct):
-    __slots__ = ("host", "port", "unknown_tags",)
+    __slots__ = ("host", "port")
 
     def __init__(
         self,
@@ -90,7 +90,7 @@ class Endpoint(Struct):
 
 
 class KeyValue(Struct):
-    __slots__ = ("key", "value", "unknown_tags",)
+    __slots__ = ("key", "value")
 
     def __init__(
         self,
@@ -104,7 +104,7 @@ class KeyValue(Struct):
 
 
 class StreamsGroupMemberMetadataValue(Message):
-    __slots__ = ("instance_id", "rack_id", "client_id", "client_host", "rebalance_timeout_ms", "topology_epoch", "process_id", "user_endpoint", "client_tags", "unknown_tags",)
+    __slots__ = ("instance_id", "rack_id", "client_id", "client_host", "rebalance_timeout_ms", "topology_epoch", "process_id", "user_endpoint", "client_tags")
     API_KEY: ClassVar[int] = 19
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0

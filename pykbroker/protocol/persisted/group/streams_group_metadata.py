@@ -16,7 +16,7 @@ _unpack_iqB = Layout(">iqB").unpack_from
 
 
 class StreamsGroupMetadataKey(Message):
-    __slots__ = ("group_id", "unknown_tags",)
+    __slots__ = ("group_id",)
     API_KEY: ClassVar[int] = 17
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0
@@ -63,7 +63,7 @@ class StreamsGroupMetadataKey(Message):
 
 
 class LastAssignmentConfig(Struct):
-    __slots__ = ("key", "value", "unknown_tags",)
+    __slots__ = ("key", "value")
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class LastAssignmentConfig(Struct):
 
 
 class StreamsGroupMetadataValue(Message):
-    __slots__ = ("epoch", "metadata_hash", "validated_topology_epoch", "last_assignment_configs", "unknown_tags",)
+    __slots__ = ("epoch", "metadata_hash", "validated_topology_epoch", "last_assignment_configs")
     API_KEY: ClassVar[int] = 17
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0

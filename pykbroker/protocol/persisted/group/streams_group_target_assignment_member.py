@@ -12,7 +12,7 @@ _unpack_h = Layout(">h").unpack_from
 
 
 class StreamsGroupTargetAssignmentMemberKey(Message):
-    __slots__ = ("group_id", "member_id", "unknown_tags",)
+    __slots__ = ("group_id", "member_id")
     API_KEY: ClassVar[int] = 21
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0
@@ -71,7 +71,7 @@ class StreamsGroupTargetAssignmentMemberKey(Message):
 
 
 class TaskIds(Struct):
-    __slots__ = ("subtopology_id", "partitions", "unknown_tags",)
+    __slots__ = ("subtopology_id", "partitions")
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class TaskIds(Struct):
 
 
 class StreamsGroupTargetAssignmentMemberValue(Message):
-    __slots__ = ("active_tasks", "standby_tasks", "warmup_tasks", "unknown_tags",)
+    __slots__ = ("active_tasks", "standby_tasks", "warmup_tasks")
     API_KEY: ClassVar[int] = 21
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0

@@ -15,7 +15,7 @@ _unpack_q = Layout(">q").unpack_from
 
 
 class StreamsGroupTargetAssignmentMetadataKey(Message):
-    __slots__ = ("group_id", "unknown_tags",)
+    __slots__ = ("group_id",)
     API_KEY: ClassVar[int] = 20
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0
@@ -62,7 +62,7 @@ class StreamsGroupTargetAssignmentMetadataKey(Message):
 
 
 class StreamsGroupTargetAssignmentMetadataValue(Message):
-    __slots__ = ("assignment_epoch", "assignment_timestamp", "unknown_tags",)
+    __slots__ = ("assignment_epoch", "assignment_timestamp")
     API_KEY: ClassVar[int] = 20
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0

@@ -16,7 +16,7 @@ _unpack_ihB = Layout(">ihB").unpack_from
 
 
 class StreamsGroupTopologyKey(Message):
-    __slots__ = ("group_id", "unknown_tags",)
+    __slots__ = ("group_id",)
     API_KEY: ClassVar[int] = 23
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0
@@ -63,7 +63,7 @@ class StreamsGroupTopologyKey(Message):
 
 
 class TopicConfig(Struct):
-    __slots__ = ("key", "value", "unknown_tags",)
+    __slots__ = ("key", "value")
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class TopicConfig(Struct):
 
 
 class TopicInfo(Struct):
-    __slots__ = ("name", "partitions", "replication_factor", "topic_configs", "unknown_tags",)
+    __slots__ = ("name", "partitions", "replication_factor", "topic_configs")
 
     def __init__(
         self,
@@ -95,7 +95,7 @@ class TopicInfo(Struct):
 
 
 class CopartitionGroup(Struct):
-    __slots__ = ("source_topics", "source_topic_regex", "repartition_source_topics", "unknown_tags",)
+    __slots__ = ("source_topics", "source_topic_regex", "repartition_source_topics")
 
     def __init__(
         self,
@@ -111,7 +111,7 @@ class CopartitionGroup(Struct):
 
 
 class Subtopology(Struct):
-    __slots__ = ("subtopology_id", "source_topics", "source_topic_regex", "state_changelog_topics", "repartition_sink_topics", "repartition_source_topics", "copartition_groups", "unknown_tags",)
+    __slots__ = ("subtopology_id", "source_topics", "source_topic_regex", "state_changelog_topics", "repartition_sink_topics", "repartition_source_topics", "copartition_groups")
 
     def __init__(
         self,
@@ -135,7 +135,7 @@ class Subtopology(Struct):
 
 
 class StreamsGroupTopologyValue(Message):
-    __slots__ = ("epoch", "subtopologies", "unknown_tags",)
+    __slots__ = ("epoch", "subtopologies")
     API_KEY: ClassVar[int] = 23
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0

@@ -9,7 +9,7 @@ from pykbroker.protocol.primitives import read_string_length, write_string_lengt
 
 
 class AbortTransactionRecord(Message):
-    __slots__ = ("reason", "unknown_tags",)
+    __slots__ = ("reason",)
     API_KEY: ClassVar[int] = 25
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0

@@ -9,7 +9,7 @@ from pykbroker.protocol.primitives import read_string_length, write_string_lengt
 
 
 class BeginTransactionRecord(Message):
-    __slots__ = ("name", "unknown_tags",)
+    __slots__ = ("name",)
     API_KEY: ClassVar[int] = 23
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0

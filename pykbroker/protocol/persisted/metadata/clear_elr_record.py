@@ -9,7 +9,7 @@ from pykbroker.protocol.primitives import read_string_length, write_string_lengt
 
 
 class ClearElrRecord(Message):
-    __slots__ = ("topic_name", "unknown_tags",)
+    __slots__ = ("topic_name",)
     API_KEY: ClassVar[int] = 28
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0

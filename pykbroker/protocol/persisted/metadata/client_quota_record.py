@@ -12,7 +12,7 @@ _unpack_doB = Layout(">d?B").unpack_from
 
 
 class EntityData(Struct):
-    __slots__ = ("entity_type", "entity_name", "unknown_tags",)
+    __slots__ = ("entity_type", "entity_name")
 
     def __init__(
         self,
@@ -26,7 +26,7 @@ class EntityData(Struct):
 
 
 class ClientQuotaRecord(Message):
-    __slots__ = ("entity", "key", "value", "remove", "unknown_tags",)
+    __slots__ = ("entity", "key", "value", "remove")
     API_KEY: ClassVar[int] = 14
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0

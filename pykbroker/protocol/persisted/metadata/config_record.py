@@ -12,7 +12,7 @@ _unpack_bB = Layout(">bB").unpack_from
 
 
 class ConfigRecord(Message):
-    __slots__ = ("resource_type", "resource_name", "name", "value", "unknown_tags",)
+    __slots__ = ("resource_type", "resource_name", "name", "value")
     API_KEY: ClassVar[int] = 4
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0

@@ -8,7 +8,7 @@ from pykbroker.protocol.message import Message, new, unencodable, unsupported_ve
 
 
 class EndTransactionRecord(Message):
-    __slots__ = ("unknown_tags",)
+    __slots__ = ()
     API_KEY: ClassVar[int] = 24
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0

@@ -12,7 +12,7 @@ _unpack_hB = Layout(">hB").unpack_from
 
 
 class FeatureLevelRecord(Message):
-    __slots__ = ("name", "feature_level", "unknown_tags",)
+    __slots__ = ("name", "feature_level")
     API_KEY: ClassVar[int] = 12
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0

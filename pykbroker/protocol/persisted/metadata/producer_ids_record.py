@@ -11,7 +11,7 @@ _unpack_iqqB = Layout(">iqqB").unpack_from
 
 
 class ProducerIdsRecord(Message):
-    __slots__ = ("broker_id", "broker_epoch", "next_producer_id", "unknown_tags",)
+    __slots__ = ("broker_id", "broker_epoch", "next_producer_id")
     API_KEY: ClassVar[int] = 15
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0

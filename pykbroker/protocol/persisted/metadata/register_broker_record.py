@@ -21,7 +21,7 @@ _unpack_i = Layout(">i").unpack_from
 
 
 class BrokerEndpoint(Struct):
-    __slots__ = ("name", "host", "port", "security_protocol", "unknown_tags",)
+    __slots__ = ("name", "host", "port", "security_protocol")
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class BrokerEndpoint(Struct):
 
 
 class BrokerFeature(Struct):
-    __slots__ = ("name", "min_supported_version", "max_supported_version", "unknown_tags",)
+    __slots__ = ("name", "min_supported_version", "max_supported_version")
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class BrokerFeature(Struct):
 
 
 class RegisterBrokerRecord(Message):
-    __slots__ = ("broker_id", "is_migrating_zk_broker", "incarnation_id", "broker_epoch", "end_points", "features", "rack", "fenced", "in_controlled_shutdown", "log_dirs", "cordoned_log_dirs", "unknown_tags",)
+    __slots__ = ("broker_id", "is_migrating_zk_broker", "incarnation_id", "broker_epoch", "end_points", "features", "rack", "fenced", "in_controlled_shutdown", "log_dirs", "cordoned_log_dirs")
     API_KEY: ClassVar[int] = 0
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 4

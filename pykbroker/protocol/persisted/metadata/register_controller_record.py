@@ -17,7 +17,7 @@ _unpack_i16soB = Layout(">i16s?B").unpack_from
 
 
 class ControllerEndpoint(Struct):
-    __slots__ = ("name", "host", "port", "security_protocol", "unknown_tags",)
+    __slots__ = ("name", "host", "port", "security_protocol")
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class ControllerEndpoint(Struct):
 
 
 class ControllerFeature(Struct):
-    __slots__ = ("name", "min_supported_version", "max_supported_version", "unknown_tags",)
+    __slots__ = ("name", "min_supported_version", "max_supported_version")
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class ControllerFeature(Struct):
 
 
 class RegisterControllerRecord(Message):
-    __slots__ = ("controller_id", "incarnation_id", "zk_migration_ready", "end_points", "features", "unknown_tags",)
+    __slots__ = ("controller_id", "incarnation_id", "zk_migration_ready", "end_points", "features")
     API_KEY: ClassVar[int] = 27
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0

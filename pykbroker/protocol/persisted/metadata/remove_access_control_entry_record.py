@@ -12,7 +12,7 @@ _unpack_16sB = Layout(">16sB").unpack_from
 
 
 class RemoveAccessControlEntryRecord(Message):
-    __slots__ = ("id", "unknown_tags",)
+    __slots__ = ("id",)
     API_KEY: ClassVar[int] = 19
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0

@@ -9,7 +9,7 @@ from pykbroker.protocol.primitives import read_string_length, write_string_lengt
 
 
 class RemoveDelegationTokenRecord(Message):
-    __slots__ = ("token_id", "unknown_tags",)
+    __slots__ = ("token_id",)
     API_KEY: ClassVar[int] = 26
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0

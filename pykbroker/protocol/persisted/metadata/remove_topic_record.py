@@ -12,7 +12,7 @@ _unpack_16sB = Layout(">16sB").unpack_from
 
 
 class RemoveTopicRecord(Message):
-    __slots__ = ("topic_id", "unknown_tags",)
+    __slots__ = ("topic_id",)
     API_KEY: ClassVar[int] = 9
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0

@@ -12,7 +12,7 @@ _unpack_bB = Layout(">bB").unpack_from
 
 
 class RemoveUserScramCredentialRecord(Message):
-    __slots__ = ("name", "mechanism", "unknown_tags",)
+    __slots__ = ("name", "mechanism")
     API_KEY: ClassVar[int] = 22
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0

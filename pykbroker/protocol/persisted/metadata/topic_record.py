@@ -13,7 +13,7 @@ _unpack_16sB = Layout(">16sB").unpack_from
 
 
 class TopicRecord(Message):
-    __slots__ = ("name", "topic_id", "unknown_tags",)
+    __slots__ = ("name", "topic_id")
     API_KEY: ClassVar[int] = 2
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0

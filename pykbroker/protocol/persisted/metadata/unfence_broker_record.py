@@ -11,7 +11,7 @@ _unpack_iqB = Layout(">iqB").unpack_from
 
 
 class UnfenceBrokerRecord(Message):
-    __slots__ = ("id", "epoch", "unknown_tags",)
+    __slots__ = ("id", "epoch")
     API_KEY: ClassVar[int] = 8
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0

@@ -11,7 +11,7 @@ _unpack_iqB = Layout(">iqB").unpack_from
 
 
 class UnregisterBrokerRecord(Message):
-    __slots__ = ("broker_id", "broker_epoch", "unknown_tags",)
+    __slots__ = ("broker_id", "broker_epoch")
     API_KEY: ClassVar[int] = 1
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0

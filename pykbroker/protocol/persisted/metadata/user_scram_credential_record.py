@@ -14,7 +14,7 @@ _unpack_iB = Layout(">iB").unpack_from
 
 
 class UserScramCredentialRecord(Message):
-    __slots__ = ("name", "mechanism", "salt", "stored_key", "server_key", "iterations", "unknown_tags",)
+    __slots__ = ("name", "mechanism", "salt", "stored_key", "server_key", "iterations")
     API_KEY: ClassVar[int] = 11
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0

@@ -11,7 +11,7 @@ _unpack_bB = Layout(">bB").unpack_from
 
 
 class ZkMigrationStateRecord(Message):
-    __slots__ = ("zk_migration_state", "unknown_tags",)
+    __slots__ = ("zk_migration_state",)
     API_KEY: ClassVar[int] = 21
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0

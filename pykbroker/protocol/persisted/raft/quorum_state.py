@@ -19,7 +19,7 @@ _unpack_qB = Layout(">qB").unpack_from
 
 
 class Voter(Struct):
-    __slots__ = ("voter_id", "unknown_tags",)
+    __slots__ = ("voter_id",)
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class Voter(Struct):
 
 
 class QuorumStateData(Message):
-    __slots__ = ("cluster_id", "leader_id", "leader_epoch", "voted_id", "voted_directory_id", "applied_offset", "current_voters", "unknown_tags",)
+    __slots__ = ("cluster_id", "leader_id", "leader_epoch", "voted_id", "voted_directory_id", "applied_offset", "current_voters")
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 1
     FLEXIBLE_FROM: ClassVar[int] = 0

@@ -21,7 +21,7 @@ _unpack_qqbhB = Layout(">qqbhB").unpack_from
 
 
 class ShareUpdateKey(Message):
-    __slots__ = ("group_id", "topic_id", "partition", "unknown_tags",)
+    __slots__ = ("group_id", "topic_id", "partition")
     API_KEY: ClassVar[int] = 1
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0
@@ -76,7 +76,7 @@ class ShareUpdateKey(Message):
 
 
 class StateBatch(Struct):
-    __slots__ = ("first_offset", "last_offset", "delivery_state", "delivery_count", "unknown_tags",)
+    __slots__ = ("first_offset", "last_offset", "delivery_state", "delivery_count")
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class StateBatch(Struct):
 
 
 class ShareUpdateValue(Message):
-    __slots__ = ("snapshot_epoch", "leader_epoch", "start_offset", "delivery_complete_count", "state_batches", "unknown_tags",)
+    __slots__ = ("snapshot_epoch", "leader_epoch", "start_offset", "delivery_complete_count", "state_batches")
     API_KEY: ClassVar[int] = 1
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0

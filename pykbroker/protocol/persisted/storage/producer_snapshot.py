@@ -12,7 +12,7 @@ _unpack_qhiqiqiq = Layout(">qhiqiqiq").unpack_from
 
 
 class ProducerEntry(Struct):
-    __slots__ = ("producer_id", "epoch", "last_sequence", "last_offset", "offset_delta", "timestamp", "coordinator_epoch", "current_txn_first_offset", "unknown_tags",)
+    __slots__ = ("producer_id", "epoch", "last_sequence", "last_offset", "offset_delta", "timestamp", "coordinator_epoch", "current_txn_first_offset")
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class ProducerEntry(Struct):
 
 
 class ProducerSnapshot(Message):
-    __slots__ = ("crc", "producer_entries", "unknown_tags",)
+    __slots__ = ("crc", "producer_entries")
     MIN_VERSION: ClassVar[int] = 1
     MAX_VERSION: ClassVar[int] = 1
     FLEXIBLE_FROM: ClassVar[int] = 32767

@@ -25,7 +25,7 @@ _unpack_qqiqqB = Layout(">qqiqqB").unpack_from
 
 
 class TopicIdPartitionEntry(Struct):
-    __slots__ = ("name", "id", "partition", "unknown_tags",)
+    __slots__ = ("name", "id", "partition")
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class TopicIdPartitionEntry(Struct):
 
 
 class RemoteLogSegmentIdEntry(Struct):
-    __slots__ = ("topic_id_partition", "id", "unknown_tags",)
+    __slots__ = ("topic_id_partition", "id")
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class RemoteLogSegmentIdEntry(Struct):
 
 
 class SegmentLeaderEpochEntry(Struct):
-    __slots__ = ("leader_epoch", "offset", "unknown_tags",)
+    __slots__ = ("leader_epoch", "offset")
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class SegmentLeaderEpochEntry(Struct):
 
 
 class RemoteLogSegmentMetadataRecord(Message):
-    __slots__ = ("remote_log_segment_id", "start_offset", "end_offset", "broker_id", "max_timestamp_ms", "event_timestamp_ms", "segment_leader_epochs", "segment_size_in_bytes", "custom_metadata", "remote_log_segment_state", "txn_index_empty", "unknown_tags",)
+    __slots__ = ("remote_log_segment_id", "start_offset", "end_offset", "broker_id", "max_timestamp_ms", "event_timestamp_ms", "segment_leader_epochs", "segment_size_in_bytes", "custom_metadata", "remote_log_segment_state", "txn_index_empty")
     API_KEY: ClassVar[int] = 0
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0

@@ -21,7 +21,7 @@ _unpack_iqB = Layout(">iqB").unpack_from
 
 
 class SegmentLeaderEpochEntry(Struct):
-    __slots__ = ("leader_epoch", "offset", "unknown_tags",)
+    __slots__ = ("leader_epoch", "offset")
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class SegmentLeaderEpochEntry(Struct):
 
 
 class RemoteLogSegmentMetadataSnapshotRecord(Message):
-    __slots__ = ("segment_id", "start_offset", "end_offset", "broker_id", "max_timestamp_ms", "event_timestamp_ms", "segment_leader_epochs", "segment_size_in_bytes", "custom_metadata", "remote_log_segment_state", "txn_index_empty", "unknown_tags",)
+    __slots__ = ("segment_id", "start_offset", "end_offset", "broker_id", "max_timestamp_ms", "event_timestamp_ms", "segment_leader_epochs", "segment_size_in_bytes", "custom_metadata", "remote_log_segment_state", "txn_index_empty")
     API_KEY: ClassVar[int] = 3
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0

@@ -19,7 +19,7 @@ _unpack_iqB = Layout(">iqB").unpack_from
 
 
 class TopicIdPartitionEntry(Struct):
-    __slots__ = ("name", "id", "partition", "unknown_tags",)
+    __slots__ = ("name", "id", "partition")
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class TopicIdPartitionEntry(Struct):
 
 
 class RemoteLogSegmentIdEntry(Struct):
-    __slots__ = ("topic_id_partition", "id", "unknown_tags",)
+    __slots__ = ("topic_id_partition", "id")
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class RemoteLogSegmentIdEntry(Struct):
 
 
 class RemoteLogSegmentMetadataUpdateRecord(Message):
-    __slots__ = ("remote_log_segment_id", "broker_id", "event_timestamp_ms", "custom_metadata", "remote_log_segment_state", "unknown_tags",)
+    __slots__ = ("remote_log_segment_id", "broker_id", "event_timestamp_ms", "custom_metadata", "remote_log_segment_state")
     API_KEY: ClassVar[int] = 1
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0

@@ -15,7 +15,7 @@ _unpack_iqbB = Layout(">iqbB").unpack_from
 
 
 class TopicIdPartitionEntry(Struct):
-    __slots__ = ("name", "id", "partition", "unknown_tags",)
+    __slots__ = ("name", "id", "partition")
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class TopicIdPartitionEntry(Struct):
 
 
 class RemotePartitionDeleteMetadataRecord(Message):
-    __slots__ = ("topic_id_partition", "broker_id", "event_timestamp_ms", "remote_partition_delete_state", "unknown_tags",)
+    __slots__ = ("topic_id_partition", "broker_id", "event_timestamp_ms", "remote_partition_delete_state")
     API_KEY: ClassVar[int] = 2
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0

@@ -22,7 +22,7 @@ _unpack_qqB = Layout(">qqB").unpack_from
 
 
 class TransactionLogKey(Message):
-    __slots__ = ("transactional_id", "unknown_tags",)
+    __slots__ = ("transactional_id",)
     API_KEY: ClassVar[int] = 0
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0
@@ -69,7 +69,7 @@ class TransactionLogKey(Message):
 
 
 class PartitionsSchema(Struct):
-    __slots__ = ("topic", "partition_ids", "unknown_tags",)
+    __slots__ = ("topic", "partition_ids")
 
     def __init__(
         self,
@@ -83,7 +83,7 @@ class PartitionsSchema(Struct):
 
 
 class TransactionLogValue(Message):
-    __slots__ = ("producer_id", "previous_producer_id", "next_producer_id", "producer_epoch", "next_producer_epoch", "transaction_timeout_ms", "transaction_status", "transaction_partitions", "transaction_last_update_timestamp_ms", "transaction_start_timestamp_ms", "client_transaction_version", "unknown_tags",)
+    __slots__ = ("producer_id", "previous_producer_id", "next_producer_id", "producer_epoch", "next_producer_epoch", "transaction_timeout_ms", "transaction_status", "transaction_partitions", "transaction_last_update_timestamp_ms", "transaction_start_timestamp_ms", "client_transaction_version")
     API_KEY: ClassVar[int] = 0
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 1

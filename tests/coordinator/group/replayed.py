@@ -1,0 +1,63 @@
+"""What of a shard's state must survive in the log, and the same read back from the log."""
+
+from collections.abc import Callable
+from typing import Any
+
+from pykbroker.coordinator.group.classic_group import EMPTY, STABLE, ClassicGroup
+from pykbroker.coordinator.group.group_shard import GroupShard
+from pykbroker.coordinator.log_records import EndTransaction, decode_batches
+from pykbroker.ids import TopicPartition
+from tests.coordinator.memory_log import MemoryLog
+
+
+def replayed(log: MemoryLog, tp: TopicPartition, new_shard: Callable[[], GroupShard]) -> GroupShard:
+    """A fresh shard that has read the whole log."""
+    shard = new_shard()
+    for batch in log.batches.get(tp, ()):
+        for entry in decode_batches("group", batch):
+            shard.timeline.offset = entry.offset
+            if isinstance(entry.content, EndTransaction):
+                shard.replay_end_transaction(entry.producer_id, entry.content.committed)
+            elif entry.content is not None:
+                shard.replay(entry.offset, entry.producer_id, entry.content)
+    return shard
+
+
+def persistent_state(shard: GroupShard, live: GroupShard) -> dict[str, Any]:
+    """Of groups that rebalance in `live` only that they exist: until they are stable they live in memory."""
+    groups: dict[str, Any] = {}
+    for group in shard.groups:
+        if not isinstance(group, ClassicGroup):
+            groups[group.group_id] = (group.group_type, group.is_empty)
+            continue
+        now = live.groups.get(group.group_id)
+        settled = isinstance(now, ClassicGroup) and now.state in (EMPTY, STABLE)
+        groups[group.group_id] = _group(group) if settled else "rebalancing"
+    offsets = {
+        group_id: {tp: offset for tp, offset in rows.items()} for group_id, rows in shard.offsets.offsets.groups()
+    }
+    return {"groups": groups, "offsets": offsets}
+
+
+def _group(group: ClassicGroup) -> tuple[Any, ...]:
+    members = {
+        member.member_id: (
+            member.instance_id,
+            member.client_id,
+            member.client_host,
+            member.session_timeout_ms,
+            member.rebalance_timeout_ms,
+            member.metadata(group.protocol_name),
+            member.assignment,
+        )
+        for member in group.members.values()
+    }
+    return (
+        group.state,
+        group.generation_id,
+        group.protocol_type,
+        group.protocol_name,
+        group.leader_id,
+        group.subscribed_topics,
+        members,
+    )

@@ -49,7 +49,7 @@ class ClassicGroup:
         "supported",
         "waiting",
     )
-    group_type = "Classic"
+    group_type = "classic"
 
     def __init__(self, group_id: str, state_timestamp: int, state: str = EMPTY) -> None:
         self.group_id = group_id

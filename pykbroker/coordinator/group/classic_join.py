@@ -80,6 +80,8 @@ class Joiner:
         if not self._has_room(group, member_id):
             group.remove(member_id)
             out.reply(join.reply, join_error("", ErrorCode.GROUP_MAX_SIZE_REACHED))
+            # It may have been the last one that the others waited for; in Kafka they wait for their timeout then.
+            self._rebalancer.maybe_complete(group, out)
         elif not group.supports(join.request.protocol_type, [name for name, _ in join.protocols]):
             out.reply(join.reply, join_error(member_id, ErrorCode.INCONSISTENT_GROUP_PROTOCOL))
         elif not member_id:

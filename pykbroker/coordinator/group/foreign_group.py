@@ -13,10 +13,9 @@ if TYPE_CHECKING:
 EMPTY: Final = "Empty"
 ASSIGNING: Final = "Assigning"
 
-CONSUMER_TYPE: Final = "Consumer"
-SHARE_TYPE: Final = "Share"
-STREAMS_TYPE: Final = "Streams"
-PROTOCOL_TYPES: Final = {CONSUMER_TYPE: "consumer", SHARE_TYPE: "share", STREAMS_TYPE: "streams"}
+CONSUMER_TYPE: Final = "consumer"
+SHARE_TYPE: Final = "share"
+STREAMS_TYPE: Final = "streams"
 
 # prefix of the record's key class → group type, e.g. ConsumerGroupMemberMetadataKey
 _PREFIXES: Final = (("ConsumerGroup", CONSUMER_TYPE), ("ShareGroup", SHARE_TYPE), ("StreamsGroup", STREAMS_TYPE))
@@ -52,7 +51,7 @@ class ForeignGroup:
 
     @property
     def protocol_type(self) -> str:
-        return PROTOCOL_TYPES[self.group_type]
+        return self.group_type
 
     def replay(self, record: "CoordinatorRecord") -> None:
         key = record.key

@@ -233,7 +233,7 @@ class GroupShard:
                 group_type=group.group_type,
             )
             for group in self.groups.committed()
-            if (not states or group.state.lower() in states) and (not types or group.group_type.lower() in types)
+            if (not states or group.state.lower() in states) and (not types or group.group_type in types)
         ]
 
     def describe_groups(self, api_version: int, group_ids: Iterable[str]) -> list["DescribedGroup"]:

@@ -211,8 +211,12 @@ class ClassicGroup:
         self.state_timestamp = now_ms
 
     def select_protocol(self) -> str:
-        """What most members prefer among the protocols that all of them support."""
-        candidates = {name for name, count in self.supported.items() if count == len(self.members)}
+        """What most members prefer among the protocols that all of them support.
+
+        Kafka counts a name as often as a member repeats it, and so passes over it, if there is another one.
+        """
+        common = set.intersection(*({name for name, _ in member.protocols} for member in self.members.values()))
+        candidates = {name for name in common if self.supported[name] == len(self.members)} or common
         votes: dict[str, int] = {}
         for member in self.members.values():
             choice = member.vote(candidates)

@@ -36,6 +36,7 @@ logger = logging.getLogger(__name__)
 FIRST_VERSION_REQUIRING_MEMBER_ID: Final = 4
 FIRST_VERSION_SKIPPING_ASSIGNMENT: Final = 9
 _MAX_REASON: Final = 255
+_MAX_STRING: Final = 32767
 
 
 class Join:
@@ -49,10 +50,7 @@ class Join:
         self.client_host = "/" + ctx.client_host
         self.request = request
         self.reply = reply
-        protocols: dict[str, bytes] = {}
-        for protocol in request.protocols:
-            protocols.setdefault(protocol.name, bytes(protocol.metadata))
-        self.protocols: Protocols = tuple(protocols.items())
+        self.protocols: Protocols = tuple((row.name, bytes(row.metadata)) for row in request.protocols)
         # Version 0 has no rebalance timeout of its own.
         self.rebalance_timeout_ms = request.rebalance_timeout_ms if ctx.api_version else request.session_timeout_ms
 
@@ -106,7 +104,10 @@ class Joiner:
         instance_id = join.request.group_instance_id
         member_id = f"{join.client_id if instance_id is None else instance_id}-{self._new_id()}"
         existing = group.static_member_id(instance_id)
-        if existing is not None:
+        if len(member_id.encode()) > _MAX_STRING:
+            # No answer and no record has room for it.
+            out.reply(join.reply, join_error("", ErrorCode.UNKNOWN_SERVER_ERROR))
+        elif existing is not None:
             self._replace_static(group, group.members[existing], member_id, join, out)
         elif instance_id is None and join.version >= FIRST_VERSION_REQUIRING_MEMBER_ID:
             group.pending_join[member_id] = None

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from pykbroker.protocol.messages.join_group import JoinGroupResponse
     from pykbroker.protocol.messages.sync_group import SyncGroupResponse
 
-# (name, metadata), in the member's order of preference, each name once
+# (name, metadata), in the member's order of preference
 Protocols = tuple[tuple[str, bytes], ...]
 
 

@@ -449,3 +449,74 @@ async def leaving_the_unknown(s: Speaker) -> None:
     await s.call("a", join(s, "m"), 9)
     await s.call("a", DeleteGroupsRequest(groups_names=[s.group()]), 1)
     await s.call("a", fetch(s, 8, None), 8)
+
+
+@dialogue
+async def names_and_data_too_large(s: Speaker) -> None:
+    long = s.group("x" * 32_600)
+    await s.call("a", commit(s, {"t": [(0, 1)]}, group_id=long), 9)
+    await s.call("a", fetch(s, 9, {"t": [0]}, long), 9)
+    await s.call("a", join(s, group=long), 9)
+    await s.call("a", join(s, "", "i" * 32_750, group=s.group("static")), 9)
+    await s.call("a", commit(s, {"t": [(0, 1)] * 300}, metadata="m" * 4096), 9)
+    await s.call("a", commit(s, {"t": [(0, 1)] * 300}, metadata="m" * 100), 9)
+    await s.call("a", fetch(s, 9, {"t": [0]}), 9)
+    a = await register(s, "a", group=s.group("big"))
+    await s.call("a", join(s, a, group=s.group("big")), 9)
+    await s.call("a", sync(s, 1, a, {a: b"x" * 2_000_000}, group_id=s.group("big")), 5)
+    await s.call("a", HeartbeatRequest(group_id=s.group("big"), generation_id=1, member_id=a), 4)
+    await s.call("a", join(s, a, group=s.group("big")), 9)
+    await s.call("a", sync(s, 2, a, {a: b"x"}, group_id=s.group("big")), 5)
+
+
+@dialogue
+async def deletions_in_all_versions(s: Speaker) -> None:
+    for version in range(3):
+        await s.call("a", commit(s, {"t": [(0, 1)], "u": [(0, 1)]}), 9)
+        await s.call("a", DeleteGroupsRequest(groups_names=[s.group(), s.group("none")]), version)
+        await s.call("a", fetch(s, 8, None), 8)
+        await s.call("a", DescribeGroupsRequest(groups=[s.group()]), 6)
+
+
+@dialogue
+async def retention_times(s: Speaker) -> None:
+    for version in (2, 3, 4, 5):
+        for retention in (-1, 0, 1000, -5, 2**63 - 1, -(2**63)):
+            fields = {"retention_time_ms": retention} if version < 5 else {}
+            await s.call("a", commit(s, {"t": [(0, version)]}, **fields), version)
+            await s.call("a", fetch(s, 5, {"t": [0]}), 5)
+
+
+@dialogue
+async def a_member_that_joins_twice(s: Speaker) -> None:
+    a, b = await stable_pair(s)
+    await s.send("b", join(s, b, protocols=[("range", b"new")]), 9)
+    await s.call("x", DescribeGroupsRequest(groups=[s.group()]), 6)
+    await s.call("a", join(s, a), 8)
+    await s.answer("b")
+    await s.call("x", join(s, a), 8)
+    await s.call("x", join(s, b, protocols=[("range", b"new")]), 7)
+    await s.call("x", DescribeGroupsRequest(groups=[s.group()]), 6)
+    await s.call("a", LeaveGroupRequest(group_id=s.group(), member_id=a), 1)
+    await s.call("x", DescribeGroupsRequest(groups=[s.group()]), 6)
+    await s.call("b", join(s, b, protocols=[("range", b"new"), ("range", b"twice"), ("other", b"")]), 9)
+    await s.call("b", sync(s, 4, b, {b: b"", "nobody": b"y"}), 3)
+    await s.call("x", DescribeGroupsRequest(groups=[s.group()]), 6)
+
+
+@dialogue
+async def many_small_things(s: Speaker) -> None:
+    await s.call("a", join(s, group=" "), 3)
+    await s.call("a", commit(s, {"t": [(-1, 1), (0, 2**62)]}), 9)
+    await s.call("a", fetch(s, 9, {"t": [-1, 0, 0]}), 9)
+    await s.call("a", fetch(s, 9, {"": [0]}), 9)
+    await s.call("a", OffsetCommitRequest(group_id=s.group(), topics=[
+        *commit(s, {"t": [(0, 1)]}).topics, *commit(s, {"t": [(1, 2), (9, 9)]}).topics,
+        *commit(s, {"nope": [(1, 2)]}).topics, *commit(s, {"nope": [(2, 2)]}).topics]), 9)
+    await s.call("a", OffsetCommitRequest(group_id=s.group(), topics=[
+        *commit(s, {"t": [(0, 1)]}).topics, *commit(s, {"t": [(1, 2), (9, 9)]}).topics,
+        *commit(s, {"nope": [(1, 2)]}).topics, *commit(s, {"nope": [(2, 2)]}).topics]), 10)
+    await s.call("a", delete_offsets(s, {"t": [0, 0, 9, 9]}), 0)
+    await s.call("a", join(s, "x" * 300), 9)
+    await s.call("a", join(s, "", ""), 9)
+    await s.call("a", join(s, "", "with space", group=s.group("h")), 9)

@@ -1,0 +1,93 @@
+"""The seam to the file system: every call that the log makes, so that a test can lose, tear or fail any of them."""
+
+import os
+from pathlib import Path
+
+Buffer = bytes | bytearray | memoryview
+
+
+class Files:
+    """The operating system itself. Methods raise OSError and nothing else."""
+
+    def open(self, path: str, flags: int = os.O_RDWR | os.O_CREAT) -> int:
+        return os.open(path, flags | os.O_CLOEXEC, 0o644)
+
+    def close(self, fd: int) -> None:
+        os.close(fd)
+
+    def size(self, fd: int) -> int:
+        return os.fstat(fd).st_size
+
+    def pread(self, fd: int, length: int, position: int) -> bytes:
+        return os.pread(fd, length, position)
+
+    def pwrite(self, fd: int, data: Buffer, position: int) -> int:
+        return os.pwrite(fd, data, position)
+
+    def truncate(self, fd: int, length: int) -> None:
+        os.ftruncate(fd, length)
+
+    def fsync(self, fd: int) -> None:
+        os.fsync(fd)
+
+    def fsync_directory(self, path: str) -> None:
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def rename(self, old: str, new: str) -> None:
+        os.replace(old, new)
+
+    def unlink(self, path: str) -> None:
+        """Removes a file that may be gone already."""
+        try:
+            os.unlink(path)
+        except FileNotFoundError:
+            return
+
+    def read_bytes(self, path: str) -> bytes:
+        return Path(path).read_bytes()
+
+    def write_atomically(self, path: str, data: bytes) -> None:
+        """Kafka's way for checkpoints: written to path.tmp, synced, renamed over, the directory synced."""
+        temporary = path + ".tmp"
+        fd = self.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        try:
+            write_all(self, fd, data, 0)
+            self.fsync(fd)
+        finally:
+            self.close(fd)
+        self.rename(temporary, path)
+        self.fsync_directory(os.path.dirname(path))
+
+
+def write_all(files: Files, fd: int, data: Buffer, position: int) -> None:
+    """pwrite until everything is written: a full disk or a signal may shorten a single call."""
+    written = files.pwrite(fd, data, position)
+    if written == len(data):
+        return
+    view = memoryview(data)
+    while written < len(view):
+        written += files.pwrite(fd, view[written:], position + written)
+
+
+class LogFile:
+    """An open file that closes when nobody holds it any more: a segment may go while a response still reads it."""
+
+    __slots__ = ("_fd", "_files", "path")
+
+    def __init__(self, files: Files, path: str) -> None:
+        self._files = files
+        self.path = path
+        self._fd = files.open(path)
+
+    def fileno(self) -> int:
+        return self._fd
+
+    def __del__(self) -> None:
+        fd = getattr(self, "_fd", -1)
+        if fd >= 0:
+            self._fd = -1
+            self._files.close(fd)

@@ -1,0 +1,105 @@
+"""Leader epoch → start offset, kept in leader-epoch-checkpoint. (LeaderEpochFileCache, KIP-101, KIP-279)"""
+
+from bisect import bisect_right
+
+from pykbroker.log.checkpoints import read_entries, write_entries
+from pykbroker.log.files import Files
+
+FILE_NAME = "leader-epoch-checkpoint"
+UNDEFINED_EPOCH = -1
+UNDEFINED_OFFSET = -1
+
+
+class LeaderEpochFileCache:
+    """Ascending (epoch, start offset); written through to the file on every change."""
+
+    __slots__ = ("_epochs", "_files", "_offsets", "path")
+
+    def __init__(self, files: Files, directory: str) -> None:
+        """Raises CorruptCheckpoint."""
+        self._files = files
+        self.path = f"{directory}/{FILE_NAME}"
+        self._epochs: list[int] = []
+        self._offsets: list[int] = []
+        for epoch, offset in read_entries(files, self.path, _parse):
+            self._insert(epoch, offset)
+
+    @property
+    def entries(self) -> list[tuple[int, int]]:
+        return list(zip(self._epochs, self._offsets, strict=True))
+
+    def latest_epoch(self) -> int | None:
+        return self._epochs[-1] if self._epochs else None
+
+    def assign(self, epoch: int, start_offset: int) -> None:
+        """Notes that `epoch` begins at `start_offset`, unless it is the latest already."""
+        if self._epochs and self._epochs[-1] == epoch:
+            return
+        if self._insert(epoch, start_offset):
+            self.flush()
+
+    def _insert(self, epoch: int, start_offset: int) -> bool:
+        if epoch < 0 or start_offset < 0 or (self._epochs and self._epochs[-1] == epoch):
+            return False
+        # A later entry that contradicts this one is of a history that was cut off.
+        while self._epochs and (self._epochs[-1] >= epoch or self._offsets[-1] >= start_offset):
+            self._epochs.pop()
+            self._offsets.pop()
+        self._epochs.append(epoch)
+        self._offsets.append(start_offset)
+        return True
+
+    def epoch_for_offset(self, offset: int) -> int | None:
+        """The epoch in which the record at `offset` was written."""
+        index = bisect_right(self._offsets, offset) - 1
+        return self._epochs[index] if index >= 0 else None
+
+    def end_offset_for(self, epoch: int, log_end_offset: int) -> tuple[int, int]:
+        """(largest epoch not above the asked one, its end offset); (-1, -1) when undefined (endOffsetFor)."""
+        if epoch == UNDEFINED_EPOCH:
+            return UNDEFINED_EPOCH, UNDEFINED_OFFSET
+        latest = self.latest_epoch()
+        if latest is None:
+            return UNDEFINED_EPOCH, UNDEFINED_OFFSET
+        if epoch == latest:
+            return epoch, log_end_offset
+        index = bisect_right(self._epochs, epoch)
+        if index == len(self._epochs):
+            # Newer than anything known here.
+            return UNDEFINED_EPOCH, UNDEFINED_OFFSET
+        if index == 0:
+            return epoch, self._offsets[0]
+        return self._epochs[index - 1], self._offsets[index]
+
+    def truncate_from_end(self, end_offset: int) -> None:
+        """Drops epochs that begin at or behind `end_offset`."""
+        if not self._offsets or self._offsets[-1] < end_offset:
+            return
+        while self._offsets and self._offsets[-1] >= end_offset:
+            self._epochs.pop()
+            self._offsets.pop()
+        self.flush()
+
+    def truncate_from_start(self, start_offset: int) -> None:
+        """Drops epochs that end before `start_offset`; the one that holds it now begins there."""
+        index = bisect_right(self._offsets, start_offset) - 1
+        if index < 0 or (index == 0 and self._offsets[0] == start_offset):
+            return
+        del self._epochs[:index]
+        del self._offsets[:index]
+        self._offsets[0] = start_offset
+        self.flush()
+
+    def clear(self) -> None:
+        self._epochs.clear()
+        self._offsets.clear()
+        self.flush()
+
+    def flush(self) -> None:
+        """Raises OSError."""
+        write_entries(self._files, self.path, (f"{epoch} {offset}" for epoch, offset in self.entries))
+
+
+def _parse(line: str) -> tuple[int, int]:
+    epoch, offset = line.split()
+    return int(epoch), int(offset)

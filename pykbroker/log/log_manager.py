@@ -1,0 +1,309 @@
+"""All logs of a broker: load, find, create, delete; checkpoints; directories that fail. (LogManager)"""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from logging import getLogger
+
+from pykbroker.clock import Clock
+from pykbroker.errors import KafkaError
+from pykbroker.ids import TopicPartition, Uuid
+from pykbroker.log import checkpoints, log_dir
+from pykbroker.log.checkpoints import CorruptCheckpoint, read_offsets, write_offsets
+from pykbroker.log.files import Files
+from pykbroker.log.log_config import LogConfig
+from pykbroker.log.log_dir import DirectoryLock, LogDirError, MetaProperties
+from pykbroker.log.partition_metadata import write_partition_metadata
+from pykbroker.log.recovery import load_log
+from pykbroker.log.unified_log import UnifiedLog
+from pykbroker.protocol.error_codes import ErrorCode
+
+logger = getLogger(__name__)
+METADATA_DIRECTORY = "__cluster_metadata-0"
+
+
+class LogDirectory:
+    """One of log.dirs, open and locked."""
+
+    def __init__(self, path: str, lock: DirectoryLock, properties: MetaProperties, clean_epoch: int | None) -> None:
+        self.path = path
+        self.lock = lock
+        self.id = properties.directory_id
+        self.cluster_id = properties.cluster_id
+        # The broker epoch of the last clean stop, None when it was not clean.
+        self.clean_epoch = clean_epoch
+        self.is_online = True
+
+
+class LogManager:
+    """`on_directory_failure(path)` is called once when a directory goes offline."""
+
+    def __init__(
+        self,
+        paths: Sequence[str],
+        *,
+        clock: Clock,
+        files: Files | None = None,
+        producer_id_expiration_ms: int = 86_400_000,
+    ) -> None:
+        self.files = files if files is not None else Files()
+        self.clock = clock
+        self.producer_id_expiration_ms = producer_id_expiration_ms
+        self.directories: list[LogDirectory] = []
+        self.on_directory_failure: Callable[[str], None] = _ignore
+        # Renamed directories of deleted logs: (monotonic seconds when to remove, path).
+        self.doomed_directories: list[tuple[float, str]] = []
+        self._paths = list(paths)
+        self._logs: dict[TopicPartition, UnifiedLog] = {}
+        self._directory_of: dict[TopicPartition, LogDirectory] = {}
+
+    # Directories
+
+    def open(self, *, node_id: int, cluster_id: str | None, new_cluster_id: Callable[[], str]) -> str:
+        """Makes, formats and locks the directories; returns the cluster id. Raises LogDirError, OSError.
+
+        A fresh directory gets `cluster_id`, else that of the others, else `new_cluster_id()`.
+        """
+        for path in self._paths:
+            log_dir.prepare(path)
+        found = {path: log_dir.read_meta_properties(self.files, path) for path in self._paths}
+        known = next((properties.cluster_id for properties in found.values() if properties), None)
+        chosen = known or cluster_id or new_cluster_id()
+        for path, properties in found.items():
+            lock = DirectoryLock(path)
+            if properties is None:
+                properties = MetaProperties(chosen, node_id, Uuid.random())
+                log_dir.write_meta_properties(self.files, path, properties)
+            if properties.node_id != node_id:
+                raise LogDirError(
+                    f"the data directory {path} belongs to node {properties.node_id}, not {node_id}: set "
+                    f"node.id={properties.node_id} or choose another directory"
+                )
+            if properties.cluster_id != chosen or (cluster_id and properties.cluster_id != cluster_id):
+                raise LogDirError(
+                    f"the data directory {path} belongs to cluster {properties.cluster_id}, not {cluster_id or chosen}"
+                )
+            clean_epoch = log_dir.read_clean_shutdown(self.files, path)
+            self.directories.append(LogDirectory(path, lock, properties, clean_epoch))
+        return chosen
+
+    @property
+    def directory_ids(self) -> list[Uuid]:
+        return [directory.id for directory in self.directories if directory.is_online]
+
+    def previous_broker_epoch(self) -> int:
+        """The broker epoch of the last clean stop of all directories, else -1 (KIP-966)."""
+        epochs = {directory.clean_epoch for directory in self.directories}
+        epoch = epochs.pop() if len(epochs) == 1 else None
+        return -1 if epoch is None else epoch
+
+    def load(self, config_for: Callable[[str], LogConfig]) -> None:
+        """Opens every log, recovering what was not closed cleanly. A directory that fails goes offline."""
+        for directory in self.directories:
+            try:
+                self._load_directory(directory, config_for)
+                log_dir.remove_clean_shutdown(self.files, directory.path)
+            except (OSError, CorruptCheckpoint) as error:
+                self.fail(directory, error)
+        if not any(directory.is_online for directory in self.directories):
+            raise LogDirError("none of the data directories can be used: see the errors above")
+
+    def _load_directory(self, directory: LogDirectory, config_for: Callable[[str], LogConfig]) -> None:
+        recovery_points = self._read_checkpoint(directory, checkpoints.RECOVERY_POINT)
+        start_offsets = self._read_checkpoint(directory, checkpoints.LOG_START_OFFSET)
+        high_watermarks = self._read_checkpoint(directory, checkpoints.HIGH_WATERMARK)
+        for name in sorted(os.listdir(directory.path)):
+            path = os.path.join(directory.path, name)
+            if log_dir.is_doomed(name):
+                self.doomed_directories.append((self.clock.monotonic(), path))
+                continue
+            tp = log_dir.parse_partition_directory(name)
+            if tp is None or name == METADATA_DIRECTORY or not os.path.isdir(path):
+                continue
+            log = self._open_log(
+                directory, path, tp, config_for(tp.topic), recovery_points.get(tp, 0), start_offsets.get(tp, 0)
+            )
+            log.update_high_watermark(high_watermarks.get(tp, log.log_start_offset))
+            self._logs[tp] = log
+            self._directory_of[tp] = directory
+
+    def _read_checkpoint(self, directory: LogDirectory, name: str) -> dict[TopicPartition, int]:
+        try:
+            return read_offsets(self.files, f"{directory.path}/{name}")
+        except CorruptCheckpoint as error:
+            logger.warning("%s; going on without it", error)
+            return {}
+
+    def _open_log(
+        self,
+        directory: LogDirectory,
+        path: str,
+        tp: TopicPartition,
+        config: LogConfig,
+        recovery_point: int,
+        start_offset: int,
+    ) -> UnifiedLog:
+        log = load_log(
+            directory=path,
+            topic_partition=tp,
+            config=config,
+            files=self.files,
+            clock=self.clock,
+            was_clean=directory.clean_epoch is not None,
+            recovery_point=recovery_point,
+            log_start_offset=start_offset,
+            producer_id_expiration_ms=self.producer_id_expiration_ms,
+        )
+        log.on_io_error = lambda error: self.fail(directory, error)
+        return log
+
+    def fail(self, directory: LogDirectory, error: Exception) -> None:
+        """Takes a directory offline: its logs are gone until the broker starts again (LogDirFailureChannel)."""
+        if not directory.is_online:
+            return
+        directory.is_online = False
+        logger.error("The data directory %s failed and goes offline: %s", directory.path, error)
+        for tp in [tp for tp, place in self._directory_of.items() if place is directory]:
+            del self._logs[tp]
+        self.on_directory_failure(directory.path)
+
+    # Logs
+
+    def get(self, tp: TopicPartition) -> UnifiedLog | None:
+        return self._logs.get(tp)
+
+    def all(self) -> Iterator[UnifiedLog]:
+        """A snapshot of all online logs: they may come and go meanwhile."""
+        return iter(list(self._logs.values()))
+
+    def is_offline(self, tp: TopicPartition) -> bool:
+        place = self._directory_of.get(tp)
+        return place is not None and not place.is_online
+
+    def directory_of(self, tp: TopicPartition) -> LogDirectory | None:
+        return self._directory_of.get(tp)
+
+    def create(self, tp: TopicPartition, topic_id: Uuid, config: LogConfig) -> UnifiedLog:
+        """The log of a partition, made in the online directory with the fewest logs unless it exists.
+
+        Raises KafkaError KAFKA_STORAGE_ERROR, and INCONSISTENT_TOPIC_ID when the directory is another topic's.
+        """
+        log = self._logs.get(tp)
+        if log is not None:
+            return self._with_topic_id(log, topic_id)
+        if self.is_offline(tp):
+            raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"The log directory of partition {tp} is offline")
+        directory = self._next_directory()
+        path = os.path.join(directory.path, str(tp))
+        try:
+            os.makedirs(path, exist_ok=True)
+            write_partition_metadata(self.files, path, topic_id)
+            log = self._open_log(directory, path, tp, config, 0, 0)
+        except OSError as error:
+            self.fail(directory, error)
+            raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"Error while creating log for {tp}: {error}") from error
+        self._logs[tp] = log
+        self._directory_of[tp] = directory
+        return log
+
+    def _with_topic_id(self, log: UnifiedLog, topic_id: Uuid) -> UnifiedLog:
+        if log.topic_id is None:
+            write_partition_metadata(self.files, log.directory, topic_id)
+            log.topic_id = topic_id
+        if log.topic_id != topic_id:
+            raise KafkaError(
+                ErrorCode.INCONSISTENT_TOPIC_ID,
+                f"The log of {log.topic_partition} belongs to topic id {log.topic_id}, not {topic_id}",
+            )
+        return log
+
+    def _next_directory(self) -> LogDirectory:
+        online = [directory for directory in self.directories if directory.is_online]
+        if not online:
+            raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, "No log directory is online")
+        places = list(self._directory_of.values())
+        return min(online, key=places.count) if len(online) > 1 else online[0]
+
+    def delete(self, tp: TopicPartition) -> None:
+        """Takes a log away: its directory is renamed at once and removed after file.delete.delay.ms."""
+        log = self._logs.pop(tp, None)
+        directory = self._directory_of.pop(tp, None)
+        if log is None or directory is None:
+            return
+        doomed = os.path.join(directory.path, log_dir.deleted_name(tp))
+        try:
+            for segment in log.segments:
+                segment.release()
+            self.files.rename(log.directory, doomed)
+        except OSError as error:
+            self.fail(directory, error)
+            return
+        due = self.clock.monotonic() + log.config.file_delete_delay_ms / 1000
+        self.doomed_directories.append((due, doomed))
+
+    def remove_doomed_directories(self, now: float) -> None:
+        """Removes deleted logs' directories that are due; work for a thread."""
+        due = [path for when, path in self.doomed_directories if when <= now]
+        self.doomed_directories = [(when, path) for when, path in self.doomed_directories if when > now]
+        for path in due:
+            shutil.rmtree(path, ignore_errors=True)
+
+    def update_config(self, topic: str, config: LogConfig) -> None:
+        for tp, log in self._logs.items():
+            if tp.topic == topic:
+                log.update_config(config)
+
+    # Checkpoints
+
+    def checkpoint_recovery_points(self) -> None:
+        self._checkpoint(checkpoints.RECOVERY_POINT, lambda log: log.recovery_point)
+
+    def checkpoint_high_watermarks(self) -> None:
+        self._checkpoint(checkpoints.HIGH_WATERMARK, lambda log: log.high_watermark)
+
+    def checkpoint_log_start_offsets(self) -> None:
+        """Only of logs that start behind their first segment's base: the others need no entry."""
+
+        def start_offset(log: UnifiedLog) -> int | None:
+            return log.log_start_offset if log.log_start_offset > log.segments[0].base_offset else None
+
+        self._checkpoint(checkpoints.LOG_START_OFFSET, start_offset)
+
+    def _checkpoint(self, name: str, offset_of: Callable[[UnifiedLog], int | None]) -> None:
+        for directory in self.directories:
+            if not directory.is_online:
+                continue
+            offsets = ((tp, offset_of(log)) for tp, log in self._logs.items() if self._directory_of[tp] is directory)
+            self._write_checkpoint(directory, name, {tp: offset for tp, offset in offsets if offset is not None})
+
+    def _write_checkpoint(self, directory: LogDirectory, name: str, offsets: Mapping[TopicPartition, int]) -> None:
+        try:
+            write_offsets(self.files, f"{directory.path}/{name}", offsets)
+        except OSError as error:
+            self.fail(directory, error)
+
+    def shutdown(self, broker_epoch: int) -> None:
+        """Flushes and closes everything, writes the checkpoints and the mark of a clean stop."""
+        for log in self.all():
+            try:
+                log.flush()
+                log.close()
+            except OSError as error:
+                log.on_io_error(error)
+        self.checkpoint_recovery_points()
+        self.checkpoint_high_watermarks()
+        self.checkpoint_log_start_offsets()
+        for directory in self.directories:
+            if directory.is_online:
+                log_dir.write_clean_shutdown(self.files, directory.path, broker_epoch)
+        self.release()
+
+    def release(self) -> None:
+        """Gives the directories up without marking them clean."""
+        for directory in self.directories:
+            directory.lock.release()
+        self.directories.clear()
+
+
+def _ignore(_: str) -> None:
+    return

@@ -1,0 +1,40 @@
+"""The .index file: relative offset (int32) → position in the segment (int32). (OffsetIndex)"""
+
+from struct import Struct
+
+from pykbroker.log.sparse_index import CorruptIndex, SparseIndex
+
+
+class OffsetIndex(SparseIndex):
+    layout = Struct(">ii")
+    __slots__ = ()
+
+    def lookup(self, offset: int) -> int:
+        """The position of the last indexed batch that ends at or before `offset`; 0 when there is none."""
+        found = self.floor(offset - self.base_offset, 0)
+        return found[1] if found else 0
+
+    def append(self, offset: int, position: int) -> None:
+        """`offset` is the last offset of the batch at `position`."""
+        self._append(offset - self.base_offset, position)
+
+    def truncate_to(self, offset: int) -> None:
+        """Keeps entries below `offset`."""
+        found = self.floor(offset - self.base_offset - 1, 0)
+        self.truncate_entries(0 if found is None else self._count_up_to(found[0]))
+
+    def _count_up_to(self, relative_offset: int) -> int:
+        count = len(self)
+        while count and self.entry(count - 1)[0] > relative_offset:
+            count -= 1
+        return count
+
+    def sanity_check(self, segment_size: int) -> None:
+        """Raises CorruptIndex unless offsets and positions ascend and lie within the segment."""
+        last_offset, last_position = -1, -1
+        for relative_offset, position in self:
+            if relative_offset <= last_offset or position <= last_position or position >= segment_size:
+                raise CorruptIndex(
+                    f"{self.path}: entry ({relative_offset}, {position}) follows ({last_offset}, {last_position})"
+                )
+            last_offset, last_position = relative_offset, position

@@ -1,0 +1,293 @@
+"""One segment: the .log file and its indexes. (LogSegment)"""
+
+import os
+from collections.abc import Iterator
+from struct import Struct
+from typing import NamedTuple
+
+from pykbroker.log.files import Files, LogFile, write_all
+from pykbroker.log.log_config import LogConfig
+from pykbroker.log.offset_index import OffsetIndex
+from pykbroker.log.sparse_index import CorruptIndex
+from pykbroker.log.time_index import TimeIndex
+from pykbroker.log.transaction_index import TransactionIndex
+from pykbroker.record import legacy
+from pykbroker.record.batch import (
+    CURRENT_MAGIC,
+    HEADER_SIZE,
+    MAGIC_OFFSET,
+    BatchHeader,
+    Buffer,
+    batch_length_at,
+    unpack_header,
+)
+from pykbroker.record.damage import CorruptBatch
+
+INT32_MAX = 0x7FFFFFFF
+DELETED_SUFFIX = ".deleted"
+# How much of a segment is read at once when batches are walked.
+SCAN_CHUNK = 1 << 20
+# Finding one batch behind an index entry reads little: entries lie index.interval.bytes apart.
+FIND_CHUNK = 8192
+
+LEGACY_TIMESTAMP_OFFSET = 18
+_LEGACY_TIMESTAMP = Struct(">q")
+
+
+class Region(NamedTuple):
+    """A slice of a segment file. Holding it keeps the file open."""
+
+    file: LogFile
+    position: int
+    length: int
+
+
+class BatchAt(NamedTuple):
+    """A batch found in a segment, of any magic: what is needed to index and to skip it. Timestamps in milliseconds."""
+
+    position: int
+    size: int
+    magic: int
+    base_offset: int
+    last_offset: int
+    max_timestamp: int
+    header: BatchHeader | None  # None for magic 0 and 1
+
+
+def segment_path(directory: str, base_offset: int, suffix: str) -> str:
+    """Kafka's file name: the base offset in 20 digits."""
+    return f"{directory}/{base_offset:020d}{suffix}"
+
+
+class LogSegment:
+    """Appends are sequential and come from one task; reads are regions of the file, no bytes touched."""
+
+    __slots__ = (
+        "_file",
+        "_files",
+        "base_offset",
+        "bytes_since_last_index_entry",
+        "config",
+        "created_ms",
+        "directory",
+        "first_timestamp",
+        "jitter_ms",
+        "max_timestamp",
+        "offset_index",
+        "offset_of_max_timestamp",
+        "size",
+        "time_index",
+        "transaction_index",
+    )
+
+    def __init__(
+        self, files: Files, directory: str, base_offset: int, config: LogConfig, now_ms: int, size: int
+    ) -> None:
+        """`size` in bytes of the .log file as it stands; `now_ms` counts as creation until the first append."""
+        self._files = files
+        self._file: LogFile | None = None
+        self.directory = directory
+        self.base_offset = base_offset
+        self.config = config
+        self.created_ms = now_ms
+        self.jitter_ms = 0
+        self.size = size
+        self.offset_index = OffsetIndex(files, self.path(".index"), base_offset, config.segment_index_bytes)
+        self.time_index = TimeIndex(files, self.path(".timeindex"), base_offset, config.segment_index_bytes)
+        self.transaction_index = TransactionIndex(files, self.path(".txnindex"), base_offset)
+        self.bytes_since_last_index_entry = 0
+        # None: ask the time index (of a segment that was loaded, not written).
+        self.max_timestamp: int | None = None if size else -1
+        self.offset_of_max_timestamp = base_offset
+        self.first_timestamp: int | None = None
+
+    def path(self, suffix: str) -> str:
+        return segment_path(self.directory, self.base_offset, suffix)
+
+    @property
+    def file(self) -> LogFile:
+        if self._file is None:
+            self._file = LogFile(self._files, self.path(".log"))
+        return self._file
+
+    def create(self) -> None:
+        """Makes the files of a new segment. Raises OSError."""
+        _ = self.file
+        self.offset_index.trim()
+        self.time_index.trim()
+
+    def append(self, data: Buffer, last_offset: int, max_timestamp: int) -> None:
+        """Writes one produce's batches behind the rest, with one pwrite, and indexes them. Raises OSError."""
+        position = self.size
+        file = self._file if self._file is not None else self.file
+        length = len(data)
+        written = self._files.pwrite(file.fileno(), data, position)
+        if written != length:
+            write_all(self._files, file.fileno(), memoryview(data)[written:], position + written)
+        self.size = position + length
+        if position == 0:
+            self.first_timestamp = max_timestamp
+        known = self.max_timestamp if self.max_timestamp is not None else self.largest_timestamp()
+        if max_timestamp > known:
+            self.max_timestamp = max_timestamp
+            self.offset_of_max_timestamp = last_offset
+        if self.bytes_since_last_index_entry > self.config.index_interval_bytes:
+            self.add_index_entry(last_offset, position)
+        self.bytes_since_last_index_entry += length
+
+    def add_index_entry(self, last_offset: int, position: int) -> None:
+        self.offset_index.append(last_offset, position)
+        self.time_index.maybe_append(self.largest_timestamp(), self.offset_of_max_timestamp)
+        self.bytes_since_last_index_entry = 0
+
+    def largest_timestamp(self) -> int:
+        """The largest timestamp in milliseconds, -1 when there is none."""
+        if self.max_timestamp is None:
+            self.max_timestamp, self.offset_of_max_timestamp = self.time_index.last_entry()
+        return self.max_timestamp
+
+    def last_modified_ms(self) -> int:
+        return os.stat(self.path(".log")).st_mtime_ns // 1_000_000
+
+    def should_roll(self, size: int, max_timestamp: int, max_offset: int, now_ms: int) -> bool:
+        """Whether `size` bytes up to `max_offset` need a new segment (LogSegment.shouldRoll)."""
+        if self.size > self.config.segment_bytes - size:
+            return self.size > 0
+        if max_offset - self.base_offset > INT32_MAX:
+            return True
+        if self.size == 0:
+            return False
+        reached = self._time_waited_for_roll(now_ms, max_timestamp) > self.config.segment_ms - self.jitter_ms
+        return reached or self.offset_index.is_full or self.time_index.is_full
+
+    def _time_waited_for_roll(self, now_ms: int, message_timestamp: int) -> int:
+        first = self._first_timestamp()
+        return message_timestamp - first if first >= 0 else now_ms - self.created_ms
+
+    def _first_timestamp(self) -> int:
+        if self.first_timestamp is None:
+            batch = next(self.batches(0), None)
+            self.first_timestamp = batch.max_timestamp if batch is not None else -1
+        return self.first_timestamp
+
+    def batches(self, position: int, *, chunk_size: int = SCAN_CHUNK) -> Iterator[BatchAt]:
+        """Every whole batch from `position`, a batch's start. Raises CorruptBatch where the bytes are none."""
+        end = self.size
+        fd = self.file.fileno()
+        chunk = b""
+        start = position
+        while position < end:
+            at = position - start
+            if len(chunk) - at < min(HEADER_SIZE, end - position):
+                chunk, start, at = self._files.pread(fd, min(chunk_size, end - position), position), position, 0
+            size = batch_length_at(chunk, at)
+            if size is None or position + size > end:
+                return
+            yield self._batch_at(chunk, at, position, size)
+            position += size
+
+    def _batch_at(self, chunk: bytes, at: int, position: int, size: int) -> BatchAt:
+        magic = chunk[at + MAGIC_OFFSET]
+        if magic == CURRENT_MAGIC:
+            if size < HEADER_SIZE:
+                raise CorruptBatch(f"A batch of {size} bytes at {position} is smaller than its header")
+            header = unpack_header(chunk, at)
+            return BatchAt(position, size, magic, header.base_offset, header.last_offset, header.max_timestamp, header)
+        # A compressed set of magic 0 or 1 tells its first offset only when decompressed; nobody here needs it.
+        last_offset = legacy.last_offset_at(chunk, at)
+        timestamp = -1 if magic == 0 else _LEGACY_TIMESTAMP.unpack_from(chunk, at + LEGACY_TIMESTAMP_OFFSET)[0]
+        return BatchAt(position, size, magic, last_offset, last_offset, timestamp, None)
+
+    def read(self, position: int, length: int) -> bytes:
+        """Bytes of the file. Raises CorruptBatch when it ends before."""
+        data = self._files.pread(self.file.fileno(), length, position)
+        while len(data) < length:
+            more = self._files.pread(self.file.fileno(), length - len(data), position + len(data))
+            if not more:
+                raise CorruptBatch(f"{self.path('.log')} ends at {position + len(data)}, before {position + length}")
+            data += more
+        return data
+
+    def find(self, offset: int) -> BatchAt | None:
+        """The first batch whose last offset is `offset` or behind it."""
+        for batch in self.batches(self.offset_index.lookup(offset), chunk_size=FIND_CHUNK):
+            if batch.last_offset >= offset:
+                return batch
+        return None
+
+    def first_batch_at_or_after(self, timestamp: int, start_offset: int) -> BatchAt | None:
+        """The first batch from `start_offset` with a timestamp of at least `timestamp`."""
+        offset = max(self.time_index.lookup(timestamp)[1], start_offset)
+        for batch in self.batches(self.offset_index.lookup(offset)):
+            if batch.max_timestamp >= timestamp and batch.last_offset >= start_offset:
+                return batch
+        return None
+
+    def truncate_to(self, offset: int) -> int:
+        """Drops the batches from the one that holds `offset`; returns the bytes dropped. Raises OSError."""
+        batch = self.find(offset)
+        self.offset_index.truncate_to(offset)
+        self.time_index.truncate_to(offset)
+        self.transaction_index.truncate_to(offset)
+        if batch is None:
+            return 0
+        dropped = self.size - batch.position
+        self.truncate_bytes(batch.position)
+        self.max_timestamp = None
+        self.bytes_since_last_index_entry = 0
+        if self.size == 0:
+            self.max_timestamp = -1
+            self.offset_of_max_timestamp = self.base_offset
+            self.first_timestamp = None
+        return dropped
+
+    def truncate_bytes(self, size: int) -> None:
+        self._files.truncate(self.file.fileno(), size)
+        self.size = size
+
+    def become_inactive(self) -> None:
+        """A newer segment takes the appends: the time index gets its last entry, the indexes' files are closed."""
+        self.time_index.maybe_append(self.largest_timestamp(), self.offset_of_max_timestamp, even_if_full=True)
+        self.offset_index.release()
+        self.time_index.release()
+
+    def flush(self) -> None:
+        """fsync of the segment and its indexes. Safe in a thread: it reads no broker state that changes."""
+        if self._file is not None:
+            self._files.fsync(self._file.fileno())
+        self.offset_index.flush()
+        self.time_index.flush()
+        self.transaction_index.flush()
+
+    def close(self) -> None:
+        """Trims and closes all files (LogSegment.close)."""
+        if self.size and self._file is not None:
+            self.time_index.maybe_append(self.largest_timestamp(), self.offset_of_max_timestamp, even_if_full=True)
+        self.release()
+
+    def release(self) -> None:
+        """Closes the files; they open again when needed."""
+        self._file = None
+        self.offset_index.release()
+        self.time_index.release()
+        self.transaction_index.release()
+
+    def mark_deleted(self) -> list[str]:
+        """Renames all files to .deleted and returns them: they are unlinked after file.delete.delay.ms."""
+        self.release()
+        renamed = []
+        for suffix in (".log", ".index", ".timeindex", ".txnindex"):
+            path = self.path(suffix)
+            if os.path.exists(path):
+                self._files.rename(path, path + DELETED_SUFFIX)
+                renamed.append(path + DELETED_SUFFIX)
+        return renamed
+
+    def sanity_check(self) -> None:
+        """Raises CorruptIndex when an index is missing or contradicts itself (LogSegment.sanityCheck)."""
+        for index in (self.offset_index, self.time_index):
+            if not os.path.exists(index.path):
+                raise CorruptIndex(f"{index.path} is missing")
+        self.offset_index.sanity_check(self.size)
+        self.time_index.sanity_check(self.base_offset + INT32_MAX)
+        _ = self.transaction_index.entries

@@ -1,0 +1,42 @@
+"""The .timeindex file: max timestamp so far (int64) → relative offset of its batch (int32). (TimeIndex)"""
+
+from struct import Struct
+
+from pykbroker.log.sparse_index import CorruptIndex, SparseIndex
+
+
+class TimeIndex(SparseIndex):
+    layout = Struct(">qi")
+    __slots__ = ()
+
+    def lookup(self, timestamp: int) -> tuple[int, int]:
+        """(timestamp, offset) of the last entry at or before `timestamp`; (-1, base offset) when there is none."""
+        found = self.floor(timestamp, 0)
+        return (found[0], self.base_offset + found[1]) if found else (-1, self.base_offset)
+
+    def last_entry(self) -> tuple[int, int]:
+        """(timestamp, offset) of the last entry; (-1, base offset) of an empty index."""
+        last = self.last()
+        return (last[0], self.base_offset + last[1]) if last else (-1, self.base_offset)
+
+    def maybe_append(self, timestamp: int, offset: int, *, even_if_full: bool = False) -> None:
+        """Appends unless the last entry has this timestamp or a later one already."""
+        if self.is_full and not even_if_full:
+            return
+        if timestamp > self.last_entry()[0]:
+            self._append(timestamp, offset - self.base_offset)
+
+    def truncate_to(self, offset: int) -> None:
+        """Keeps entries below `offset`."""
+        count = len(self)
+        while count and self.entry(count - 1)[1] >= offset - self.base_offset:
+            count -= 1
+        self.truncate_entries(count)
+
+    def sanity_check(self, last_offset: int) -> None:
+        """Raises CorruptIndex unless timestamps and offsets ascend and no offset lies behind the segment."""
+        before = (-1, -1)
+        for timestamp, relative_offset in self:
+            if timestamp < before[0] or relative_offset < before[1] or self.base_offset + relative_offset > last_offset:
+                raise CorruptIndex(f"{self.path}: entry ({timestamp}, {relative_offset}) follows {before}")
+            before = (timestamp, relative_offset)

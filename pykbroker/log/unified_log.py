@@ -1,0 +1,520 @@
+"""UnifiedLog: the segments of one partition as one log: append, read, roll, truncate, delete. (UnifiedLog, LocalLog)
+
+Offsets: log start ≤ last stable ≤ high watermark ≤ log end. Everything here runs on the event loop and never blocks on
+more than the page cache; fsyncs and unlinks are returned as work for a thread.
+"""
+
+import os
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import NamedTuple
+
+from pykbroker.clock import Clock
+from pykbroker.errors import KafkaError
+from pykbroker.ids import TopicPartition, Uuid
+from pykbroker.log.files import Files
+from pykbroker.log.leader_epochs import LeaderEpochFileCache
+from pykbroker.log.log_config import LogConfig
+from pykbroker.log.producer_state import ProducerStateManager
+from pykbroker.log.retention import deletable_segments
+from pykbroker.log.segment import LogSegment, Region
+from pykbroker.log.transaction_index import AbortedTransaction
+from pykbroker.log.validator import validate_and_stamp
+from pykbroker.protocol.error_codes import ErrorCode
+from pykbroker.record.batch import BatchHeader, WritableBuffer, iterate_batches, parse_header, stamp
+from pykbroker.record.control import end_transaction_coordinator_epoch
+from pykbroker.record.reader import iterate_records
+
+CLIENT = "client"
+COORDINATOR = "coordinator"
+RAFT_LEADER = "raft_leader"
+NO_TIMESTAMP = -1
+
+
+class LogAppendInfo(NamedTuple):
+    """What an append did. `log_append_time` in milliseconds, -1 for CreateTime; `duplicate`: nothing was written."""
+
+    first_offset: int
+    last_offset: int
+    log_append_time: int
+    log_start_offset: int
+    max_timestamp: int
+    num_bytes: int
+    duplicate: bool = False
+
+
+class LogRead(NamedTuple):
+    """Whole batches from the one that holds the asked offset, as regions of files. `position` says where they begin."""
+
+    offset: int
+    segments: list[Region]
+    size: int
+
+
+class TimestampOffset(NamedTuple):
+    timestamp: int
+    offset: int
+    leader_epoch: int  # -1 when unknown
+
+
+class UnifiedLog:
+    def __init__(
+        self,
+        *,
+        directory: str,
+        topic_partition: TopicPartition,
+        topic_id: Uuid | None,
+        config: LogConfig,
+        files: Files,
+        clock: Clock,
+        segments: list[LogSegment],
+        log_start_offset: int,
+        log_end_offset: int,
+        recovery_point: int,
+        leader_epochs: LeaderEpochFileCache,
+        producer_state: ProducerStateManager,
+    ) -> None:
+        """Built by recovery.load_log, which gives it at least one segment."""
+        self.directory = directory
+        self.topic_partition = topic_partition
+        self.topic_id = topic_id
+        self.config = config
+        self.files = files
+        self.clock = clock
+        self.segments = segments
+        self.active = segments[-1]
+        self.log_start_offset = log_start_offset
+        self.log_end_offset = log_end_offset
+        self.high_watermark = log_start_offset
+        self.last_stable_offset = log_start_offset
+        self.recovery_point = recovery_point
+        self.last_flushed_ms = clock.wall_ms()
+        # Files of removed segments, renamed to .deleted: a thread unlinks them after file.delete.delay.ms.
+        self.doomed: list[str] = []
+        self.leader_epochs = leader_epochs
+        self.producer_state = producer_state
+        # Called with the path and the error when a write fails; makes the directory offline.
+        self.on_io_error: Callable[[OSError], None] = _ignore
+        self._bases = [segment.base_offset for segment in segments]
+        self._random = Random()
+
+    # Appending
+
+    def append_as_leader(
+        self, records: WritableBuffer, leader_epoch: int, now_ms: int, *, origin: str = CLIENT
+    ) -> LogAppendInfo:
+        """Checks, stamps and appends one produce's batch; a duplicate of an idempotent producer is answered with its
+        original offsets.
+
+        `records` is changed in place. A coordinator's or the raft leader's own batches are trusted, only stamped.
+        Raises RecordValidationError, KafkaError (KAFKA_STORAGE_ERROR when the disk fails).
+        """
+        next_offset = self.log_end_offset
+        if origin != CLIENT:
+            return self._append_trusted(records, leader_epoch, now_ms)
+        result = validate_and_stamp(
+            records,
+            topic_partition=self.topic_partition,
+            config=self.config,
+            next_offset=next_offset,
+            leader_epoch=leader_epoch,
+            now_ms=now_ms,
+        )
+        header = result.header
+        if header.producer_id > -1:
+            duplicate = self.producer_state.check(header, next_offset, is_client=True)
+            if duplicate is not None:
+                return LogAppendInfo(
+                    duplicate.first_offset,
+                    duplicate.last_offset,
+                    duplicate.timestamp,
+                    self.log_start_offset,
+                    duplicate.timestamp,
+                    0,
+                    True,
+                )
+        self._write(result.records, result.last_offset, result.max_timestamp, leader_epoch, now_ms)
+        if header.producer_id > -1:
+            self.producer_state.append_data(header, next_offset)
+        self._appended(result.last_offset)
+        return LogAppendInfo(
+            next_offset,
+            result.last_offset,
+            result.log_append_time,
+            self.log_start_offset,
+            result.max_timestamp,
+            len(result.records),
+        )
+
+    def _append_trusted(self, records: WritableBuffer, leader_epoch: int, now_ms: int) -> LogAppendInfo:
+        first_offset = next_offset = self.log_end_offset
+        max_timestamp = NO_TIMESTAMP
+        headers = list(iterate_batches(records))
+        for header, position in headers:
+            stamp(records, position, next_offset, leader_epoch)
+            self._check_trusted(header, records, position, next_offset)
+            next_offset += header.last_offset_delta + 1
+            max_timestamp = max(max_timestamp, header.max_timestamp)
+        self._write(records, next_offset - 1, max_timestamp, leader_epoch, now_ms)
+        self._update_producers(records)
+        self._appended(next_offset - 1)
+        return LogAppendInfo(
+            first_offset, next_offset - 1, NO_TIMESTAMP, self.log_start_offset, max_timestamp, len(records)
+        )
+
+    def _check_trusted(self, header: BatchHeader, records: WritableBuffer, position: int, offset: int) -> None:
+        if not header.has_producer_id:
+            return
+        if not header.is_control:
+            self.producer_state.check(header, offset, is_client=False)
+            return
+        record = next(iterate_records(records, position))
+        self.producer_state.check_marker(header, end_transaction_coordinator_epoch(record.value), offset)
+
+    def append_as_follower(self, records: WritableBuffer, now_ms: int) -> LogAppendInfo:
+        """Appends batches with the offsets and epochs that they have. Raises KafkaError."""
+        headers = [header for header, _ in iterate_batches(records)]
+        if not headers or headers[0].base_offset < self.log_end_offset:
+            raise KafkaError(
+                ErrorCode.UNKNOWN_SERVER_ERROR,
+                f"Unexpected offset in append to {self.topic_partition}: not behind {self.log_end_offset}",
+            )
+        for header in headers:
+            self.leader_epochs.assign(header.partition_leader_epoch, header.base_offset)
+        max_timestamp = max(header.max_timestamp for header in headers)
+        self._write(records, headers[-1].last_offset, max_timestamp, -1, now_ms)
+        self._update_producers(records)
+        self._appended(headers[-1].last_offset)
+        return LogAppendInfo(
+            headers[0].base_offset,
+            headers[-1].last_offset,
+            NO_TIMESTAMP,
+            self.log_start_offset,
+            max_timestamp,
+            len(records),
+        )
+
+    def _write(
+        self, records: WritableBuffer, last_offset: int, max_timestamp: int, leader_epoch: int, now_ms: int
+    ) -> None:
+        size = len(records)
+        if size > self.config.segment_bytes:
+            raise KafkaError(
+                ErrorCode.RECORD_LIST_TOO_LARGE,
+                f"Message batch size is {size} bytes in append to partition {self.topic_partition}, which exceeds the "
+                f"maximum configured segment size of {self.config.segment_bytes}.",
+            )
+        try:
+            if leader_epoch >= 0 and self.leader_epochs.latest_epoch() != leader_epoch:
+                self.leader_epochs.assign(leader_epoch, self.log_end_offset)
+            if self.active.should_roll(size, max_timestamp, last_offset, now_ms):
+                self.roll(now_ms)
+            self.active.append(records, last_offset, max_timestamp)
+        except OSError as error:
+            raise self.storage_error(error) from error
+
+    def _update_producers(self, records: WritableBuffer) -> None:
+        for header, position in iterate_batches(records):
+            if header.has_producer_id:
+                batch = bytes(memoryview(records)[position : position + header.size_in_bytes])
+                aborted = self.producer_state.replay(parse_header(batch), batch)
+                if aborted is not None:
+                    self._add_aborted(aborted)
+
+    def _add_aborted(self, aborted: AbortedTransaction) -> None:
+        try:
+            self.active.transaction_index.append(aborted)
+        except OSError as error:
+            raise self.storage_error(error) from error
+
+    def _appended(self, last_offset: int) -> None:
+        self.log_end_offset = last_offset + 1
+        self.producer_state.map_end_offset = last_offset + 1
+
+    def storage_error(self, error: OSError) -> KafkaError:
+        """Tells the owner that the directory failed; the error to answer."""
+        self.on_io_error(error)
+        return KafkaError(
+            ErrorCode.KAFKA_STORAGE_ERROR,
+            f"Error while accessing {self.topic_partition} in {os.path.dirname(self.directory)}: {error}",
+        )
+
+    @property
+    def needs_flush(self) -> bool:
+        """flush.messages or more were appended since the last flush."""
+        return self.log_end_offset - self.recovery_point >= self.config.flush_messages
+
+    # Segments
+
+    @property
+    def size(self) -> int:
+        """Bytes of all segments."""
+        return sum(segment.size for segment in self.segments)
+
+    def roll(self, now_ms: int) -> LogSegment:
+        """Starts a new segment at the log end; the producers' state is snapshotted for it. Raises OSError."""
+        base_offset = self.log_end_offset
+        if self.active.base_offset == base_offset:
+            # Only a full index on an empty segment leads here: start it over.
+            self.active.offset_index.truncate_entries(0)
+            self.active.time_index.truncate_entries(0)
+            return self.active
+        self.active.become_inactive()
+        self.producer_state.take_snapshot()
+        segment = LogSegment(self.files, self.directory, base_offset, self.config, now_ms, 0)
+        if self.config.segment_jitter_ms:
+            segment.jitter_ms = self._random.randrange(min(self.config.segment_jitter_ms, self.config.segment_ms) or 1)
+        segment.create()
+        self._set_segments([*self.segments, segment])
+        return segment
+
+    def _set_segments(self, segments: list[LogSegment]) -> None:
+        self.segments = segments
+        self._bases = [segment.base_offset for segment in segments]
+        self.active = segments[-1]
+
+    def segment_for(self, offset: int) -> int:
+        """The index of the segment that holds `offset`; 0 when it is before all."""
+        return max(bisect_right(self._bases, offset) - 1, 0)
+
+    def update_config(self, config: LogConfig) -> None:
+        self.config = config
+        for segment in self.segments:
+            segment.config = config
+
+    def delete_old_segments(self, now_ms: int) -> int:
+        """Applies retention; the number of segments that went. Raises OSError."""
+        return self.remove_segments(deletable_segments(self, now_ms), now_ms)
+
+    def remove_segments(self, segments: Sequence[LogSegment], now_ms: int) -> int:
+        """Drops whole segments; their files join `doomed`. Raises OSError.
+
+        The active one can go too: a new one then starts at the log end.
+        """
+        if not segments:
+            return 0
+        if self.active in segments:
+            self.roll(now_ms)
+        kept = [segment for segment in self.segments if segment not in segments]
+        self._set_segments(kept)
+        gone = [segment for segment in segments if segment not in kept]
+        for segment in gone:
+            self.doomed += segment.mark_deleted()
+        first = self.segments[0].base_offset
+        if first > self.log_start_offset:
+            self._set_log_start_offset(first)
+        self.producer_state.delete_snapshots_before(first)
+        return len(gone)
+
+    def unlink_doomed(self) -> None:
+        """Removes the files of deleted segments now. Raises OSError."""
+        paths, self.doomed = self.doomed, []
+        for path in paths:
+            self.files.unlink(path)
+
+    # Reading
+
+    def read(self, offset: int, max_bytes: int, *, upper_bound: int, min_one: bool = False) -> LogRead:
+        """Whole batches from the one that holds `offset`, below `upper_bound`, as regions.
+
+        At most `max_bytes`, but with `min_one` always the first batch. Raises KafkaError OFFSET_OUT_OF_RANGE outside
+        [log start, log end].
+        """
+        if not self.log_start_offset <= offset <= self.log_end_offset:
+            raise KafkaError(
+                ErrorCode.OFFSET_OUT_OF_RANGE,
+                f"Received request for offset {offset} for partition {self.topic_partition}, but we only have log "
+                f"segments in the range {self.log_start_offset} to {self.log_end_offset}.",
+            )
+        if offset >= upper_bound:
+            return LogRead(offset, [], 0)
+        try:
+            return self._read(offset, max_bytes, upper_bound, min_one)
+        except OSError as error:
+            raise self.storage_error(error) from error
+
+    def _read(self, offset: int, max_bytes: int, upper_bound: int, min_one: bool) -> LogRead:
+        index = self.segment_for(offset)
+        while index < len(self.segments):
+            segment = self.segments[index]
+            first = segment.find(offset)
+            if first is None:
+                index += 1
+                continue
+            end = self._end_position(segment, upper_bound, index)
+            length = min(max_bytes, end - first.position)
+            if length < first.size and min_one:
+                length = first.size
+            if length <= 0:
+                return LogRead(offset, [], 0)
+            return LogRead(offset, [Region(segment.file, first.position, length)], length)
+        return LogRead(offset, [], 0)
+
+    def _end_position(self, segment: LogSegment, upper_bound: int, index: int) -> int:
+        """Where in the segment the batches below `upper_bound` end."""
+        is_older = index + 1 < len(self.segments) and self._bases[index + 1] <= upper_bound
+        if is_older or upper_bound >= self.log_end_offset:
+            return segment.size
+        batch = segment.find(upper_bound)
+        return segment.size if batch is None else batch.position
+
+    def aborted_transactions(self, start_offset: int, end_offset: int) -> list[AbortedTransaction]:
+        """Those that a read_committed reader of [start, end) must leave out."""
+        found: list[AbortedTransaction] = []
+        for segment in self.segments[self.segment_for(start_offset) :]:
+            collected, is_complete = segment.transaction_index.collect(start_offset, end_offset)
+            found += collected
+            if is_complete:
+                break
+        return found
+
+    def offset_for_timestamp(self, timestamp: int) -> TimestampOffset | None:
+        """The first record at or behind the log start with a timestamp of at least `timestamp` (milliseconds)."""
+        for segment in self.segments[self.segment_for(self.log_start_offset) :]:
+            if segment.largest_timestamp() < timestamp:
+                continue
+            found = self._first_record(segment, timestamp)
+            if found is not None:
+                return found
+        return None
+
+    def _first_record(self, segment: LogSegment, timestamp: int) -> TimestampOffset | None:
+        batch = segment.first_batch_at_or_after(timestamp, self.log_start_offset)
+        if batch is None:
+            return None
+        for record in iterate_records(segment.read(batch.position, batch.size)):
+            if record.timestamp >= timestamp and record.offset >= self.log_start_offset:
+                epoch = batch.header.partition_leader_epoch if batch.header is not None else -1
+                return TimestampOffset(record.timestamp, record.offset, epoch)
+        return None
+
+    def offset_of_max_timestamp(self) -> TimestampOffset | None:
+        """The first record with the largest timestamp of the log, None of an empty one (KIP-734)."""
+        best: LogSegment | None = None
+        for segment in self.segments:
+            if best is None or segment.largest_timestamp() > best.largest_timestamp():
+                best = segment
+        if best is None or best.largest_timestamp() < 0:
+            return None
+        return self._first_record(best, best.largest_timestamp())
+
+    # Offsets
+
+    def update_high_watermark(self, offset: int) -> None:
+        """Moves it within [log start, log end]; transactions that ended below it become stable."""
+        self.high_watermark = max(self.log_start_offset, min(offset, self.log_end_offset))
+        self.producer_state.on_high_watermark(self.high_watermark)
+        unstable = self.producer_state.first_unstable_offset()
+        self.last_stable_offset = (
+            self.high_watermark if unstable is None else max(self.log_start_offset, min(unstable, self.high_watermark))
+        )
+
+    def increment_log_start_offset(self, offset: int) -> bool:
+        """Raises KafkaError OFFSET_OUT_OF_RANGE above the high watermark; True when it moved."""
+        if offset > self.high_watermark:
+            raise KafkaError(
+                ErrorCode.OFFSET_OUT_OF_RANGE,
+                f"Cannot increment the log start offset to {offset} of partition {self.topic_partition} since it is "
+                f"larger than the high watermark {self.high_watermark}",
+            )
+        if offset <= self.log_start_offset:
+            return False
+        self._set_log_start_offset(offset)
+        return True
+
+    def _set_log_start_offset(self, offset: int) -> None:
+        self.log_start_offset = offset
+        self.log_end_offset = max(self.log_end_offset, offset)
+        self.recovery_point = max(self.recovery_point, offset)
+        self.leader_epochs.truncate_from_start(offset)
+        self.producer_state.on_log_start_offset(offset)
+        self.update_high_watermark(max(self.high_watermark, offset))
+
+    def end_offset_for_epoch(self, epoch: int) -> tuple[int, int]:
+        """(epoch, end offset); (-1, -1) when undefined."""
+        return self.leader_epochs.end_offset_for(epoch, self.log_end_offset)
+
+    # Truncating
+
+    def truncate_to(self, offset: int) -> bool:
+        """Drops everything from `offset` on; True when something was dropped. Raises OSError."""
+        if offset >= self.log_end_offset:
+            return False
+        if self.segments[0].base_offset > offset:
+            self.truncate_fully_and_start_at(offset)
+            return True
+        for segment in [segment for segment in self.segments if segment.base_offset > offset]:
+            self._unlink(segment)
+        self._set_segments([segment for segment in self.segments if segment.base_offset <= offset])
+        self.active.truncate_to(offset)
+        self.leader_epochs.truncate_from_end(offset)
+        self._end_at(offset)
+        return True
+
+    def truncate_fully_and_start_at(self, offset: int) -> None:
+        """Drops everything; the log begins anew at `offset`. Raises OSError."""
+        for segment in self.segments:
+            self._unlink(segment)
+        segment = LogSegment(self.files, self.directory, offset, self.config, self.clock.wall_ms(), 0)
+        segment.create()
+        self._set_segments([segment])
+        self.leader_epochs.clear()
+        self.log_start_offset = offset
+        self._end_at(offset)
+
+    def _unlink(self, segment: LogSegment) -> None:
+        for path in segment.mark_deleted():
+            self.files.unlink(path)
+
+    def _end_at(self, offset: int) -> None:
+        self.log_end_offset = offset
+        self.recovery_point = min(self.recovery_point, offset)
+        self.log_start_offset = min(self.log_start_offset, offset)
+        self.producer_state.delete_snapshots_from(offset + 1)
+        self.rebuild_producer_state(offset)
+        self.update_high_watermark(min(self.high_watermark, offset))
+
+    def rebuild_producer_state(self, end_offset: int) -> None:
+        """From the latest snapshot and the batches behind it."""
+        self.producer_state.load(self.log_start_offset, end_offset, self.clock.wall_ms())
+        start = max(self.producer_state.map_end_offset, self.log_start_offset)
+        for segment in self.segments[self.segment_for(start) :]:
+            for batch in segment.batches(segment.offset_index.lookup(start)):
+                if batch.base_offset >= start and batch.header is not None and batch.header.has_producer_id:
+                    whole = segment.read(batch.position, batch.size) if batch.header.is_control else b""
+                    self.producer_state.replay(batch.header, whole)
+        self.producer_state.map_end_offset = end_offset
+
+    # Flushing and closing
+
+    def segments_to_flush(self, offset: int) -> list[LogSegment]:
+        """Those with batches between the recovery point and `offset`; flushing them is work for a thread."""
+        if offset <= self.recovery_point:
+            return []
+        first = self.segment_for(self.recovery_point)
+        return [segment for segment in self.segments[first:] if segment.base_offset <= offset]
+
+    def flushed(self, offset: int) -> None:
+        """What is below `offset` is on disk."""
+        if offset > self.recovery_point:
+            self.recovery_point = offset
+        self.last_flushed_ms = self.clock.wall_ms()
+
+    def flush(self) -> None:
+        """fsync of everything up to the log end, here and now. Raises OSError."""
+        offset = self.log_end_offset
+        for segment in self.segments_to_flush(offset):
+            segment.flush()
+        self.flushed(offset)
+
+    def close(self) -> None:
+        """Trims the indexes and snapshots the producers: what a clean stop leaves. Raises OSError."""
+        self.producer_state.take_snapshot()
+        for segment in self.segments[:-1]:
+            segment.release()
+        self.active.close()
+
+
+def _ignore(_: OSError) -> None:
+    return

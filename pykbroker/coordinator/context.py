@@ -11,7 +11,7 @@ from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 from pykbroker.clock import Clock
 from pykbroker.coordinator.log_records import EndTransaction, decode_batches, encode_batch
 from pykbroker.coordinator.partition_writer import PartitionWriter
-from pykbroker.coordinator.shard import Outcome, Replies, Shard
+from pykbroker.coordinator.shard import CoordinatorRecord, Outcome, Replies, Shard
 from pykbroker.errors import KafkaError, MalformedFrame
 from pykbroker.ids import TopicPartition
 from pykbroker.protocol.error_codes import ErrorCode
@@ -39,6 +39,7 @@ _REFUSED: Final = frozenset(
         ErrorCode.CORRUPT_MESSAGE,
     }
 )
+_TOO_LARGE: Final = frozenset({ErrorCode.MESSAGE_TOO_LARGE, ErrorCode.RECORD_LIST_TOO_LARGE})
 # Records replayed between two looks at the other tasks: a few milliseconds.
 _LOAD_SLICE: Final = 500
 
@@ -132,9 +133,12 @@ class CoordinatorContext(Generic[S]):
             return False
         except (KafkaError, MalformedFrame) as error:
             logger.error("Failed to load the coordinator from %s: %s", self.tp, error)
-            self.state = FAILED
-            return False
-        return True
+        except Exception:
+            logger.exception("Failed to load the coordinator from %s", self.tp)
+        else:
+            return True
+        self.state = FAILED
+        return False
 
     def _load(self) -> Iterator[None]:
         timeline = self.shard.timeline
@@ -210,7 +214,9 @@ class CoordinatorContext(Generic[S]):
     def apply(self, outcome: Outcome[Any]) -> Waiter | None:
         """Appends, replays and answers. None: committed; else whom to await. Raises KafkaError, as the log has it."""
         deliver(outcome.replies)
-        if outcome.records:
+        if outcome.records and not outcome.atomic:
+            self._append_parts(outcome, outcome.records)
+        elif outcome.records:
             self._append(outcome)
         elif outcome.response is None and outcome.on_committed is None:
             return None
@@ -230,6 +236,19 @@ class CoordinatorContext(Generic[S]):
             self._apply_quietly(operation(self.shard))
         elif self.state == LOADING:
             self._when_loaded.append(operation)
+
+    def _append_parts(self, outcome: Outcome[Any], records: list[CoordinatorRecord]) -> None:
+        """As few batches as the log accepts."""
+        part: Outcome[Any] = Outcome(records=records)
+        part.replay = outcome.replay
+        try:
+            self._append(part)
+        except KafkaError as error:
+            if error.code not in _TOO_LARGE or len(records) == 1:
+                raise
+            half = len(records) // 2
+            self._append_parts(outcome, records[:half])
+            self._append_parts(outcome, records[half:])
 
     def _append(self, outcome: Outcome[Any]) -> None:
         timeline = self.shard.timeline

@@ -2,20 +2,17 @@
 
 import logging
 from collections.abc import Iterator, Sequence
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from pykbroker.coordinator.shard import NO_PRODUCER_ID, CoordinatorRecord
 from pykbroker.errors import MalformedFrame
 from pykbroker.protocol.coordinator_records import UnknownRecordType, frame_key, frame_value, parse_key, parse_value
-from pykbroker.protocol.primitives import read_int16
 from pykbroker.record.batch import iterate_batches
 from pykbroker.record.builder import build_batch
+from pykbroker.record.control import ControlType, control_type_of
 from pykbroker.record.reader import iterate_records
 
 logger = logging.getLogger(__name__)
-
-_ABORT: Final = 0
-_COMMIT: Final = 1
 
 
 class EndTransaction(NamedTuple):
@@ -69,5 +66,7 @@ def decode_record(folder: str, key: bytes | None, value: bytes | None) -> Coordi
 
 
 def _marker(key: bytes | None) -> EndTransaction | None:
-    kind = read_int16(key or b"", 2)[0]
-    return EndTransaction(kind == _COMMIT) if kind in (_ABORT, _COMMIT) else None
+    control_type = control_type_of(key)
+    if control_type not in (ControlType.ABORT, ControlType.COMMIT):
+        return None
+    return EndTransaction(control_type == ControlType.COMMIT)

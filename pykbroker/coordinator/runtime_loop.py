@@ -3,12 +3,12 @@
 import logging
 from collections.abc import Callable
 from math import inf
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 import trio
 
 from pykbroker.clock import Clock
-from pykbroker.coordinator.context import ACTIVE, FAILED, CoordinatorContext, Settings
+from pykbroker.coordinator.context import ACTIVE, FAILED, LOADING, CoordinatorContext, Settings
 from pykbroker.coordinator.partition_writer import PartitionWriter
 from pykbroker.coordinator.shard import Outcome, Shard
 from pykbroker.errors import KafkaError
@@ -50,7 +50,7 @@ class CoordinatorRuntime(Generic[S]):
         if context is None:
             tp = TopicPartition(self.topic, partition)
             context = self._contexts[partition] = CoordinatorContext(
-                tp, leader_epoch, self._new_shard, self._writer, self._clock, self._settings, Pending[None]
+                tp, leader_epoch, self._new_shard, self._writer, self._clock, self._settings, Pending
             )
         elif context.epoch >= leader_epoch:
             return
@@ -94,12 +94,14 @@ class CoordinatorRuntime(Generic[S]):
     async def write(self, partition: int, operation: Callable[[S], Outcome[T]]) -> T | None:
         """The operation's response, once everything written is committed. Raises KafkaError, as the log has it."""
         context = self._context(partition)
-        outcome = operation(context.require_active())
-        waiter = context.apply(outcome)
-        if context.next_deadline() < self._sleeping_until or context.state != ACTIVE:
-            self._wake()
+        try:
+            outcome = operation(context.require_active())
+            waiter = context.apply(outcome)
+        finally:
+            if context.next_deadline() < self._sleeping_until or context.state == LOADING:
+                self._wake()
         if waiter is not None:
-            await waiter.wait()  # type: ignore[attr-defined]  # all waiters of this runtime are Pendings
+            await cast("Pending[None]", waiter).wait()
         return outcome.response
 
     def write_all(self, operation: Callable[[S], Outcome[T]]) -> None:

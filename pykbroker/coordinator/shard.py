@@ -34,19 +34,20 @@ Replies: TypeAlias = list[tuple[Reply[Any], Any]]
 class Outcome(Generic[T]):
     """What an operation decided; filled while it decides.
 
-    `records` are appended as one batch, replayed (unless `replay` is false: the shard changed already, or changes in
-    `on_committed`), and `response` is given when all that was written is committed. `replies` go out at once, whatever
-    becomes of the records. `on_failed` hears the error code of a failed append or of a commit that took too long, not
-    yet mapped for clients. Both may return further replies.
+    `records` are appended as one batch (as several, if they must, when not `atomic`), replayed (unless `replay` is
+    false: the shard changed already, or changes in `on_committed`), and `response` is given when all that was written
+    is committed. `replies` go out at once, whatever becomes of the records. `on_failed` hears the error code of a
+    failed append or of a commit that took too long, not yet mapped for clients. Both may return further replies.
     """
 
-    __slots__ = ("on_committed", "on_failed", "records", "replay", "replies", "response")
+    __slots__ = ("atomic", "on_committed", "on_failed", "records", "replay", "replies", "response")
 
     def __init__(self, response: T | None = None, records: list[CoordinatorRecord] | None = None) -> None:
         self.response = response
         self.records: list[CoordinatorRecord] = [] if records is None else records
         self.replies: Replies = []
         self.replay = True
+        self.atomic = True
         self.on_committed: Callable[[], Replies] | None = None
         self.on_failed: Callable[[int], Replies] | None = None
 

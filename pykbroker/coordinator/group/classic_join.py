@@ -35,6 +35,7 @@ logger = logging.getLogger(__name__)
 
 FIRST_VERSION_REQUIRING_MEMBER_ID: Final = 4
 FIRST_VERSION_SKIPPING_ASSIGNMENT: Final = 9
+MAX_PENDING_JOIN: Final = 10_000
 _MAX_REASON: Final = 255
 _MAX_STRING: Final = 32767
 
@@ -110,12 +111,20 @@ class Joiner:
         elif existing is not None:
             self._replace_static(group, group.members[existing], member_id, join, out)
         elif instance_id is None and join.version >= FIRST_VERSION_REQUIRING_MEMBER_ID:
-            group.pending_join[member_id] = None
-            timeout = join.request.session_timeout_ms / 1000
-            self._timers.schedule(heartbeat_timer(group.group_id, member_id), self._clock.monotonic() + timeout)
+            self._expect(group, member_id, join.request.session_timeout_ms)
             out.reply(join.reply, join_error(member_id, ErrorCode.MEMBER_ID_REQUIRED))
         else:
             self._add(group, member_id, join, out)
+
+    def _expect(self, group: ClassicGroup, member_id: str, session_timeout_ms: int) -> None:
+        """It shall come back with its member id. Of those that never do, only so many are remembered."""
+        if len(group.pending_join) >= MAX_PENDING_JOIN:
+            oldest = next(iter(group.pending_join))
+            group.remove(oldest)
+            self._rebalancer.end_session(group, oldest)
+        group.pending_join[member_id] = None
+        deadline = self._clock.monotonic() + session_timeout_ms / 1000
+        self._timers.schedule(heartbeat_timer(group.group_id, member_id), deadline)
 
     def _join_pending(self, group: ClassicGroup, join: Join, out: Outcome[Any]) -> None:
         if join.request.group_instance_id is not None:

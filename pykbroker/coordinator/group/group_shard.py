@@ -38,6 +38,9 @@ EXPIRATION_TIMER: Final = ("expiration", "")
 LEGACY_OFFSET_COMMIT: Final = 0
 FIRST_DESCRIBE_VERSION_WITH_NOT_FOUND: Final = 6
 _MINUTE_MS: Final = 60_000
+# Offsets looked at in one go, a few milliseconds, and seconds until the next go.
+_EXPIRATION_SLICE: Final = 2000
+_EXPIRATION_PAUSE: Final = 0.02
 
 
 def random_id() -> str:
@@ -52,6 +55,7 @@ class GroupShard:
     __slots__ = (
         "_check_interval",
         "_clock",
+        "_expiring",
         "_timers",
         "_writer",
         "classic",
@@ -67,6 +71,7 @@ class GroupShard:
         self.timeline = Timeline()
         self._clock = clock
         self._timers = Timers()
+        self._expiring: list[str] = []
         self._check_interval = config.offsets_retention_check_interval_ms / 1000
         self.groups = Groups(self.timeline)
         self.offsets = GroupOffsetTable(self.timeline)
@@ -148,7 +153,7 @@ class GroupShard:
     # -- life
 
     def on_loaded(self) -> list[Outcome[Any]]:
-        self._schedule_expiration()
+        self._schedule_expiration(self._check_interval)
         return [*self.classic.on_loaded()]
 
     def on_unloaded(self) -> Replies:
@@ -180,25 +185,33 @@ class GroupShard:
         else:
             rebalancer.on_sync_expired(group, out)
 
-    def _schedule_expiration(self) -> None:
-        self._timers.schedule(EXPIRATION_TIMER, self._clock.monotonic() + self._check_interval)
+    def _schedule_expiration(self, seconds: float) -> None:
+        self._timers.schedule(EXPIRATION_TIMER, self._clock.monotonic() + seconds)
 
     # -- expiration and deletion
 
     def expire_offsets(self) -> Outcome[None]:
-        """Tombstones for offsets past their retention, and for empty groups without offsets."""
-        self._schedule_expiration()
+        """Tombstones for offsets past their retention, and for empty groups without offsets; some groups at a time."""
+        if not self._expiring:
+            self._expiring = self.groups.ids()[::-1]
         out: Outcome[None] = Outcome()
-        for group in list(self.groups):
-            if isinstance(group, ForeignGroup) and group.group_type != CONSUMER_TYPE:
+        out.atomic = False
+        budget = _EXPIRATION_SLICE
+        while self._expiring and budget > 0:
+            group = self.groups.get(self._expiring.pop())
+            if group is None or (isinstance(group, ForeignGroup) and group.group_type != CONSUMER_TYPE):
                 continue
+            budget -= 1 + len(self.offsets.offsets.of_group(group.group_id) or ())
             if self._writer.expire(group, out.records) and group.is_empty:
                 out.records.extend(group_tombstones(group))
+        self._schedule_expiration(_EXPIRATION_PAUSE if self._expiring else self._check_interval)
         return out
 
     def topics_deleted(self, topics: Iterable[tuple[str, Uuid]]) -> Outcome[None]:
         """Their offsets go, so that a new topic of the same name starts afresh."""
-        return Outcome(records=self._writer.topics_deleted(topics))
+        out: Outcome[None] = Outcome(records=self._writer.topics_deleted(topics))
+        out.atomic = False
+        return out
 
     def delete_groups(self, group_ids: Iterable[str]) -> Outcome[list["DeletableGroupResult"]]:
         from pykbroker.protocol.messages.delete_groups import DeletableGroupResult

@@ -57,10 +57,10 @@ def all_names() -> Iterator[str]:
     """Every message, APIs first, by what `show` takes."""
     for schema in schemas().values():
         if schema.kind == "request":
-            yield f"{schema.name.removesuffix('Request'):<32} API {schema.key}, versions {limits(schema)}"
+            yield f"{schema.name.removesuffix('Request'):<32} API {schema.key}, {versions(schema)}"
     for schema in schemas().values():
         if schema.kind not in ("request", "response"):
-            yield f"{schema.name:<45} {KINDS[schema.kind]}, versions {limits(schema)}"
+            yield f"{schema.name:<45} {KINDS[schema.kind]}, {versions(schema)}"
 
 
 def show(name: str, version: int | None) -> Iterator[str]:
@@ -98,7 +98,7 @@ def show_message(schema: MessageSchema, version: int | None) -> Iterator[str]:
     number = "" if schema.key is None else f", {keyed_by} {schema.key}"
     flexible = "never flexible" if schema.flexible_from == NEVER_FLEXIBLE else f"flexible from {schema.flexible_from}"
     unstable = "" if schema.unstable is None else f", {schema.unstable} unstable"
-    shown = f"version {version} of {limits(schema)}" if version is not None else f"versions {limits(schema)}"
+    shown = versions(schema) if version is None else f"version {version} of {limits(schema)}"
     yield f"{schema.name} ({KINDS[schema.kind]}{number}, {shown}, {flexible}{unstable})"
     rows = list(field_rows(schema, schema.fields, version, 1))
     if not rows:
@@ -140,6 +140,10 @@ def notes_on(schema: MessageSchema, field: FieldSchema, version: int | None) -> 
         yield "never compact"
     if version is None and field.ignorable and field.present != everywhere:
         yield "dropped where a version lacks it"
+
+
+def versions(schema: MessageSchema) -> str:
+    return f"version{'s' if schema.lowest != schema.highest else ''} {limits(schema)}"
 
 
 def limits(schema: MessageSchema) -> str:

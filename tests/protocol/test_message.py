@@ -123,7 +123,8 @@ def test_every_message_names_its_limits() -> None:
         message: type[Message] = schema.message_class()
         limits = (message.MIN_VERSION, message.MAX_VERSION, message.FLEXIBLE_FROM)
         assert limits == (schema.lowest, schema.highest, schema.flexible_from)
-        assert message.API_KEY == (-1 if schema.key is None else schema.key)
+        limits = (-1 if schema.key is None else schema.key, message.__name__)
+        assert limits == (message.API_KEY, schema.name)
         for version in range(schema.lowest, schema.highest + 1):
             assert message.decode(message().encode(version), version)[0] == message()
         if schema.kind not in ("request", "response"):

@@ -54,15 +54,13 @@ def version_set(text: str | None) -> Versions:
 
 
 def kafka_fields(schema: dict[str, Any]) -> list[tuple[Any, ...]]:
-    """Every field that any valid version has on the wire, with its path, in order, and all that Kafka says of it."""
+    """Every field with its path, in order, and all that Kafka says of it for the valid versions."""
     common = {struct["name"]: struct for struct in schema.get("commonStructs", [])}
     rows: list[tuple[Any, ...]] = []
 
     def walk(fields: list[dict[str, Any]], path: str, within: Versions) -> None:
         for field in fields:
             present = version_set(field.get("versions") or field.get("taggedVersions")) & within
-            if not present:
-                continue
             default = field.get("default")
             rows.append(
                 (
@@ -81,7 +79,7 @@ def kafka_fields(schema: dict[str, Any]) -> list[tuple[Any, ...]]:
                 )
             )
             kind = field["type"].removeprefix("[]")
-            if kind[0].isupper():
+            if kind[0].isupper() and present:
                 struct = common.get(kind, {})
                 below = present & version_set(struct.get("versions"))
                 walk(field.get("fields") or struct["fields"], rows[-1][0], below)
@@ -97,8 +95,6 @@ def spec_fields(message: Message) -> list[tuple[Any, ...]]:
     def walk(struct: Struct, path: str, within: Versions) -> None:
         for field in struct.fields:
             present = versions_of(field, within)
-            if not present:
-                continue
             nullable = frozenset(v for v in present if field.nullable is not None and v in field.nullable)
             rows.append(
                 (
@@ -116,7 +112,7 @@ def spec_fields(message: Message) -> list[tuple[Any, ...]]:
                     field.zero_copy,
                 )
             )
-            if field.struct is not None:
+            if field.struct is not None and present:
                 walk(field.struct, rows[-1][0], present)
 
     walk(message.body, "", message.valid)

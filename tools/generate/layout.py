@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import groupby
+from keyword import iskeyword
 
 from tools.generate.notation import OPEN, Field, Message, Struct, snake
 
@@ -14,6 +15,7 @@ PYTHON = {"bool": "bool", "float64": "float", "uuid": "Uuid", "string": "str", "
 ARRAY_FUNCTIONS = {
     "int8": "int8s", "int16": "int16s", "int32": "int32s", "int64": "int64s", "uuid": "uuids", "string": "strings",
 }  # fmt: skip
+RESERVED = frozenset({"self", "decode", "encode", "encode_into", "unknown_tags"})
 WIDTHS = {"b": 1, "B": 1, "?": 1, "h": 2, "H": 2, "i": 4, "I": 4, "q": 8, "d": 8, "16s": 16}
 
 
@@ -44,7 +46,11 @@ class Block:
 
 
 def attribute(field: Field) -> str:
-    return snake(field.name)
+    """The field's name in Python."""
+    name = snake(field.name)
+    if name in RESERVED or iskeyword(name):
+        raise ValueError(f"a field may not be called {field.name}: {name} means something else in its class")
+    return name
 
 
 def is_fixed(field: Field) -> bool:

@@ -57,6 +57,10 @@ class ModuleEmitter:
         self.out = Source()
         self.names: dict[int, str] = {}  # id of a struct → its class
         self.layouts: set[tuple[str, ...]] = set()
+        for message in spec.messages:
+            for struct in [message.body, *message.structs.values()]:
+                # What no valid version has gets no attribute (ShareFetch v0 once had one such field).
+                struct.fields = [field for field in struct.fields if field.present]
 
     def text(self) -> str:
         structs = self.name_structs()

@@ -26,7 +26,7 @@ def rows_of(spec: SpecFile, module: str) -> list[str]:
     lines: list[str] = []
     for message in spec.messages:
         structs = {
-            emitter.names[id(struct)]: [field_row(field, emitter.names) for field in struct.fields if field.present]
+            emitter.names[id(struct)]: [field_row(field, emitter.names) for field in struct.fields]
             for struct in [message.body, *message.structs.values()]
         }
         limits = [message.versions.low, message.versions.high, message.flexible_from, message.unstable]

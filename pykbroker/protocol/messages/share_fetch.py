@@ -45,17 +45,15 @@ class AcknowledgementBatch(Struct):
 
 
 class FetchPartition(Struct):
-    __slots__ = ("partition_index", "partition_max_bytes", "acknowledgement_batches")
+    __slots__ = ("partition_index", "acknowledgement_batches")
 
     def __init__(
         self,
         partition_index: int = 0,
-        partition_max_bytes: int = 0,
         acknowledgement_batches: list[AcknowledgementBatch] = UNSET,
         unknown_tags: list[tuple[int, bytes]] | None = None,
     ) -> None:
         self.partition_index = partition_index
-        self.partition_max_bytes = partition_max_bytes
         self.acknowledgement_batches = [] if acknowledgement_batches is UNSET else acknowledgement_batches
         self.unknown_tags = unknown_tags
 
@@ -470,7 +468,6 @@ def _read_fetch_partition(buf: memoryview, pos: int, version: int, count: int) -
         raise bad_count("FetchPartition", count, pos)
     for _ in range(count):
         item = new(FetchPartition)
-        item.partition_max_bytes = 0
         item.partition_index, n = _unpack_iB(buf, pos)
         pos += 5
         if n > 127:
@@ -488,8 +485,6 @@ def _read_fetch_partition(buf: memoryview, pos: int, version: int, count: int) -
 
 def _write_fetch_partition(out: bytearray, version: int, items: list[FetchPartition]) -> None:
     for item in items:
-        if item.partition_max_bytes != 0:
-            raise unsupported_field("FetchPartition", "partition_max_bytes", version)
         out += _pack_i(item.partition_index)
         n = len(item.acknowledgement_batches) + 1
         if n < 128:

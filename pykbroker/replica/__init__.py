@@ -1,0 +1,12 @@
+"""Partitions as leader or follower: append, read, offsets, and who waits for them.
+
+partition        leader state, high watermark, epoch checks of one partition            (kafka.cluster.Partition)
+replica_manager  all partitions of this broker; follows the metadata image              (ReplicaManager)
+delayed_fetch    who waits for min.bytes of which partitions                            (DelayedFetch)
+fetch_session    incremental fetch sessions                                             (FetchSessionCache, KIP-227)
+fetch_read       one fetch: what to read of which partition within the limits           (ReplicaManager.readFromLog)
+list_offsets     offsets by timestamp and by Kafka's special timestamps
+producer_ids     producer ids from the controller's blocks                              (RPCProducerIdManager)
+
+May import layers 0–2, and coordinator's PartitionWriter protocol, which ReplicaManager implements.
+"""

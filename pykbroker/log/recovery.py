@@ -12,8 +12,10 @@ from pykbroker.errors import KafkaError
 from pykbroker.ids import TopicPartition
 from pykbroker.log.files import Files
 from pykbroker.log.leader_epochs import LeaderEpochFileCache
+from pykbroker.log.leftovers import DIGITS, tidy
 from pykbroker.log.log_config import LogConfig
 from pykbroker.log.partition_metadata import read_partition_metadata
+from pykbroker.log.producer_rebuild import catch_up
 from pykbroker.log.producer_state import ProducerStateManager
 from pykbroker.log.segment import INT32_MAX, BatchAt, LogSegment, segment_path
 from pykbroker.log.sparse_index import CorruptIndex
@@ -23,7 +25,6 @@ from pykbroker.record.batch import CURRENT_MAGIC, crc_is_valid
 from pykbroker.record.damage import CorruptBatch
 
 logger = getLogger(__name__)
-DIGITS = 20
 
 
 def load_log(
@@ -44,12 +45,13 @@ def load_log(
     topic_id = read_partition_metadata(files, directory)
     leader_epochs = LeaderEpochFileCache(files, directory)
     producers = ProducerStateManager(files, directory, topic_partition, producer_id_expiration_ms)
-    remove_leftovers(files, directory)
+    tidy(files, directory, config)
     segments = [open_segment(files, directory, base, config, now_ms) for base in segment_offsets(directory)]
     if not segments:
         segments = [new_segment(files, directory, log_start_offset, config, now_ms)]
         recovery_point = 0
-    segments = repair(segments, leader_epochs, was_clean, recovery_point)
+    recovery = Recovery(leader_epochs, producers, log_start_offset, now_ms)
+    segments = recovery.repair(segments, was_clean, recovery_point)
     start = max(log_start_offset, segments[0].base_offset)
     end = next_offset(segments[-1])
     if end < start:
@@ -80,6 +82,9 @@ def load_log(
     )
     log.rebuild_producer_state(end)
     log.update_high_watermark(start)
+    for segment in segments:
+        # A thousand idle partitions must not cost a thousand descriptors: files open again when needed.
+        segment.release()
     return log
 
 
@@ -89,15 +94,6 @@ def segment_offsets(directory: str) -> list[int]:
 
 def is_segment(name: str) -> bool:
     return len(name) == DIGITS + 4 and name.endswith(".log") and name[:DIGITS].isdigit()
-
-
-def remove_leftovers(files: Files, directory: str) -> None:
-    """What an interrupted deletion, cleaning or checkpoint left, and indexes whose segment is gone."""
-    names = set(os.listdir(directory))
-    for name in names:
-        orphan = name.endswith((".index", ".timeindex", ".txnindex")) and f"{name[:DIGITS]}.log" not in names
-        if orphan or name.endswith((".deleted", ".cleaned", ".tmp")):
-            files.unlink(f"{directory}/{name}")
 
 
 def open_segment(files: Files, directory: str, base_offset: int, config: LogConfig, now_ms: int) -> LogSegment:
@@ -111,20 +107,69 @@ def new_segment(files: Files, directory: str, base_offset: int, config: LogConfi
     return segment
 
 
-def repair(
-    segments: list[LogSegment], leader_epochs: LeaderEpochFileCache, was_clean: bool, recovery_point: int
-) -> list[LogSegment]:
-    """Recovers what may be damaged; what follows a cut is dropped, for offsets must not have holes."""
-    kept: list[LogSegment] = []
-    for index, segment in enumerate(segments):
-        next_base = segments[index + 1].base_offset if index + 1 < len(segments) else None
-        unflushed = not was_clean and (next_base is None or next_base > recovery_point)
-        kept.append(segment)
-        needs_recovery = unflushed or not is_sane(segment)
-        if needs_recovery and recover_segment(segment, leader_epochs) and next_base is not None:
-            drop(segments[index + 1 :])
-            return kept
-    return kept
+class Recovery:
+    """Recovers segments in order, and with them what is derived from their batches."""
+
+    def __init__(
+        self, leader_epochs: LeaderEpochFileCache, producers: ProducerStateManager, log_start_offset: int, now_ms: int
+    ) -> None:
+        self._leader_epochs = leader_epochs
+        self._producers = producers
+        self._log_start_offset = log_start_offset
+        self._now_ms = now_ms
+
+    def repair(self, segments: list[LogSegment], was_clean: bool, recovery_point: int) -> list[LogSegment]:
+        """Recovers what may be damaged; what follows a cut is dropped, for offsets must not have holes."""
+        for index, segment in enumerate(segments):
+            next_base = segments[index + 1].base_offset if index + 1 < len(segments) else None
+            unflushed = not was_clean and (next_base is None or next_base > recovery_point)
+            if not unflushed and is_sane(segment):
+                continue
+            self._producers_up_to(segment, segments[:index])
+            if self.recover_segment(segment) and next_base is not None:
+                drop(segments[index + 1 :])
+                return segments[: index + 1]
+        return segments
+
+    def _producers_up_to(self, segment: LogSegment, before: list[LogSegment]) -> None:
+        """Without the transactions that were open before a segment its transaction index cannot be rebuilt."""
+        if self._producers.map_end_offset == segment.base_offset and self._producers.producers:
+            return
+        self._producers.load(self._log_start_offset, segment.base_offset, self._now_ms)
+        catch_up(self._producers, before, segment.base_offset)
+
+    def recover_segment(self, segment: LogSegment) -> int:
+        """Rebuilds the indexes from the batches and cuts the file behind the last good one; returns the bytes cut."""
+        segment.forget_indexes()
+        valid = 0
+        end = segment.base_offset
+        for batch in valid_batches(segment):
+            segment.index_batch(batch)
+            self._replay(segment, batch)
+            valid = batch.position + batch.size
+            end = batch.last_offset + 1
+        cut = segment.size - valid
+        if cut:
+            logger.warning("Cutting %d bytes at %d of %s: no whole valid batch there", cut, valid, segment.path(".log"))
+            segment.truncate_bytes(valid)
+        segment.seal_indexes()
+        self._producers.map_end_offset = end
+        self._producers.take_snapshot()
+        return cut
+
+    def _replay(self, segment: LogSegment, batch: BatchAt) -> None:
+        header = batch.header
+        if header is None:
+            return
+        epoch, latest = header.partition_leader_epoch, self._leader_epochs.latest_epoch()
+        # The cache may know later epochs already; an older one must not push them out.
+        if epoch >= 0 and (latest is None or epoch > latest):
+            self._leader_epochs.assign(epoch, batch.base_offset)
+        if header.has_producer_id:
+            whole = segment.read(batch.position, batch.size) if header.is_control else b""
+            aborted = self._producers.replay(header, whole)
+            if aborted is not None:
+                segment.transaction_index.append(aborted)
 
 
 def is_sane(segment: LogSegment) -> bool:
@@ -141,35 +186,6 @@ def drop(segments: list[LogSegment]) -> None:
         logger.warning("Dropping %s: the segment before it was cut short", segment.path(".log"))
         for path in segment.mark_deleted():
             os.unlink(path)
-
-
-def recover_segment(segment: LogSegment, leader_epochs: LeaderEpochFileCache) -> int:
-    """Rebuilds the indexes from the batches and cuts the file behind the last good one; returns the bytes cut."""
-    segment.offset_index.truncate_entries(0)
-    segment.time_index.truncate_entries(0)
-    segment.transaction_index.reset()
-    segment.max_timestamp = -1
-    segment.offset_of_max_timestamp = segment.base_offset
-    segment.bytes_since_last_index_entry = 0
-    valid = 0
-    for batch in valid_batches(segment):
-        if batch.max_timestamp > segment.max_timestamp:
-            segment.max_timestamp = batch.max_timestamp
-            segment.offset_of_max_timestamp = batch.last_offset
-        if segment.bytes_since_last_index_entry > segment.config.index_interval_bytes:
-            segment.add_index_entry(batch.last_offset, batch.position)
-        segment.bytes_since_last_index_entry += batch.size
-        valid = batch.position + batch.size
-        if batch.header is not None and batch.header.partition_leader_epoch >= 0:
-            leader_epochs.assign(batch.header.partition_leader_epoch, batch.base_offset)
-    cut = segment.size - valid
-    if cut:
-        logger.warning("Cutting %d bytes at %d of %s: no whole valid batch there", cut, valid, segment.path(".log"))
-        segment.truncate_bytes(valid)
-    segment.time_index.maybe_append(segment.largest_timestamp(), segment.offset_of_max_timestamp, even_if_full=True)
-    segment.offset_index.trim()
-    segment.time_index.trim()
-    return cut
 
 
 def valid_batches(segment: LogSegment) -> Iterator[BatchAt]:

@@ -110,6 +110,34 @@ class LogSegment:
             self._file = LogFile(self._files, self.path(".log"))
         return self._file
 
+    def use_file(self, file: LogFile) -> None:
+        """Reads from `file`, which goes by another name: a segment in the middle of being swapped in."""
+        self._file = file
+
+    def forget_indexes(self) -> None:
+        """Empties all indexes: they are about to be rebuilt from the batches. Raises OSError."""
+        self.offset_index.truncate_entries(0)
+        self.time_index.truncate_entries(0)
+        self.transaction_index.reset()
+        self.max_timestamp = -1
+        self.offset_of_max_timestamp = self.base_offset
+        self.bytes_since_last_index_entry = 0
+
+    def index_batch(self, batch: BatchAt) -> None:
+        """Indexes a batch that is in the file already, as append() would have (LogSegment.recover)."""
+        if self.max_timestamp is None or batch.max_timestamp > self.max_timestamp:
+            self.max_timestamp = batch.max_timestamp
+            self.offset_of_max_timestamp = batch.last_offset
+        if self.bytes_since_last_index_entry > self.config.index_interval_bytes:
+            self.add_index_entry(batch.last_offset, batch.position)
+        self.bytes_since_last_index_entry += batch.size
+
+    def seal_indexes(self) -> None:
+        """The time index gets its last entry; both files end behind theirs. Raises OSError."""
+        self.time_index.maybe_append(self.largest_timestamp(), self.offset_of_max_timestamp, even_if_full=True)
+        self.offset_index.trim()
+        self.time_index.trim()
+
     def create(self) -> None:
         """Makes the files of a new segment. Raises OSError."""
         _ = self.file

@@ -16,6 +16,7 @@ from pykbroker.ids import TopicPartition, Uuid
 from pykbroker.log.files import Files
 from pykbroker.log.leader_epochs import LeaderEpochFileCache
 from pykbroker.log.log_config import LogConfig
+from pykbroker.log.producer_rebuild import catch_up
 from pykbroker.log.producer_state import ProducerStateManager
 from pykbroker.log.retention import deletable_segments
 from pykbroker.log.segment import LogSegment, Region
@@ -478,13 +479,8 @@ class UnifiedLog:
     def rebuild_producer_state(self, end_offset: int) -> None:
         """From the latest snapshot and the batches behind it."""
         self.producer_state.load(self.log_start_offset, end_offset, self.clock.wall_ms())
-        start = max(self.producer_state.map_end_offset, self.log_start_offset)
-        for segment in self.segments[self.segment_for(start) :]:
-            for batch in segment.batches(segment.offset_index.lookup(start)):
-                if batch.base_offset >= start and batch.header is not None and batch.header.has_producer_id:
-                    whole = segment.read(batch.position, batch.size) if batch.header.is_control else b""
-                    self.producer_state.replay(batch.header, whole)
-        self.producer_state.map_end_offset = end_offset
+        first = self.segment_for(max(self.producer_state.map_end_offset, self.log_start_offset))
+        catch_up(self.producer_state, self.segments[first:], end_offset)
 
     # Flushing and closing
 

@@ -1,0 +1,107 @@
+"""Opening a log: what Kafka's own killed and torn directories become, and what is derived from the batches."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pykbroker.log.files import Files
+from pykbroker.log.transaction_index import TransactionIndex
+from tests.log.logs import append, batch, golden_directory, open_log
+
+
+@pytest.mark.parametrize("state", ["killed", "torn"])
+def test_logs_are_recovered_to_what_kafka_recovers(state: str, tmp_path: Path) -> None:
+    data, manifest = golden_directory(state, tmp_path)
+    for name in {file.split("/")[0] for file in manifest["recovered_logs"]}:
+        open_log(data / name, clean=False)
+    for file, expected in manifest["recovered_logs"].items():
+        assert (data / file).stat().st_size == expected["bytes"], file
+
+
+def test_transaction_indexes_are_rebuilt(tmp_path: Path) -> None:
+    data, manifest = golden_directory("killed", tmp_path)
+    open_log(data / "txn-0", clean=False)
+    for file, expected in manifest["files"].items():
+        if file.startswith("txn-0/") and file.endswith(".txnindex"):
+            found = [list(entry) for entry in TransactionIndex(Files(), str(data / file), 0).entries]
+            fields = ("producer_id", "first_offset", "last_offset", "last_stable_offset")
+            assert found == [[entry[field] for field in fields] for entry in expected["aborted"]], file
+
+
+def test_an_index_that_was_lost_with_a_transaction_open_before_it_is_rebuilt(tmp_path: Path) -> None:
+    """torn: the last segment's indexes and snapshot are gone; its aborts end transactions begun one segment before."""
+    data, _ = golden_directory("torn", tmp_path)
+    log = open_log(data / "txn-0", clean=False, recovery_point=140)
+    log.update_high_watermark(log.log_end_offset)
+    assert log.last_stable_offset == 144
+    assert (12, 128, 140, 129) in [tuple(entry) for entry in log.aborted_transactions(128, 144)]
+
+
+@pytest.mark.parametrize("lost", range(1, 30))
+def test_every_whole_batch_survives_a_torn_tail(lost: int, tmp_path: Path) -> None:
+    log = open_log(tmp_path / "t-0")
+    sizes = [len(batch([1] * count)) for count in (1, 2, 3)]
+    for count in (1, 2, 3):
+        append(log, batch([1] * count))
+    # As SIGKILL leaves it: the files are copied while the log is open.
+    copy = tmp_path / "copy" / "t-0"
+    shutil.copytree(tmp_path / "t-0", copy)
+    os.truncate(copy / f"{0:020d}.log", sum(sizes) - lost)
+    recovered = open_log(copy, clean=False)
+    assert recovered.log_end_offset == 3
+    assert recovered.size == sum(sizes[:2])
+
+
+def test_a_batch_with_a_wrong_checksum_ends_the_log(tmp_path: Path) -> None:
+    log = open_log(tmp_path / "t-0")
+    size = len(batch())
+    for _ in range(3):
+        append(log, batch())
+    path = tmp_path / "t-0" / f"{0:020d}.log"
+    damaged = bytearray(path.read_bytes())
+    damaged[2 * size - 1] ^= 1
+    path.write_bytes(damaged)
+    assert open_log(tmp_path / "t-0", clean=False).log_end_offset == 1
+
+
+def test_segments_behind_a_cut_go(tmp_path: Path) -> None:
+    log = open_log(tmp_path / "t-0", segment_bytes=300)
+    for _ in range(10):
+        append(log, batch())
+    assert len(log.segments) > 3
+    os.truncate(tmp_path / "t-0" / f"{0:020d}.log", log.segments[0].size - 1)
+    recovered = open_log(tmp_path / "t-0", clean=False, segment_bytes=300)
+    assert [segment.base_offset for segment in recovered.segments] == [0]
+    assert recovered.log_end_offset == 1
+
+
+def test_epochs_keep_their_starts_when_recovery_begins_in_the_middle(tmp_path: Path) -> None:
+    log = open_log(tmp_path / "t-0", segment_bytes=300)
+    for epoch in (1, 2):
+        for _ in range(6):
+            append(log, batch(), leader_epoch=epoch)
+    middle = [segment.base_offset for segment in log.segments if 0 < segment.base_offset < 6][-1]
+    recovered = open_log(tmp_path / "t-0", clean=False, recovery_point=middle, segment_bytes=300)
+    assert recovered.leader_epochs.entries == [(1, 0), (2, 6)]
+
+
+def test_a_log_behind_its_start_offset_begins_anew_there(tmp_path: Path) -> None:
+    log = open_log(tmp_path / "t-0")
+    append(log, batch())
+    log = open_log(tmp_path / "t-0", clean=False, log_start_offset=100)
+    assert (log.log_start_offset, log.log_end_offset) == (100, 100)
+    assert append(log, batch()) == 100
+
+
+def test_opening_keeps_no_files_open(tmp_path: Path) -> None:
+    for partition in range(20):
+        log = open_log(tmp_path / f"t-{partition}")
+        append(log, batch())
+        log.close()
+    del log
+    before = len(os.listdir("/proc/self/fd"))
+    logs = [open_log(tmp_path / f"t-{partition}") for partition in range(20)]
+    assert len(os.listdir("/proc/self/fd")) == before
+    assert [log.log_end_offset for log in logs] == [1] * 20

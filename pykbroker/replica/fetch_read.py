@@ -27,6 +27,10 @@ class FetchedPartition(NamedTuple):
     diverging: tuple[int, int] | None = None
     current_leader: tuple[int, int] | None = None
 
+    @property
+    def partition(self) -> int:
+        return self.row.partition
+
 
 def failed(row: FetchRow, code: int, current_leader: tuple[int, int] | None = None) -> FetchedPartition:
     return FetchedPartition(row, code, current_leader=current_leader)

@@ -1,4 +1,4 @@
-"""Offsets by timestamp, and by Kafka's special timestamps. (Partition.fetchOffsetForTimestamp, UnifiedLog.fetchOffsetByTimestamp)"""
+"""Offsets by timestamp, and by Kafka's special timestamps. (Partition.fetchOffsetForTimestamp, UnifiedLog)"""
 
 from pykbroker.log.unified_log import TimestampOffset, UnifiedLog
 from pykbroker.replica.partition import Partition

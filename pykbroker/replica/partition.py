@@ -1,4 +1,4 @@
-"""One partition on this broker: who leads it at which epoch, its high watermark, who waits for it. (kafka.cluster.Partition)"""
+"""One partition here: who leads it at which epoch, its high watermark, who waits for it. (kafka.cluster.Partition)"""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol

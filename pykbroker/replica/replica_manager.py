@@ -1,4 +1,4 @@
-"""All partitions of this broker. Follows the metadata image; gives partitions to handlers and coordinators. (ReplicaManager)"""
+"""All partitions of this broker, as the metadata image says; handlers find them here. (ReplicaManager)"""
 
 from collections.abc import Callable, Iterator, Mapping
 from logging import getLogger
@@ -23,7 +23,7 @@ logger = getLogger(__name__)
 
 
 class ReplicaManager:
-    """`config_for(topic)` gives a topic's effective configs. Implements coordinator.partition_writer.PartitionWriter."""
+    """`config_for(topic)` gives a topic's effective configs. Implements the coordinators' PartitionWriter."""
 
     def __init__(self, *, node_id: int, logs: LogManager, clock: Clock, config_for: Callable[[str], LogConfig]) -> None:
         self.node_id = node_id

@@ -240,7 +240,8 @@ class Joiner:
             answer = joined(group, "", with_members=False)
             answer.leader, answer.error_code = leader_id or "", client_error(code)
             self._rebalancer.reply_join(group, member, answer, done)
-            if group.members.get(member.member_id) is member:
+            # After a timeout the record may be committed yet, so the new id stays.
+            if code != ErrorCode.REQUEST_TIMED_OUT and group.members.get(member.member_id) is member:
                 group.set_protocols(member, old.protocols)
                 self._rebalancer.end_session(group, member.member_id)
                 restored = group.replace_static(member.instance_id or "", member, old.member_id)

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from pykbroker.coordinator.group.classic_group import ClassicGroup
-from pykbroker.coordinator.group.offset_and_metadata import NO_EXPIRATION, OffsetAndMetadata
+from pykbroker.coordinator.group.offset_and_metadata import NO_EPOCH, NO_EXPIRATION, OffsetAndMetadata
 from pykbroker.coordinator.shard import CoordinatorRecord
+from pykbroker.ids import ZERO_UUID
 from pykbroker.protocol.persisted.group.group_metadata import GroupMetadataKey, GroupMetadataValue, MemberMetadata
 from pykbroker.protocol.persisted.group.offset_commit import OffsetCommitKey, OffsetCommitValue
 
@@ -60,6 +61,9 @@ def classic_group_tombstone(group_id: str) -> CoordinatorRecord:
 
 def offset_record(group_id: str, topic: str, partition: int, offset: OffsetAndMetadata) -> CoordinatorRecord:
     expires = offset.expire_timestamp != NO_EXPIRATION
+    if expires:
+        # The version that can expire has no room for these; memory shall not know more than the log.
+        offset = offset._replace(leader_epoch=NO_EPOCH, topic_id=ZERO_UUID)
     value = OffsetCommitValue(
         offset=offset.offset,
         leader_epoch=offset.leader_epoch,

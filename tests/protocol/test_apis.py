@@ -54,11 +54,11 @@ def test_error_codes() -> None:
 
 
 def test_enums() -> None:
-    assert enums.ResourceType.TOPIC == 2
-    assert enums.ConfigResourceType.BROKER == 4
-    assert enums.CoordinatorType.TRANSACTION == 1
+    assert enums.ResourceType.TOPIC.value == 2
+    assert enums.ConfigResourceType.BROKER.value == 4
+    assert enums.CoordinatorType.TRANSACTION.value == 1
     assert enums.GroupState("PreparingRebalance") is enums.GroupState.PREPARING_REBALANCE
-    assert enums.TransactionState.PREPARE_EPOCH_FENCE == 7
+    assert enums.TransactionState.PREPARE_EPOCH_FENCE.value == 7
     assert enums.ListOffsetsTimestamp.EARLIEST_PENDING_UPLOAD_TIMESTAMP == -6
     assert enums.TopicConstants.GROUP_METADATA_TOPIC_NAME == "__consumer_offsets"
     assert enums.ACL_SUPPORTED_OPERATIONS[enums.ResourceType.DELEGATION_TOKEN] == {enums.AclOperation.DESCRIBE}

@@ -46,12 +46,12 @@ def test_lies_at_every_position(lie: bytes) -> None:
 
 @pytest.mark.parametrize("lie", LIES[:2], ids=bytes.hex)
 def test_lies_cost_no_memory(lie: bytes) -> None:
-    """No decode reserves more than the bytes there are worth: at every fourth position, as tracing is slow."""
+    """No decode reserves more than the bytes there are worth: at every eighth position, as tracing is slow."""
     tracemalloc.start()
     try:
         for index, line in enumerate(samples()):
             message, version, raw = class_of(line), line["version"], bytes.fromhex(line["hex"])
-            for at in range(index % 4, len(raw), 4):
+            for at in range(index % 8, len(raw), 8):
                 damaged = raw[:at] + lie + raw[at + len(lie) :]
                 tracemalloc.reset_peak()
                 before, _ = tracemalloc.get_traced_memory()
@@ -63,11 +63,11 @@ def test_lies_cost_no_memory(lie: bytes) -> None:
 
 
 def test_every_byte_flipped() -> None:
-    """Each byte of each sample in turn: 0, 255, and its highest bit."""
+    """Each byte of each sample in turn: zeroed, and its highest bit turned."""
     for line in samples():
         message, version, raw = class_of(line), line["version"], bytearray.fromhex(line["hex"])
         for at, byte in enumerate(raw):
-            for changed in (0, 255, byte ^ 128):
+            for changed in (0, byte ^ 128):
                 raw[at] = changed
                 decode(message, bytes(raw), version, f"{label(line)} at {at}")
             raw[at] = byte

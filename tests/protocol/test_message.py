@@ -88,7 +88,7 @@ def test_records_are_slices_of_the_buffer() -> None:
     records = request.topic_data[0].partition_data[0].records
     assert isinstance(records, memoryview)
     raw[raw.index(b"batch")] = ord("m")
-    assert records == b"match"
+    assert bytes(records) == b"match"
 
 
 def test_other_fields_do_not_keep_the_buffer() -> None:
@@ -123,8 +123,8 @@ def test_every_message_names_its_limits() -> None:
         message: type[Message] = schema.message_class()
         limits = (message.MIN_VERSION, message.MAX_VERSION, message.FLEXIBLE_FROM)
         assert limits == (schema.lowest, schema.highest, schema.flexible_from)
-        limits = (-1 if schema.key is None else schema.key, message.__name__)
-        assert limits == (message.API_KEY, schema.name)
+        named = (-1 if schema.key is None else schema.key, message.__name__)
+        assert named == (message.API_KEY, schema.name)
         for version in range(schema.lowest, schema.highest + 1):
             assert message.decode(message().encode(version), version)[0] == message()
         if schema.kind not in ("request", "response"):

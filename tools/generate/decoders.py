@@ -4,6 +4,8 @@ Runs of fixed-width fields are one precompiled struct, and take the length of th
 checks stand where a slice would be silently short; everything else is caught by `decode` as IndexError or struct.error.
 """
 
+from contextlib import AbstractContextManager
+
 from tools.generate.layout import (
     ARRAY_FUNCTIONS,
     FIXED,
@@ -194,20 +196,22 @@ class DecoderEmitter:
         with self.nullable(field, place, known, "n == 0" if compact else "n < 0"):
             self.content(field, place, "n - 1" if compact else "n")
 
-    def nullable(self, field: Field, place: str, known: frozenset[int], is_null: str) -> "NullBranch":
+    def nullable(
+        self, field: Field, place: str, known: frozenset[int], is_null: str
+    ) -> AbstractContextManager[None]:
         """The null case; what is emitted under it is the other one. Nothing where null is refused anyway."""
         nulls = field.null_in & known
         out = self.out
         if not nulls:
-            return NullBranch(out, 0)
+            return out.nested(0)
         with out.block(f"if {is_null}:"):
             test = condition(nulls, known)
             if test is not None:
-                with out.block(f"if not {test}:" if "<=" not in test[:6] else f"if not ({test}):"):
+                with out.block(f"if not ({test}):"):
                     out(f'raise bad_null("{field.name}", pos)')
             out(f"{place} = None")
         out("else:")
-        return NullBranch(out, 1)
+        return out.nested()
 
     def content(self, field: Field, place: str, count: str) -> None:
         """The bytes, string or elements behind a length that is not null."""
@@ -277,15 +281,3 @@ class DecoderEmitter:
             self.flush()
         else:
             self.variable(field, place, known, tagged=True)
-
-
-class NullBranch:
-    def __init__(self, source: Source, depth: int) -> None:
-        self.source = source
-        self.depth = depth
-
-    def __enter__(self) -> None:
-        self.source.indent += self.depth
-
-    def __exit__(self, *_: object) -> None:
-        self.source.indent -= self.depth

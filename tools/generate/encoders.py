@@ -4,7 +4,8 @@ Runs of fixed-width fields, and the classic length of a string behind them, are 
 does not exist in the version must have its default or be ignorable.
 """
 
-from tools.generate.decoders import NullBranch
+from contextlib import AbstractContextManager
+
 from tools.generate.layout import (
     ARRAY_FUNCTIONS,
     FIXED,
@@ -156,7 +157,7 @@ class EncoderEmitter:
             null = f"{self.buffer}.append(0)" if compact else f"{self.buffer} += {NULLS[text]}"
             branch = self.nullable(field, place, known, null)
         else:
-            branch = NullBranch(out, 0)
+            branch = out.nested(0)
         with branch:
             self.filled(field, place)
 
@@ -177,7 +178,9 @@ class EncoderEmitter:
         self.out(f"{local} = {place}")
         return local
 
-    def nullable(self, field: Field, local: str, known: frozenset[int], null: str) -> NullBranch:
+    def nullable(
+        self, field: Field, local: str, known: frozenset[int], null: str
+    ) -> AbstractContextManager[None]:
         """The case of null; what is emitted under it is the other one. A version may not know null."""
         nulls = field.null_in & known
         refuse = f'raise unsupported_null("{self.struct}", "{attribute(field)}", version)'
@@ -192,7 +195,7 @@ class EncoderEmitter:
                         out(refuse)
                 out(null)
         out("else:")
-        return NullBranch(out, 1)
+        return out.nested()
 
     def length(self, data: str, compact: bool, text: bool) -> None:
         out = self.out

@@ -1,6 +1,7 @@
 """What decoders and encoders share: version conditions, groups of fields, struct formats, Python types and defaults."""
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from itertools import groupby
 from keyword import iskeyword
 
@@ -29,20 +30,15 @@ class Source:
     def __call__(self, text: str = "") -> None:
         self.lines.append("    " * self.indent + text if text else "")
 
-    def block(self, head: str) -> "Block":
+    @contextmanager
+    def nested(self, depth: int = 1) -> Iterator[None]:
+        self.indent += depth
+        yield
+        self.indent -= depth
+
+    def block(self, head: str) -> AbstractContextManager[None]:
         self(head)
-        return Block(self)
-
-
-class Block:
-    def __init__(self, source: Source) -> None:
-        self.source = source
-
-    def __enter__(self) -> None:
-        self.source.indent += 1
-
-    def __exit__(self, *_: object) -> None:
-        self.source.indent -= 1
+        return self.nested()
 
 
 def attribute(field: Field) -> str:

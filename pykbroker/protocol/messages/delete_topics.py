@@ -298,7 +298,7 @@ def _read_deletable_topic_result(buf: bytes, pos: int, version: int, count: int)
             if n > 127:
                 n, pos = read_string_length(buf, pos - 1)
             if n == 0:
-                if not version == 6:
+                if not (version == 6):
                     raise bad_null("Name", pos)
                 item.name = None
             else:

@@ -391,7 +391,7 @@ class JoinGroupResponse(Message):
                 if n > 127:
                     n, pos = read_string_length(buf, pos - 1)
                 if n == 0:
-                    if not version >= 7:
+                    if not (version >= 7):
                         raise bad_null("ProtocolName", pos)
                     self.protocol_name = None
                 else:

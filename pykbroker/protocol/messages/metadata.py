@@ -79,7 +79,7 @@ class MetadataRequest(Message):
                 (n,) = _unpack_i(buf, pos)
                 pos += 4
                 if n < 0:
-                    if not version >= 1:
+                    if not (version >= 1):
                         raise bad_null("Topics", pos)
                     self.topics = None
                 else:
@@ -451,7 +451,7 @@ def _read_metadata_request_topic(buf: bytes, pos: int, version: int, count: int)
             if n > 127:
                 n, pos = read_string_length(buf, pos - 1)
             if n == 0:
-                if not version >= 10:
+                if not (version >= 10):
                     raise bad_null("Name", pos)
                 item.name = None
             else:
@@ -751,7 +751,7 @@ def _read_metadata_response_topic(buf: bytes, pos: int, version: int, count: int
             if n > 127:
                 n, pos = read_string_length(buf, pos - 1)
             if n == 0:
-                if not version >= 12:
+                if not (version >= 12):
                     raise bad_null("Name", pos)
                 item.name = None
             else:

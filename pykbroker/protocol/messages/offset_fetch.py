@@ -115,7 +115,7 @@ class OffsetFetchRequest(Message):
                 (n,) = _unpack_i(buf, pos)
                 pos += 4
                 if n < 0:
-                    if not version >= 2:
+                    if not (version >= 2):
                         raise bad_null("Topics", pos)
                     self.topics = None
                 else:

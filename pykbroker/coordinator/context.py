@@ -120,17 +120,16 @@ class CoordinatorContext(Generic[S]):
         """A fresh shard; `load_step` fills it."""
         self.shard = self._new_shard()
         self.state = LOADING
-        self._loading: Iterator[None] | None = self._load()
+        self._loading: Iterator[bool] | None = self._load()
 
     def load_step(self) -> bool:
         """A few milliseconds of loading. False: nothing more to do, the state is ACTIVE or FAILED."""
         if self.state != LOADING or self._loading is None:
             return False
         try:
-            next(self._loading)
-        except StopIteration:
-            self._activate()
-            return False
+            if next(self._loading, True):
+                self._activate()
+                return False
         except (KafkaError, MalformedFrame) as error:
             logger.error("Failed to load the coordinator from %s: %s", self.tp, error)
         except Exception:
@@ -140,7 +139,7 @@ class CoordinatorContext(Generic[S]):
         self.state = FAILED
         return False
 
-    def _load(self) -> Iterator[None]:
+    def _load(self) -> Iterator[bool]:
         timeline = self.shard.timeline
         offset, high_watermark = self._writer.log_bounds(self.tp)
         self._high_watermark = high_watermark
@@ -155,7 +154,7 @@ class CoordinatorContext(Generic[S]):
                 offset = entry.next_offset
                 count += 1
                 if count % _LOAD_SLICE == 0:
-                    yield
+                    yield False
             if offset <= start:
                 break
         timeline.offset = max(offset, high_watermark)

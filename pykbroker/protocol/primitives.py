@@ -78,6 +78,8 @@ def take(buf: Buffer, pos: int, length: int) -> bytes:
 
 def read_uvarint(buf: Buffer, pos: int) -> tuple[int, int]:
     """An unsigned varint of at most 5 bytes that fits 32 bits."""
+    if 0 <= pos < len(buf) and buf[pos] < 128:  # nearly all of them
+        return buf[pos], pos + 1
     value, pos = _read_base128(buf, pos, 5)
     if value > _UINT32_MAX:
         raise MalformedFrame("varint over 32 bits", pos)
@@ -86,6 +88,8 @@ def read_uvarint(buf: Buffer, pos: int) -> tuple[int, int]:
 
 def read_varint(buf: Buffer, pos: int) -> tuple[int, int]:
     """A zigzag int32."""
+    if 0 <= pos < len(buf) and (value := buf[pos]) < 128:
+        return (value >> 1) ^ -(value & 1), pos + 1
     value, pos = read_uvarint(buf, pos)
     return (value >> 1) ^ -(value & 1), pos
 
@@ -99,6 +103,8 @@ def read_uvarlong(buf: Buffer, pos: int) -> tuple[int, int]:
 
 def read_varlong(buf: Buffer, pos: int) -> tuple[int, int]:
     """A zigzag int64."""
+    if 0 <= pos < len(buf) and (value := buf[pos]) < 128:
+        return (value >> 1) ^ -(value & 1), pos + 1
     value, pos = read_uvarlong(buf, pos)
     return (value >> 1) ^ -(value & 1), pos
 

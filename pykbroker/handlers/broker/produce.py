@@ -18,7 +18,14 @@ from pykbroker.protocol.messages.produce import (
     TopicProduceData,
     TopicProduceResponse,
 )
-from pykbroker.record.batch import ATTRIBUTES_OFFSET, HEADER_SIZE, TRANSACTIONAL_BIT, batch_length_at
+from pykbroker.record.batch import (
+    ATTRIBUTES_OFFSET,
+    CURRENT_MAGIC,
+    HEADER_SIZE,
+    MAGIC_OFFSET,
+    TRANSACTIONAL_BIT,
+    batch_length_at,
+)
 from pykbroker.replica.partition import Partition
 from pykbroker.request import RawResponse, RequestContext, Services
 
@@ -80,7 +87,7 @@ def check_first_batches(request: ProduceRequest) -> None:
             if not records:
                 continue
             size = batch_length_at(records, 0)
-            if size is None or not HEADER_SIZE <= size <= len(records):
+            if size is None or not HEADER_SIZE <= size <= len(records) or records[MAGIC_OFFSET] != CURRENT_MAGIC:
                 continue
             is_transactional = records[ATTRIBUTES_OFFSET + 1] & TRANSACTIONAL_BIT
             if is_transactional and request.transactional_id is None:
@@ -176,6 +183,7 @@ def error_response(request: ProduceRequest, error: KafkaError, version: int) -> 
     """Every partition gets the error (ProduceRequest.getErrorResponse). Raises MalformedFrame for acks=0."""
     if request.acks == 0:
         raise MalformedFrame(f"Produce with acks=0 failed: {error}")
+    message = None if error.code == ErrorCode.UNKNOWN_SERVER_ERROR else error.message
     return ProduceResponse(
         responses=[
             TopicProduceResponse(
@@ -183,7 +191,7 @@ def error_response(request: ProduceRequest, error: KafkaError, version: int) -> 
                 topic_id=topic.topic_id,
                 partition_responses=[
                     PartitionProduceResponse(
-                        index=data.index, error_code=error.code, base_offset=-1, error_message=error.message
+                        index=data.index, error_code=error.code, base_offset=-1, error_message=message
                     )
                     for data in topic.partition_data
                 ],

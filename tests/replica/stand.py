@@ -1,0 +1,73 @@
+"""A broker's data side without network and controller: logs in a folder, partitions led here."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pykbroker.clock import ManualClock
+from pykbroker.config.broker_config import BrokerConfig
+from pykbroker.config.topic_config import TopicConfig
+from pykbroker.ids import DIRECTORY_UNASSIGNED, TopicIdPartition, TopicPartition, Uuid
+from pykbroker.log.log_manager import LogManager
+from pykbroker.metadata.local_changes import LocalChanges
+from pykbroker.metadata.topics import EMPTY_TOPICS, PartitionImage, TopicImage, TopicsImage
+from pykbroker.replica.fetch_session import FetchSessionCache
+from pykbroker.replica.partition import Partition
+from pykbroker.replica.replica_manager import ReplicaManager
+from pykbroker.request import RequestContext
+
+NODE_ID = 1
+
+
+class Image:
+    def __init__(self) -> None:
+        self.topics = EMPTY_TOPICS
+
+
+class Stand:
+    """Implements what the data handlers use of Services."""
+
+    def __init__(self, folder: Path) -> None:
+        self.clock = ManualClock()
+        self.config = BrokerConfig()
+        self.node_id = NODE_ID
+        self.image = Image()
+        self.overrides: dict[str, Mapping[str, str]] = {}
+        self.logs = LogManager([str(folder / "data")], clock=self.clock)
+        self.logs.open(node_id=NODE_ID, cluster_id=None, new_cluster_id=lambda: str(Uuid.random()))
+        self.logs.load(self.config_for)
+        self.replicas = ReplicaManager(node_id=NODE_ID, logs=self.logs, clock=self.clock, config_for=self.config_for)
+        self.fetch_sessions = FetchSessionCache(1000, self.clock)
+
+    def config_for(self, topic: str) -> TopicConfig:
+        return TopicConfig.build(self.config, self.overrides.get(topic, {}))
+
+    def create(self, topic: str, partitions: int = 1, leader: int = NODE_ID, **overrides: str) -> Uuid:
+        """A topic whose partitions `leader` leads at epoch 0; config names with underscores."""
+        self.overrides[topic] = {name.replace("_", "."): value for name, value in overrides.items()}
+        topic_id = Uuid.random()
+        self.set_topic(TopicImage(topic, topic_id, {i: partition_image(leader, 0) for i in range(partitions)}))
+        return topic_id
+
+    def set_topic(self, topic: TopicImage) -> None:
+        by_id = {**self.image.topics.ids, topic.id: topic}
+        self.image.topics = TopicsImage(by_id, {**self.image.topics.by_name, topic.name: topic})
+        changes = {TopicIdPartition(topic.id, topic.name, i): image for i, image in topic.partitions.items()}
+        self.replicas.apply(LocalChanges(changes, {}, set(), set()), self.image)  # type: ignore[arg-type]
+
+    def partition(self, topic: str, index: int = 0) -> Partition:
+        return self.replicas.partition(TopicPartition(topic, index))
+
+    def endpoint_for(self, ctx: RequestContext, node_id: int) -> tuple[str, int]:
+        return f"broker-{node_id}", 9092
+
+    def close(self) -> None:
+        self.logs.release()
+
+
+def partition_image(leader: int, epoch: int) -> PartitionImage:
+    return PartitionImage((NODE_ID,), (DIRECTORY_UNASSIGNED,), (NODE_ID,), (), (), leader, 0, epoch, 0)
+
+
+def context(api_key: int, version: int, **fields: Any) -> RequestContext:
+    return RequestContext(api_key, version, 7, "test", received_at=1000.0, **fields)

@@ -1,7 +1,8 @@
 """Hand-written twin of FetchResponse's encoder: header pieces packed by struct, records left where they are.
 
 The answer is a list of parts: bytes, and whatever stands for the records of a partition (regions of segment files),
-whose total length is known. Equal to the generated codec on all golden vectors (tests/protocol/test_fast_fetch.py).
+whose total length is known. Equal to the generated codec on all golden vectors and on random messages
+(tests/protocol/test_fast_fetch.py).
 """
 
 from collections.abc import Sequence
@@ -38,7 +39,7 @@ class Row(Protocol):
     """One partition's answer. `diverging` is (epoch, end offset), `current_leader` (id, epoch)."""
 
     @property
-    def partition(self) -> int: ...
+    def index(self) -> int: ...
     @property
     def error_code(self) -> int: ...
     @property
@@ -114,11 +115,9 @@ def _write_topic(out: bytearray, topic: str | Uuid, version: int) -> None:
 
 def _write_row(out: bytearray, row: Row, version: int, flexible: bool) -> None:
     if version >= LOG_START_FROM:
-        out += _ROW.pack(
-            row.partition, row.error_code, row.high_watermark, row.last_stable_offset, row.log_start_offset
-        )
+        out += _ROW.pack(row.index, row.error_code, row.high_watermark, row.last_stable_offset, row.log_start_offset)
     else:
-        out += _ROW_V4.pack(row.partition, row.error_code, row.high_watermark, row.last_stable_offset)
+        out += _ROW_V4.pack(row.index, row.error_code, row.high_watermark, row.last_stable_offset)
     _write_aborted(out, row.aborted, flexible)
     if version >= READ_REPLICA_FROM:
         out += _INT32.pack(NO_PREFERRED_REPLICA)

@@ -39,7 +39,7 @@ class Row(Protocol):
     """One partition's answer. `diverging` is (epoch, end offset), `current_leader` (id, epoch)."""
 
     @property
-    def index(self) -> int: ...
+    def partition_index(self) -> int: ...
     @property
     def error_code(self) -> int: ...
     @property
@@ -115,9 +115,11 @@ def _write_topic(out: bytearray, topic: str | Uuid, version: int) -> None:
 
 def _write_row(out: bytearray, row: Row, version: int, flexible: bool) -> None:
     if version >= LOG_START_FROM:
-        out += _ROW.pack(row.index, row.error_code, row.high_watermark, row.last_stable_offset, row.log_start_offset)
+        out += _ROW.pack(
+            row.partition_index, row.error_code, row.high_watermark, row.last_stable_offset, row.log_start_offset
+        )
     else:
-        out += _ROW_V4.pack(row.index, row.error_code, row.high_watermark, row.last_stable_offset)
+        out += _ROW_V4.pack(row.partition_index, row.error_code, row.high_watermark, row.last_stable_offset)
     _write_aborted(out, row.aborted, flexible)
     if version >= READ_REPLICA_FROM:
         out += _INT32.pack(NO_PREFERRED_REPLICA)

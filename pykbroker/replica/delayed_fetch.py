@@ -3,37 +3,67 @@
 It counts what is appended instead of reading again: one addition per append and waiter.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 
 from pykbroker.replica.partition import Partition
 
 
-class DelayedFetch:
-    """Armed on all partitions of a fetch; calls `wake` once. disarm() when the fetch goes on for any reason."""
+class Awaited:
+    """A partition that a fetch waits for, from `offset` on; `room`: how many bytes more it may give."""
 
-    __slots__ = ("_fetch_offsets", "_is_read_committed", "_missing", "_wake")
+    __slots__ = ("has_hidden", "last_stable_offset", "offset", "partition", "room")
+
+    def __init__(self, partition: Partition, offset: int, room: int) -> None:
+        log = partition.log
+        self.partition = partition
+        self.offset = offset
+        self.room = room
+        self.last_stable_offset = log.last_stable_offset
+        # Whether there are bytes that a read_committed reader does not see yet.
+        self.has_hidden = log.last_stable_offset != log.high_watermark
+
+
+class DelayedFetch:
+    """Armed on all partitions of a fetch; calls `wake` once. disarm() when the fetch goes on for any reason.
+
+    Whoever is woken reads again: the count may err towards waking, never towards sleeping on.
+    """
+
+    __slots__ = ("_awaited", "_is_read_committed", "_missing", "_wake")
 
     def __init__(
-        self, fetch_offsets: Mapping[Partition, int], missing: int, is_read_committed: bool, wake: Callable[[], object]
+        self, awaited: Iterable[Awaited], missing: int, is_read_committed: bool, wake: Callable[[], object]
     ) -> None:
         """`missing`: how many bytes more than now are wanted."""
-        self._fetch_offsets = fetch_offsets
+        self._awaited = {one.partition: one for one in awaited}
         self._missing = missing
         self._is_read_committed = is_read_committed
         self._wake = wake
 
     def arm(self) -> None:
-        for partition in self._fetch_offsets:
+        for partition in self._awaited:
             partition.waiters.add(self)
 
     def disarm(self) -> None:
-        for partition in self._fetch_offsets:
+        for partition in self._awaited:
             partition.waiters.discard(self)
 
     def on_append(self, partition: Partition, size: int) -> None:
-        if self._is_read_committed and partition.log.last_stable_offset <= self._fetch_offsets[partition]:
-            return  # nothing that this reader may see yet
-        self._missing -= size
+        one = self._awaited[partition]
+        log = partition.log
+        if self._is_read_committed:
+            if log.last_stable_offset == one.last_stable_offset:
+                one.has_hidden = True
+                return
+            one.last_stable_offset = log.last_stable_offset
+        if (self._is_read_committed and one.has_hidden) or one.offset < log.active.base_offset:
+            # A transaction ended: what that shows is more than what was appended. Or the log rolled: a fetch never
+            # reads over the end of a segment, so there will be no more than now.
+            self.on_change()
+            return
+        counted = min(size, one.room)
+        one.room -= counted
+        self._missing -= counted
         if self._missing <= 0:
             self.on_change()
 

@@ -1,22 +1,46 @@
 """One pass over the partitions of a fetch: what to send of each within the byte limits. (ReplicaManager.readFromLog)"""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from pykbroker.errors import KafkaError
 from pykbroker.log.segment import Region
 from pykbroker.log.transaction_index import AbortedTransaction
 from pykbroker.protocol.error_codes import ErrorCode
+from pykbroker.replica.delayed_fetch import Awaited
 from pykbroker.replica.fetch_session import FetchRow
 from pykbroker.replica.partition import Partition
+from pykbroker.replica.replica_manager import ReplicaManager
 
 UNKNOWN = -1
 READ_COMMITTED = 1
+FUTURE_REPLICA = -3
+# The first version whose consumers may be served by a follower (KIP-392).
+FOLLOWER_FETCH_FROM = 11
+
+
+class FetchParams(NamedTuple):
+    """What counts for all partitions of a fetch. Limits in bytes."""
+
+    replica_id: int
+    isolation_level: int
+    min_bytes: int
+    max_bytes: int
+    only_leader: bool
+
+    @property
+    def is_read_committed(self) -> bool:
+        return self.isolation_level == READ_COMMITTED
 
 
 class FetchedPartition(NamedTuple):
-    """The answer for one partition. `aborted` None: not a read_committed fetch. `diverging`: (epoch, end offset)."""
+    """The answer for one partition. `aborted` None: not a read_committed fetch. `diverging`: (epoch, end offset).
+
+    `must_answer`: the fetch waits no longer because of it; `partition` None: there is nothing here to wait for.
+    """
 
     row: FetchRow
+    partition_index: int
     error_code: int
     high_watermark: int = UNKNOWN
     last_stable_offset: int = UNKNOWN
@@ -26,39 +50,126 @@ class FetchedPartition(NamedTuple):
     size: int = 0
     diverging: tuple[int, int] | None = None
     current_leader: tuple[int, int] | None = None
-
-    @property
-    def partition(self) -> int:
-        return self.row.partition
+    must_answer: bool = False
+    partition: Partition | None = None
 
 
-def failed(row: FetchRow, code: int, current_leader: tuple[int, int] | None = None) -> FetchedPartition:
-    return FetchedPartition(row, code, current_leader=current_leader)
+class FetchResult:
+    """All partitions: `count` that were read, in order, then the unknown ones. `size`: bytes of records."""
+
+    __slots__ = ("count", "must_answer", "partitions", "size")
+
+    def __init__(self) -> None:
+        self.partitions: list[FetchedPartition] = []
+        self.count = 0
+        self.size = 0
+        self.must_answer = False
+
+    def awaited(self) -> list[Awaited]:
+        """What to wait for when this is too little."""
+        return [
+            Awaited(fetched.partition, fetched.row.fetch_offset, max(0, fetched.row.max_bytes - fetched.size))
+            for fetched in self.partitions
+            if fetched.partition is not None
+        ]
+
+
+def read_partitions(replicas: ReplicaManager, rows: Iterable[FetchRow], params: FetchParams) -> FetchResult:
+    """In order until max.bytes are there; the first partition with data gives at least one batch (KIP-74)."""
+    result = FetchResult()
+    unknown: list[FetchedPartition] = []
+    left = params.max_bytes
+    min_one = True
+    for row in rows:
+        fetched = read_row(replicas, row, params, left, min_one)
+        if fetched.size:
+            min_one = False
+            result.size += fetched.size
+        left = max(0, left - fetched.size)
+        if fetched.partition is None and not fetched.must_answer:
+            unknown.append(fetched)
+            continue
+        if fetched.must_answer:
+            result.must_answer = True
+        result.partitions.append(fetched)
+    result.count = len(result.partitions)
+    if not result.count:
+        result.must_answer = True
+    result.partitions += unknown
+    return result
+
+
+def read_row(
+    replicas: ReplicaManager, row: FetchRow, params: FetchParams, max_bytes: int, min_one: bool
+) -> FetchedPartition:
+    name = row.name
+    if name is None:
+        name = row.name = replicas.name_of(row.topic)  # type: ignore[arg-type]  # a row without a name has an id
+        if name is None:
+            return FetchedPartition(row, row.partition, ErrorCode.UNKNOWN_TOPIC_ID, aborted=[])
+    partition = replicas.find(name, row.partition)
+    try:
+        if partition is None:
+            raise replicas.missing(name, row.partition)
+        if row.topic is not name and row.topic != partition.topic_id:
+            raise KafkaError(ErrorCode.INCONSISTENT_TOPIC_ID)
+        return read_partition(partition, row, params, max_bytes, min_one)
+    except KafkaError as error:
+        if partition is None and error.code == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION:
+            return FetchedPartition(row, row.partition, error.code, aborted=[])
+        return FetchedPartition(row, row.partition, error.code, must_answer=True)
 
 
 def read_partition(
-    partition: Partition, row: FetchRow, max_bytes: int, *, min_one: bool, isolation_level: int
+    partition: Partition, row: FetchRow, params: FetchParams, max_bytes: int, min_one: bool
 ) -> FetchedPartition:
-    """As leader, up to the high watermark, or the last stable offset for read_committed. Raises KafkaError."""
-    partition.check_leader(row.current_leader_epoch)
+    """Up to the high watermark, the last stable offset for read_committed, the log end for followers.
+    Raises KafkaError."""
+    partition.check_leader(row.current_leader_epoch, only_leader=params.only_leader)
+    if params.replica_id >= 0:
+        partition.check_follower(params.replica_id, row.current_leader_epoch)
     log = partition.log
-    high_watermark, last_stable = log.high_watermark, log.last_stable_offset
-    start = log.log_start_offset
-    is_committed = isolation_level == READ_COMMITTED
+    high_watermark, last_stable, start = log.high_watermark, log.last_stable_offset, log.log_start_offset
+    offset = row.fetch_offset
     if row.last_fetched_epoch >= 0:
-        diverging = _diverging(partition, row)
+        diverging = find_divergence(partition, row)
         if diverging is not None:
-            return FetchedPartition(row, 0, high_watermark, last_stable, start, diverging=diverging)
+            return FetchedPartition(
+                row, row.partition, 0, high_watermark, last_stable, start, diverging=diverging, must_answer=True
+            )
+    is_committed = params.isolation_level == READ_COMMITTED
     upper_bound = last_stable if is_committed else high_watermark
-    read = log.read(row.fetch_offset, min(max_bytes, row.max_bytes), upper_bound=upper_bound, min_one=min_one)
-    aborted = log.aborted_transactions(row.fetch_offset, upper_bound) if is_committed else None
-    return FetchedPartition(row, 0, high_watermark, last_stable, start, aborted, tuple(read.segments), read.size)
+    if params.replica_id >= 0 or params.replica_id == FUTURE_REPLICA:
+        upper_bound = log.log_end_offset
+    limit = min(max_bytes, row.max_bytes)
+    if limit < 0 and offset < upper_bound:
+        raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR, f"Invalid max size {limit} for log read from segment")
+    read = log.read(offset, limit, upper_bound=upper_bound, min_one=min_one)
+    aborted = log.aborted_transactions(offset, upper_bound) if is_committed else None
+    # Waiting brings nothing to a reader of an older segment, nor to one behind the end.
+    must_answer = offset > upper_bound or offset < min(log.active.base_offset, upper_bound)
+    return FetchedPartition(
+        row,
+        row.partition,
+        0,
+        high_watermark,
+        last_stable,
+        start,
+        aborted,
+        tuple(read.segments),
+        read.size,
+        None,
+        None,
+        must_answer,
+        partition,
+    )
 
 
-def _diverging(partition: Partition, row: FetchRow) -> tuple[int, int] | None:
-    """Where the fetcher's log leaves ours, None when it does not (KIP-595)."""
-    epoch, end_offset = partition.log.end_offset_for_epoch(row.last_fetched_epoch)
-    if epoch < 0 or end_offset < 0:
+def find_divergence(partition: Partition, row: FetchRow) -> tuple[int, int] | None:
+    """Where the fetcher's log leaves ours, None when it does not (KIP-595). Raises KafkaError OFFSET_OUT_OF_RANGE."""
+    log = partition.log
+    epoch, end_offset = log.end_offset_for_epoch(row.last_fetched_epoch)
+    if epoch < 0 or end_offset < 0 or row.fetch_offset < log.log_start_offset:
         raise KafkaError(
             ErrorCode.OFFSET_OUT_OF_RANGE,
             f"Could not determine the end offset of the last fetched epoch {row.last_fetched_epoch} of "

@@ -2,7 +2,8 @@
 (FetchSession.scala, KIP-227)
 """
 
-from collections.abc import Iterable
+from bisect import bisect_left, insort
+from collections.abc import Iterable, Mapping
 from random import Random
 
 from pykbroker.clock import Clock
@@ -14,24 +15,25 @@ NO_SESSION = 0
 INITIAL_EPOCH = 0
 FINAL_EPOCH = -1
 _INT32_MAX = 0x7FFFFFFF
-# A session younger than this is not evicted for a larger one.
+# A session younger than this is not evicted for a larger one; one unused for longer goes first.
 MIN_EVICTION_SECONDS = 120.0
 
 # A topic is known by its id from Fetch v13 on, by its name before.
 TopicKey = Uuid | str
+RowKey = tuple[TopicKey, int]
 
 
 class FetchRow:
-    """What a client wants of one partition, and what it was told last."""
+    """What a client wants of one partition, and what it was told last. `name`: of the topic, None while unknown."""
 
     __slots__ = (
         "current_leader_epoch",
         "fetch_offset",
         "high_watermark",
         "last_fetched_epoch",
-        "last_stable_offset",
         "log_start_offset",
         "max_bytes",
+        "name",
         "partition",
         "topic",
     )
@@ -40,24 +42,21 @@ class FetchRow:
         self,
         topic: TopicKey,
         partition: int,
+        current_leader_epoch: int,
         fetch_offset: int,
+        last_fetched_epoch: int,
         max_bytes: int,
-        current_leader_epoch: int = -1,
-        last_fetched_epoch: int = -1,
     ) -> None:
+        """-1: no epoch, as any negative one."""
         self.topic = topic
+        self.name = topic if isinstance(topic, str) else None
         self.partition = partition
+        self.current_leader_epoch = max(current_leader_epoch, -1)
         self.fetch_offset = fetch_offset
-        self.max_bytes = max_bytes
-        self.current_leader_epoch = current_leader_epoch
         self.last_fetched_epoch = last_fetched_epoch
+        self.max_bytes = max_bytes
         self.high_watermark = -1
-        self.last_stable_offset = -1
         self.log_start_offset = -1
-
-    @property
-    def key(self) -> tuple[TopicKey, int]:
-        return self.topic, self.partition
 
     def ask_again(self, asked: "FetchRow") -> None:
         self.fetch_offset = asked.fetch_offset
@@ -65,30 +64,38 @@ class FetchRow:
         self.current_leader_epoch = asked.current_leader_epoch
         self.last_fetched_epoch = asked.last_fetched_epoch
 
+    def tell(self, high_watermark: int, log_start_offset: int, *, is_error: bool) -> bool:
+        """Notes what the client is told now; True when that is news (CachedPartition.maybeUpdateResponseData)."""
+        is_news = is_error or high_watermark != self.high_watermark or log_start_offset != self.log_start_offset
+        self.high_watermark = -1 if is_error else high_watermark
+        self.log_start_offset = log_start_offset
+        return is_news
+
 
 class FetchSession:
     """`epoch` is what the next request must carry. Partitions are fetched in order; those with data go to the end."""
 
-    __slots__ = ("created", "epoch", "id", "is_privileged", "last_used", "rows", "uses_topic_ids")
+    __slots__ = ("created", "epoch", "eviction_key", "id", "is_privileged", "last_used", "rows", "uses_topic_ids")
 
     def __init__(
-        self, session_id: int, rows: Iterable[FetchRow], uses_topic_ids: bool, is_privileged: bool, now: float
+        self, session_id: int, rows: dict[RowKey, FetchRow], uses_topic_ids: bool, is_privileged: bool, now: float
     ) -> None:
         self.id = session_id
         self.epoch = 1
-        self.rows = {row.key: row for row in rows}
+        self.rows = rows
         self.uses_topic_ids = uses_topic_ids
         self.is_privileged = is_privileged
         self.created = now
         self.last_used = now
+        self.eviction_key = (is_privileged, len(rows), session_id)
 
-    def update(self, asked: Iterable[FetchRow], forgotten: Iterable[tuple[TopicKey, int]]) -> None:
-        for row in asked:
-            known = self.rows.get(row.key)
+    def update(self, asked: Mapping[RowKey, FetchRow], forgotten: Iterable[RowKey]) -> None:
+        for key, row in asked.items():
+            known = self.rows.get(key)
             if known is not None:
                 known.ask_again(row)
             else:
-                self.rows[row.key] = row
+                self.rows[key] = row
         for key in forgotten:
             self.rows.pop(key, None)
 
@@ -98,60 +105,92 @@ class FetchSession:
 
     def move_to_end(self, row: FetchRow) -> None:
         """A partition that gave data comes last the next time, so that none starves behind max.bytes."""
-        self.rows[row.key] = self.rows.pop(row.key)
+        key = (row.topic, row.partition)
+        self.rows[key] = self.rows.pop(key)
 
 
 class FetchSessionCache:
-    """At most `max_sessions`; a client that gets none is answered in full each time."""
+    """At most `max_sessions`; a client that gets none is answered in full each time. Followers are privileged.
+
+    Kafka splits its cache in eight by random; the rules within are these (FetchSessionCacheShard).
+    """
 
     def __init__(self, max_sessions: int, clock: Clock, seed: int | None = None) -> None:
         self.max_sessions = max_sessions
         self._clock = clock
         self._random = Random(seed)
+        # In the order of last use.
         self._sessions: dict[int, FetchSession] = {}
+        # Eviction keys, ascending: what anybody may evict, what only followers may.
+        self._evictable_by_all: list[tuple[bool, int, int]] = []
+        self._evictable_by_privileged: list[tuple[bool, int, int]] = []
 
     def __len__(self) -> int:
         return len(self._sessions)
 
-    def create(self, rows: list[FetchRow], uses_topic_ids: bool, is_follower: bool) -> int:
-        """The id of a new session over `rows`, 0 when there is no room or nothing to keep."""
+    def create(self, rows: dict[RowKey, FetchRow], uses_topic_ids: bool, is_follower: bool) -> int:
+        """The id of a new session over `rows`, 0 when there is no room."""
         now = self._clock.monotonic()
-        if not rows or not self._make_room(len(rows), is_follower, now):
+        if not self._make_room(len(rows), is_follower, now):
             return NO_SESSION
         session_id = self._random.randint(1, _INT32_MAX)
         while session_id in self._sessions:
             session_id = self._random.randint(1, _INT32_MAX)
-        self._sessions[session_id] = FetchSession(session_id, rows, uses_topic_ids, is_follower, now)
+        session = self._sessions[session_id] = FetchSession(session_id, rows, uses_topic_ids, is_follower, now)
+        self._touch(session, now)
         return session_id
 
     def _make_room(self, size: int, is_privileged: bool, now: float) -> bool:
+        """A stale session goes first; else the least worth one, if it is worth less than the new one (tryEvict)."""
         if len(self._sessions) < self.max_sessions:
             return True
-        idle = min(self._sessions.values(), key=lambda session: session.last_used, default=None)
-        if idle is not None and now - idle.last_used > MIN_EVICTION_SECONDS:
+        idle = next(iter(self._sessions.values()), None)
+        if idle is None:
+            return False
+        if now - idle.last_used > MIN_EVICTION_SECONDS:
             self.remove(idle.id)
             return True
-        evictable = [
-            session
-            for session in self._sessions.values()
-            if (is_privileged and not session.is_privileged)
-            or (
-                session.is_privileged <= is_privileged
-                and len(session.rows) < size
-                and now - session.created > MIN_EVICTION_SECONDS
-            )
-        ]
-        if not evictable:
+        evictable = self._evictable_by_privileged if is_privileged else self._evictable_by_all
+        if not evictable or (is_privileged, size, 0) < evictable[0]:
             return False
-        self.remove(min(evictable, key=lambda session: (session.is_privileged, len(session.rows))).id)
+        self.remove(evictable[0][2])
         return True
 
-    def remove(self, session_id: int) -> None:
-        self._sessions.pop(session_id, None)
+    def _touch(self, session: FetchSession, now: float) -> None:
+        """Used just now: last in line, and evictable as its size and age say from now on."""
+        session.last_used = now
+        self._sessions[session.id] = self._sessions.pop(session.id)
+        self._drop_keys(session)
+        session.eviction_key = (session.is_privileged, len(session.rows), session.id)
+        is_old = now - session.created > MIN_EVICTION_SECONDS
+        if is_old or not session.is_privileged:
+            insort(self._evictable_by_privileged, session.eviction_key)
+        if is_old:
+            insort(self._evictable_by_all, session.eviction_key)
 
-    def resume(self, session_id: int, epoch: int, uses_topic_ids: bool) -> FetchSession:
-        """The session that a request continues. Raises KafkaError FETCH_SESSION_ID_NOT_FOUND,
-        INVALID_FETCH_SESSION_EPOCH, FETCH_SESSION_TOPIC_ID_ERROR."""
+    def _drop_keys(self, session: FetchSession) -> None:
+        for keys in (self._evictable_by_all, self._evictable_by_privileged):
+            position = bisect_left(keys, session.eviction_key)
+            if position < len(keys) and keys[position] == session.eviction_key:
+                del keys[position]
+
+    def remove(self, session_id: int) -> None:
+        session = self._sessions.pop(session_id, None)
+        if session is not None:
+            self._drop_keys(session)
+
+    def resume(
+        self,
+        session_id: int,
+        epoch: int,
+        uses_topic_ids: bool,
+        asked: Mapping[RowKey, FetchRow],
+        forgotten: Iterable[RowKey],
+    ) -> FetchSession | None:
+        """The session that a request continues, with its changes made; None when nothing is left and it was closed.
+
+        Raises KafkaError FETCH_SESSION_ID_NOT_FOUND, INVALID_FETCH_SESSION_EPOCH, FETCH_SESSION_TOPIC_ID_ERROR.
+        """
         session = self._sessions.get(session_id)
         if session is None:
             raise KafkaError(ErrorCode.FETCH_SESSION_ID_NOT_FOUND)
@@ -159,5 +198,10 @@ class FetchSessionCache:
             raise KafkaError(ErrorCode.INVALID_FETCH_SESSION_EPOCH)
         if session.uses_topic_ids != uses_topic_ids:
             raise KafkaError(ErrorCode.FETCH_SESSION_TOPIC_ID_ERROR)
-        session.last_used = self._clock.monotonic()
+        session.update(asked, forgotten)
+        if not session.rows:
+            self.remove(session_id)
+            return None
+        self._touch(session, self._clock.monotonic())
+        session.advance()
         return session

@@ -1,6 +1,13 @@
 """Producer ids, one by one, from blocks of the controller. (RPCProducerIdManager, KIP-730)"""
 
+from logging import getLogger
 from typing import Protocol
+
+from pykbroker.errors import KafkaError
+from pykbroker.pending import Pending
+from pykbroker.protocol.error_codes import ErrorCode
+
+logger = getLogger(__name__)
 
 
 class BlockSource(Protocol):
@@ -15,12 +22,27 @@ class ProducerIdManager:
         self._source = source
         self._next = 0
         self._end = 0
+        # Set while somebody asks for a block; all others wait for that one.
+        self._request: Pending[None] | None = None
 
     async def next(self) -> int:
-        """A producer id never given before. Raises KafkaError."""
+        """A producer id never given before. Raises KafkaError COORDINATOR_LOAD_IN_PROGRESS: try again."""
         while self._next == self._end:
-            first, count = await self._source.allocate_producer_ids()
-            if self._next == self._end:  # two callers may have asked at once: the second block is given up
-                self._next, self._end = first, first + count
+            if self._request is None:
+                await self._allocate()
+            else:
+                await self._request.wait()
         self._next += 1
         return self._next - 1
+
+    async def _allocate(self) -> None:
+        self._request = Pending()
+        try:
+            first, count = await self._source.allocate_producer_ids()
+            self._next, self._end = first, first + count
+        except KafkaError as error:
+            logger.info("No producer ids from the controller: %s", error)
+            raise KafkaError(ErrorCode.COORDINATOR_LOAD_IN_PROGRESS, str(error)) from error
+        finally:
+            request, self._request = self._request, None
+            request.complete(None)

@@ -11,7 +11,9 @@ from pykbroker.ids import TopicIdPartition, TopicPartition, Uuid
 from pykbroker.log.log_config import LogConfig
 from pykbroker.log.log_manager import LogManager
 from pykbroker.log.unified_log import COORDINATOR
+from pykbroker.metadata.topics import EMPTY_TOPICS, TopicsImage
 from pykbroker.protocol.error_codes import ErrorCode
+from pykbroker.record.batch import iterate_frames
 from pykbroker.replica.partition import ACKS_ALL, HighWatermarkListener, Partition
 
 if TYPE_CHECKING:
@@ -33,14 +35,15 @@ class ReplicaManager:
         self._partitions: dict[TopicPartition, Partition] = {}
         # The hot path finds a partition without building a TopicPartition.
         self._by_name: dict[str, dict[int, Partition]] = {}
-        self._names: dict[Uuid, str] = {}
         self._offline: set[TopicPartition] = set()
+        self._topics: TopicsImage = EMPTY_TOPICS
         logs.on_directory_failure = self._on_directory_failure
 
     # Following the image
 
     def apply(self, changes: "LocalChanges", image: "MetadataImage") -> None:
         """Makes the partitions what `image` says; `changes` names those that differ."""
+        self._topics = image.topics
         for deleted in changes.deleted:
             self._delete(deleted)
         for partitions in (changes.leaders, changes.followers):
@@ -49,6 +52,7 @@ class ReplicaManager:
 
     def load(self, image: "MetadataImage") -> None:
         """The first image after the logs were loaded: every partition of this broker; stray logs go."""
+        self._topics = image.topics
         wanted: dict[TopicIdPartition, PartitionImage] = {
             TopicIdPartition(topic.id, topic.name, index): partition
             for topic in image.topics
@@ -71,37 +75,40 @@ class ReplicaManager:
     def _apply(self, key: TopicIdPartition, image: "PartitionImage") -> None:
         tp = key.topic_partition
         partition = self._partitions.get(tp)
-        if partition is None:
-            try:
-                log = self.logs.create(tp, key.topic_id, self._config_for(tp.topic))
-            except KafkaError as error:
-                logger.error("The log of %s cannot be opened: %s", tp, error)
-                self._offline.add(tp)
-                return
-            partition = Partition(tp, key.topic_id, self.node_id, log)
-            self._partitions[tp] = partition
-            self._by_name.setdefault(tp.topic, {})[tp.partition] = partition
-            self._names[key.topic_id] = tp.topic
-        partition.apply(image)
+        try:
+            if partition is None:
+                partition = self._open(key, image)
+            partition.apply(image)
+        except KafkaError as error:
+            logger.error("The log of %s cannot be opened: %s", tp, error)
+            self._offline.add(tp)
+        except OSError as error:
+            assert partition is not None
+            logger.error("%s", partition.log.storage_error(error))
+
+    def _open(self, key: TopicIdPartition, image: "PartitionImage") -> Partition:
+        """Raises KafkaError."""
+        tp = key.topic_partition
+        log = self.logs.create(tp, key.topic_id, self._config_for(tp.topic))
+        partition = self._partitions[tp] = Partition(tp, key.topic_id, self.node_id, log, image)
+        self._by_name.setdefault(tp.topic, {})[tp.partition] = partition
+        return partition
 
     def _delete(self, key: TopicIdPartition) -> None:
         tp = key.topic_partition
-        partition = self._forget(tp)
         self._offline.discard(tp)
+        partition = self._forget(tp)
         self.logs.delete(tp)
         if partition is not None:
-            partition.is_leader = False
-            partition.wake_all()
+            partition.retire()
 
     def _forget(self, tp: TopicPartition) -> Partition | None:
         partition = self._partitions.pop(tp, None)
-        if partition is None:
-            return None
-        siblings = self._by_name[tp.topic]
-        del siblings[tp.partition]
-        if not siblings:
-            del self._by_name[tp.topic]
-            self._names.pop(partition.topic_id, None)
+        if partition is not None:
+            siblings = self._by_name[tp.topic]
+            del siblings[tp.partition]
+            if not siblings:
+                del self._by_name[tp.topic]
         return partition
 
     def _on_directory_failure(self, _: str) -> None:
@@ -109,8 +116,7 @@ class ReplicaManager:
             partition = self._forget(tp)
             self._offline.add(tp)
             if partition is not None:
-                partition.is_leader = False
-                partition.wake_all()
+                partition.retire()
 
     def update_topic_config(self, topic: str) -> None:
         """The topic's configs, or the broker's defaults for them, changed."""
@@ -124,21 +130,37 @@ class ReplicaManager:
         return partitions.get(index) if partitions is not None else None
 
     def name_of(self, topic_id: Uuid) -> str | None:
-        """The name of a topic with a partition here."""
-        return self._names.get(topic_id)
+        """The name of any topic of the cluster, None for an id that it does not have."""
+        topic = self._topics.by_id(topic_id)
+        return None if topic is None else topic.name
 
     def partition(self, tp: TopicPartition) -> Partition:
-        """Raises KafkaError UNKNOWN_TOPIC_OR_PARTITION, KAFKA_STORAGE_ERROR."""
+        """Raises KafkaError UNKNOWN_TOPIC_OR_PARTITION, NOT_LEADER_OR_FOLLOWER, KAFKA_STORAGE_ERROR."""
         partition = self._partitions.get(tp)
         if partition is None:
-            raise self.missing(tp)
+            raise self.missing(*tp)
         return partition
 
-    def missing(self, tp: TopicPartition) -> KafkaError:
-        """Why there is no such partition here."""
-        if tp in self._offline:
-            return KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"Partition {tp} is in an offline log directory")
-        return KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"Broker {self.node_id} has no partition {tp}")
+    def knows(self, topic: str, index: int) -> bool:
+        """Whether the cluster has this partition, here or elsewhere."""
+        return self._topics.partition(topic, index) is not None
+
+    def missing(self, topic: str, index: int) -> KafkaError:
+        """Why there is no such partition here (getPartitionOrException)."""
+        if (topic, index) in self._offline:
+            return KafkaError(
+                ErrorCode.KAFKA_STORAGE_ERROR, f"Partition {topic}-{index} is in an offline log directory"
+            )
+        if self.knows(topic, index):
+            return KafkaError(
+                ErrorCode.NOT_LEADER_OR_FOLLOWER, f"Broker {self.node_id} has no replica of partition {topic}-{index}"
+            )
+        return KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"This server does not host partition {topic}-{index}")
+
+    def leader_of(self, topic: str, index: int) -> tuple[int, int]:
+        """(node id, leader epoch) as far as this broker knows; -1 for none (KIP-951)."""
+        image = self._topics.partition(topic, index)
+        return (-1, -1) if image is None else (image.leader, image.leader_epoch)
 
     def __iter__(self) -> Iterator[Partition]:
         return iter(list(self._partitions.values()))
@@ -148,7 +170,7 @@ class ReplicaManager:
     def append_batch(self, tp: TopicPartition, batch: bytearray, leader_epoch: int) -> int:
         """A coordinator's batch; the offset behind it. Raises KafkaError."""
         partition = self.partition(tp)
-        if leader_epoch != partition.leader_epoch:
+        if leader_epoch != partition.leader_epoch or not partition.is_leader:
             raise KafkaError(
                 ErrorCode.NOT_LEADER_OR_FOLLOWER,
                 f"Partition {tp} has leader epoch {partition.leader_epoch}, the writer expected {leader_epoch}",
@@ -163,7 +185,14 @@ class ReplicaManager:
         partition.check_leader()
         log = partition.log
         read = log.read(offset, max_bytes, upper_bound=log.log_end_offset, min_one=True)
-        return b"".join(pread(region.file.fileno(), region.length, region.position) for region in read.segments)
+        try:
+            data = b"".join(pread(region.file.fileno(), region.length, region.position) for region in read.segments)
+        except OSError as error:
+            raise log.storage_error(error) from error
+        end = 0
+        for position, size in iterate_frames(data):
+            end = position + size
+        return data[:end]
 
     def log_bounds(self, tp: TopicPartition) -> tuple[int, int]:
         """(log start offset, high watermark). Raises KafkaError."""

@@ -24,7 +24,7 @@ VERSIONS = range(FetchResponse.MIN_VERSION, FetchResponse.MAX_VERSION + 1)
 
 
 class Row(NamedTuple):
-    index: int
+    partition_index: int
     error_code: int
     high_watermark: int
     last_stable_offset: int

@@ -13,6 +13,7 @@ from pykbroker.metadata.local_changes import LocalChanges
 from pykbroker.metadata.topics import EMPTY_TOPICS, PartitionImage, TopicImage, TopicsImage
 from pykbroker.replica.fetch_session import FetchSessionCache
 from pykbroker.replica.partition import Partition
+from pykbroker.replica.producer_ids import ProducerIdManager
 from pykbroker.replica.replica_manager import ReplicaManager
 from pykbroker.request import RequestContext
 
@@ -22,6 +23,17 @@ NODE_ID = 1
 class Image:
     def __init__(self) -> None:
         self.topics = EMPTY_TOPICS
+
+
+class Blocks:
+    """A controller that hands out blocks of ten producer ids."""
+
+    def __init__(self) -> None:
+        self.given = 0
+
+    async def allocate_producer_ids(self) -> tuple[int, int]:
+        self.given += 1
+        return (self.given - 1) * 10, 10
 
 
 class Stand:
@@ -37,7 +49,8 @@ class Stand:
         self.logs.open(node_id=NODE_ID, cluster_id=None, new_cluster_id=lambda: str(Uuid.random()))
         self.logs.load(self.config_for)
         self.replicas = ReplicaManager(node_id=NODE_ID, logs=self.logs, clock=self.clock, config_for=self.config_for)
-        self.fetch_sessions = FetchSessionCache(1000, self.clock)
+        self.fetch_sessions = FetchSessionCache(1000, self.clock, seed=1)
+        self.producer_ids = ProducerIdManager(Blocks())
 
     def config_for(self, topic: str) -> TopicConfig:
         return TopicConfig.build(self.config, self.overrides.get(topic, {}))
@@ -54,6 +67,22 @@ class Stand:
         self.image.topics = TopicsImage(by_id, {**self.image.topics.by_name, topic.name: topic})
         changes = {TopicIdPartition(topic.id, topic.name, i): image for i, image in topic.partitions.items()}
         self.replicas.apply(LocalChanges(changes, {}, set(), set()), self.image)  # type: ignore[arg-type]
+
+    def delete(self, topic: str) -> None:
+        image = self.image.topics.get(topic)
+        assert image is not None
+        by_id = {key: other for key, other in self.image.topics.ids.items() if key != image.id}
+        by_name = {name: other for name, other in self.image.topics.by_name.items() if name != topic}
+        self.image.topics = TopicsImage(by_id, by_name)
+        deleted = {TopicIdPartition(image.id, topic, index) for index in image.partitions}
+        self.replicas.apply(LocalChanges({}, {}, deleted, set()), self.image)  # type: ignore[arg-type]
+
+    def elect(self, topic: str, leader: int, epoch: int, index: int = 0) -> None:
+        """The partition gets another leader or epoch."""
+        image = self.image.topics.get(topic)
+        assert image is not None
+        changed = image.partitions[index]._replace(leader=leader, leader_epoch=epoch)
+        self.set_topic(image._replace(partitions={**image.partitions, index: changed}))
 
     def partition(self, topic: str, index: int = 0) -> Partition:
         return self.replicas.partition(TopicPartition(topic, index))

@@ -2,218 +2,215 @@
 (KafkaApis.handleFetchRequest, ReplicaManager.fetchMessages)
 """
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Coroutine
+from itertools import groupby
+from operator import attrgetter
+from typing import Any
 
 from pykbroker.errors import KafkaError
-from pykbroker.ids import TopicPartition, Uuid
 from pykbroker.pending import Pending
 from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.protocol.fast_fetch import encode_fetch_response
-from pykbroker.protocol.messages.fetch import FetchRequest, FetchResponse
+from pykbroker.protocol.fast_fetch_request import FetchQuery, decode_fetch_request
+from pykbroker.protocol.messages.fetch import FetchableTopicResponse, FetchRequest, FetchResponse, PartitionData
 from pykbroker.replica.delayed_fetch import DelayedFetch
-from pykbroker.replica.fetch_read import READ_COMMITTED, FetchedPartition, failed, read_partition
-from pykbroker.replica.fetch_session import FINAL_EPOCH, INITIAL_EPOCH, NO_SESSION, FetchRow, FetchSession, TopicKey
-from pykbroker.replica.partition import Partition
+from pykbroker.replica.fetch_read import (
+    FOLLOWER_FETCH_FROM,
+    READ_COMMITTED,
+    FetchedPartition,
+    FetchParams,
+    FetchResult,
+    read_partitions,
+)
+from pykbroker.replica.fetch_session import (
+    FINAL_EPOCH,
+    INITIAL_EPOCH,
+    NO_SESSION,
+    FetchRow,
+    FetchSession,
+    RowKey,
+)
 from pykbroker.request import RawResponse, RequestContext, Services
 
+FAST = True
+# Nothing of the frame is needed once the request is decoded: a waiting fetch gives its buffer back.
+KEEPS_FRAME = False
 TOPIC_IDS_FROM = 13
 LEADERS_FROM = 16
-CONSUMER = -1
-_WITH_LEADER = (ErrorCode.NOT_LEADER_OR_FOLLOWER, ErrorCode.FENCED_LEADER_EPOCH)
+STORAGE_ERROR_FROM = 6
+TOP_LEVEL_ERRORS_FROM = 13
+WITH_LEADER = (ErrorCode.NOT_LEADER_OR_FOLLOWER, ErrorCode.FENCED_LEADER_EPOCH)
+SESSION_ERRORS = (
+    ErrorCode.FETCH_SESSION_ID_NOT_FOUND,
+    ErrorCode.INVALID_FETCH_SESSION_EPOCH,
+    ErrorCode.FETCH_SESSION_TOPIC_ID_ERROR,
+)
+_TOPIC_OF = attrgetter("row.topic")
 
 
-class Context(NamedTuple):
-    """What a request asks: `session` None for a full fetch, which may open one."""
-
-    rows: list[FetchRow]
-    session: FetchSession | None
-    may_open: bool
-
-
-async def handle(broker: Services, ctx: RequestContext, request: FetchRequest) -> RawResponse | FetchResponse:
-    """Raises KafkaError for errors of the session."""
-    uses_topic_ids = ctx.api_version >= TOPIC_IDS_FROM
-    context = open_context(broker, request, uses_topic_ids)
-    fetched = read_all(broker, ctx, request, context.rows)
-    missing = wanted_bytes(request, fetched)
-    if missing > 0:
-        await wait_for_bytes(broker, ctx, request, fetched, missing)
-        fetched = read_all(broker, ctx, request, context.rows)
-    return answer(broker, ctx, request, context, fetched)
+def handle_frame(
+    broker: Services, ctx: RequestContext, frame: memoryview, position: int
+) -> RawResponse | Coroutine[Any, Any, RawResponse]:
+    """Raises KafkaError for errors of the session and of the request as a whole."""
+    query, _ = decode_fetch_request(frame, ctx.api_version, position)
+    if not 0 <= query.isolation_level <= READ_COMMITTED:
+        raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR, f"Unknown isolation level {query.isolation_level}")
+    fetch = Fetch(broker, ctx, query)
+    result = fetch.read()
+    if query.max_wait_ms <= 0 or fetch.is_enough(result):
+        return fetch.answer(result)
+    return fetch.wait(result)
 
 
-def open_context(broker: Services, request: FetchRequest, uses_topic_ids: bool) -> Context:
-    """Which partitions are meant (FetchManager.newContext). Raises KafkaError."""
-    asked = rows_of(request, uses_topic_ids)
-    if request.session_epoch in (INITIAL_EPOCH, FINAL_EPOCH):
-        if request.session_id != NO_SESSION:
-            broker.fetch_sessions.remove(request.session_id)
-        return Context(asked, None, request.session_epoch == INITIAL_EPOCH)
-    session = broker.fetch_sessions.resume(request.session_id, request.session_epoch, uses_topic_ids)
-    session.update(asked, forgotten_of(request, uses_topic_ids))
-    if not session.rows:
-        broker.fetch_sessions.remove(session.id)
-        return Context([], None, False)
-    session.advance()
-    return Context(list(session.rows.values()), session, False)
+class Fetch:
+    """One request on its way. `session` None: a full fetch, which may open one."""
 
+    __slots__ = ("broker", "ctx", "epoch", "may_open", "params", "query", "rows", "session")
 
-def rows_of(request: FetchRequest, uses_topic_ids: bool) -> list[FetchRow]:
-    return [
-        FetchRow(
-            topic.topic_id if uses_topic_ids else topic.topic,
-            partition.partition,
-            partition.fetch_offset,
-            partition.partition_max_bytes,
-            partition.current_leader_epoch,
-            partition.last_fetched_epoch,
+    def __init__(self, broker: Services, ctx: RequestContext, query: FetchQuery) -> None:
+        """Raises KafkaError for errors of the session (FetchManager.newContext)."""
+        self.broker = broker
+        self.ctx = ctx
+        self.query = query
+        max_bytes = min(query.max_bytes, broker.config.fetch_max_bytes)
+        self.params = FetchParams(
+            query.replica_id,
+            query.isolation_level,
+            min(query.min_bytes, max_bytes),
+            max_bytes,
+            query.replica_id >= 0 or ctx.api_version < FOLLOWER_FETCH_FROM,
         )
-        for topic in request.topics
-        for partition in topic.partitions
-    ]
+        # Of several entries for one partition the last counts, in the place of the first.
+        rows: dict[RowKey, FetchRow] = {
+            (topic, partition): FetchRow(topic, partition, epoch, offset, last_epoch, max_bytes)
+            for topic, partition, epoch, offset, last_epoch, _, max_bytes in query.rows
+        }
+        self.session: FetchSession | None = None
+        self.epoch = FINAL_EPOCH
+        self.rows = rows
+        self.may_open = query.session_epoch == INITIAL_EPOCH
+        if self.may_open or query.session_epoch == FINAL_EPOCH:
+            if query.session_id != NO_SESSION:
+                broker.fetch_sessions.remove(query.session_id)
+        else:
+            self._resume(rows)
 
-
-def forgotten_of(request: FetchRequest, uses_topic_ids: bool) -> Iterable[tuple[TopicKey, int]]:
-    for topic in request.forgotten_topics_data:
-        key: TopicKey = topic.topic_id if uses_topic_ids else topic.topic
-        for partition in topic.partitions:
-            yield key, partition
-
-
-def read_all(
-    broker: Services, ctx: RequestContext, request: FetchRequest, rows: list[FetchRow]
-) -> list[FetchedPartition]:
-    """Reads in order until max.bytes are there; the first partition with data gives at least one batch (KIP-74)."""
-    left = min(request.max_bytes, broker.config.fetch_max_bytes)
-    min_one = True
-    fetched = []
-    for row in rows:
-        result = read_row(broker, ctx, request, row, left, min_one)
-        if result.size:
-            min_one = False
-            left = max(0, left - result.size)
-        fetched.append(result)
-    return fetched
-
-
-def read_row(
-    broker: Services, ctx: RequestContext, request: FetchRequest, row: FetchRow, max_bytes: int, min_one: bool
-) -> FetchedPartition:
-    partition = find(broker, row)
-    if partition is None:
-        return failed(row, error_of_missing(broker, row))
-    try:
-        return read_partition(partition, row, max_bytes, min_one=min_one, isolation_level=request.isolation_level)
-    except KafkaError as error:
-        leader = None
-        if ctx.api_version >= LEADERS_FROM and error.code in _WITH_LEADER and partition.image is not None:
-            leader = (partition.image.leader, partition.image.leader_epoch)
-        return failed(row, error.code, leader)
-
-
-def find(broker: Services, row: FetchRow) -> Partition | None:
-    topic = row.topic
-    name = broker.replicas.name_of(topic) if isinstance(topic, Uuid) else topic
-    return broker.replicas.find(name, row.partition) if name is not None else None
-
-
-def error_of_missing(broker: Services, row: FetchRow) -> int:
-    """Why there is no such partition here."""
-    topics = broker.image.topics
-    topic = topics.by_id(row.topic) if isinstance(row.topic, Uuid) else topics.get(row.topic)
-    if topic is None:
-        return ErrorCode.UNKNOWN_TOPIC_ID if isinstance(row.topic, Uuid) else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
-    if row.partition in topic.partitions and broker.node_id not in topic.partitions[row.partition].replicas:
-        return ErrorCode.NOT_LEADER_OR_FOLLOWER
-    return broker.replicas.missing(TopicPartition(topic.name, row.partition)).code
-
-
-def wanted_bytes(request: FetchRequest, fetched: list[FetchedPartition]) -> int:
-    """How many bytes are missing; 0 when the answer should leave at once."""
-    if request.max_wait_ms <= 0 or not fetched:
-        return 0
-    size = 0
-    for result in fetched:
-        if result.error_code or result.diverging is not None:
-            return 0
-        size += result.size
-    return max(0, request.min_bytes - size)
-
-
-async def wait_for_bytes(
-    broker: Services, ctx: RequestContext, request: FetchRequest, fetched: list[FetchedPartition], missing: int
-) -> None:
-    """Until `missing` bytes more were appended, a partition changed, or max.wait is over."""
-    pending: Pending[None] = Pending()
-    partitions = {partition: result.row.fetch_offset for result in fetched if (partition := find(broker, result.row))}
-    waiting = DelayedFetch(
-        partitions, missing, request.isolation_level == READ_COMMITTED, lambda: pending.try_complete(None)
-    )
-    waiting.arm()
-    try:
-        await pending.wait_until(ctx.received_at + request.max_wait_ms / 1000)
-    finally:
-        waiting.disarm()
-
-
-def answer(
-    broker: Services, ctx: RequestContext, request: FetchRequest, context: Context, fetched: list[FetchedPartition]
-) -> RawResponse:
-    session_id = NO_SESSION
-    if context.session is not None:
-        session_id = context.session.id
-        fetched = changed_rows(context.session, fetched)
-    elif context.may_open:
-        session_id = broker.fetch_sessions.create(
-            [remember(result) for result in fetched], ctx.api_version >= TOPIC_IDS_FROM, request.replica_id != CONSUMER
+    def _resume(self, asked: dict[RowKey, FetchRow]) -> None:
+        query = self.query
+        session = self.broker.fetch_sessions.resume(
+            query.session_id, query.session_epoch, self.ctx.api_version >= TOPIC_IDS_FROM, asked, query.forgotten
         )
-    topics: dict[TopicKey, list[FetchedPartition]] = {}
-    for result in fetched:
-        topics.setdefault(result.row.topic, []).append(result)
-    parts, size = encode_fetch_response(
-        ctx.api_version, list(topics.items()), session_id=session_id, endpoints=endpoints(broker, ctx, fetched)
-    )
-    return RawResponse(parts, size)  # type: ignore[arg-type]  # Regions stand where the codec knows only objects
+        if session is not None:
+            self.session = session
+            self.epoch = session.epoch
+            self.rows = session.rows
 
+    def read(self) -> FetchResult:
+        return read_partitions(self.broker.replicas, self.rows.values(), self.params)
 
-def remember(result: FetchedPartition) -> FetchRow:
-    """Notes in the row what its client is told."""
-    row = result.row
-    is_error = result.error_code != 0
-    row.high_watermark = -1 if is_error else result.high_watermark
-    row.log_start_offset = result.log_start_offset
-    return row
+    def is_enough(self, result: FetchResult) -> bool:
+        return result.must_answer or result.size >= self.params.min_bytes
 
+    async def wait(self, result: FetchResult) -> RawResponse:
+        """Until min.bytes are there, a partition goes wrong, or max.wait is over."""
+        deadline = self.ctx.received_at + self.query.max_wait_ms / 1000
+        in_time = True
+        while in_time and not self.is_enough(result):
+            in_time = await self._wait_for_change(result, deadline)
+            before = result.count
+            result = self.read()
+            if result.count < before:
+                break  # a partition is gone: its client wants to know
+        return self.answer(result)
 
-def changed_rows(session: FetchSession, fetched: list[FetchedPartition]) -> list[FetchedPartition]:
-    """What an incremental answer names (CachedPartition.maybeUpdateResponseData)."""
-    changed = []
-    for result in fetched:
-        row = result.row
-        is_news = (
-            result.size > 0
-            or result.error_code != 0
-            or result.diverging is not None
-            or result.high_watermark != row.high_watermark
-            or result.log_start_offset != row.log_start_offset
+    async def _wait_for_change(self, result: FetchResult, deadline: float) -> bool:
+        """False when the deadline passed."""
+        pending: Pending[None] = Pending()
+        missing = self.params.min_bytes - result.size
+        waiting = DelayedFetch(
+            result.awaited(), missing, self.params.is_read_committed, lambda: pending.try_complete(None)
         )
-        remember(result)
-        if is_news:
-            changed.append(result)
-        if result.size:
-            session.move_to_end(row)
-    return changed
+        waiting.arm()
+        try:
+            return await pending.wait_until(deadline)
+        finally:
+            waiting.disarm()
+
+    def answer(self, result: FetchResult) -> RawResponse:
+        session_id = NO_SESSION
+        fetched = result.partitions
+        if self.session is not None:
+            session_id = self.session.id
+            if self.session.epoch != self.epoch:
+                return self._encode([], session_id, ErrorCode.INVALID_FETCH_SESSION_EPOCH)
+            fetched = self._news(self.session, fetched)
+        elif self.may_open:
+            for one in fetched:
+                tell(one)
+            session_id = self.broker.fetch_sessions.create(
+                self.rows, self.ctx.api_version >= TOPIC_IDS_FROM, self.query.replica_id >= 0
+            )
+        return self._encode(fetched, session_id)
+
+    def _news(self, session: FetchSession, fetched: list[FetchedPartition]) -> list[FetchedPartition]:
+        """What an incremental answer names."""
+        news = []
+        for one in fetched:
+            if tell(one) or one.size or one.diverging is not None:
+                news.append(one)
+            if one.size:
+                session.move_to_end(one.row)
+        return news
+
+    def _encode(self, fetched: list[FetchedPartition], session_id: int, error_code: int = 0) -> RawResponse:
+        version = self.ctx.api_version
+        endpoints: list[tuple[int, str, int]] = []
+        if any(one.error_code for one in fetched):
+            fetched = [self._explained(one) if one.error_code else one for one in fetched]
+            endpoints = self._endpoints(fetched)
+        topics = [(topic, list(rows)) for topic, rows in groupby(fetched, _TOPIC_OF)]
+        parts, size = encode_fetch_response(
+            version, topics, error_code=error_code, session_id=session_id, endpoints=endpoints
+        )
+        return RawResponse(parts, size)  # type: ignore[arg-type]  # Regions stand where the codec knows only objects
+
+    def _explained(self, one: FetchedPartition) -> FetchedPartition:
+        """An error as this version may know it, with the leader where that helps."""
+        version = self.ctx.api_version
+        if one.error_code == ErrorCode.KAFKA_STORAGE_ERROR and version < STORAGE_ERROR_FROM:
+            return one._replace(error_code=ErrorCode.NOT_LEADER_OR_FOLLOWER)
+        if version >= LEADERS_FROM and one.error_code in WITH_LEADER and one.row.name is not None:
+            return one._replace(current_leader=self.broker.replicas.leader_of(one.row.name, one.partition_index))
+        return one
+
+    def _endpoints(self, fetched: list[FetchedPartition]) -> list[tuple[int, str, int]]:
+        """Where the leaders named in the rows are reached (KIP-951). Followers know."""
+        leaders = {one.current_leader[0] for one in fetched if one.current_leader is not None}
+        if self.query.replica_id >= 0:
+            leaders.clear()
+        return [(node_id, *self.broker.endpoint_for(self.ctx, node_id)) for node_id in sorted(leaders - {-1})]
 
 
-def endpoints(broker: Services, ctx: RequestContext, fetched: list[FetchedPartition]) -> list[tuple[int, str, int]]:
-    """Where the leaders named in the rows are reached (KIP-951)."""
-    leaders = {
-        result.current_leader[0] for result in fetched if result.current_leader and result.current_leader[0] >= 0
-    }
-    return [(node_id, *broker.endpoint_for(ctx, node_id)) for node_id in sorted(leaders)]
+def tell(one: FetchedPartition) -> bool:
+    """Notes in the row what its client is told now; True when that is news."""
+    return one.row.tell(one.high_watermark, one.log_start_offset, is_error=one.error_code != 0)
 
 
 def error_response(request: FetchRequest, error: KafkaError, version: int) -> FetchResponse:
-    """A session's error alone, session id 0 (FetchRequest.getErrorResponse, SessionErrorContext)."""
-    return FetchResponse(error_code=error.code)
+    """A session's error alone, without session id (SessionErrorContext); any other also in every row before v13
+    (FetchRequest.getErrorResponse)."""
+    if error.code in SESSION_ERRORS:
+        return FetchResponse(error_code=error.code)
+    response = FetchResponse(error_code=error.code, session_id=request.session_id)
+    if version < TOP_LEVEL_ERRORS_FROM:
+        response.responses = [
+            FetchableTopicResponse(
+                topic=topic.topic,
+                partitions=[
+                    PartitionData(partition_index=row.partition, error_code=error.code, high_watermark=-1, records=b"")
+                    for row in topic.partitions
+                ],
+            )
+            for topic in request.topics
+        ]
+    return response

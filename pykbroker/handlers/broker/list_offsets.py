@@ -10,29 +10,46 @@ from pykbroker.protocol.messages.list_offsets import (
     ListOffsetsResponse,
     ListOffsetsTopicResponse,
 )
-from pykbroker.replica.list_offsets import MIN_VERSION, offset_for
+from pykbroker.replica.list_offsets import READ_COMMITTED, is_supported, offset_for
 from pykbroker.request import RequestContext, Services
+
+LEADER_EPOCH_FROM = 4
+OFFSET_NOT_AVAILABLE_FROM = 5
 
 
 async def handle(broker: Services, ctx: RequestContext, request: ListOffsetsRequest) -> ListOffsetsResponse:
-    response = ListOffsetsResponse()
+    """Raises KafkaError for an isolation level that there is none of."""
+    if not 0 <= request.isolation_level <= READ_COMMITTED:
+        raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR, f"Unknown isolation level {request.isolation_level}")
+    asked: dict[str, dict[int, ListOffsetsPartition]] = {}
+    duplicates: set[tuple[str, int]] = set()
     for topic in request.topics:
-        asked = [partition.partition_index for partition in topic.partitions]
-        rows = [
-            failed(partition.partition_index, ErrorCode.INVALID_REQUEST)
-            if asked.count(partition.partition_index) > 1
-            else list_offset(broker, ctx, request, topic.name, partition)
-            for partition in topic.partitions
+        partitions = asked.setdefault(topic.name, {})
+        for partition in topic.partitions:
+            if partition.partition_index in partitions:
+                duplicates.add((topic.name, partition.partition_index))
+            partitions[partition.partition_index] = partition
+    return ListOffsetsResponse(
+        topics=[
+            ListOffsetsTopicResponse(
+                name=name,
+                partitions=[
+                    failed(index, ErrorCode.INVALID_REQUEST)
+                    if (name, index) in duplicates
+                    else list_offset(broker, ctx, request, name, partition)
+                    for index, partition in partitions.items()
+                ],
+            )
+            for name, partitions in asked.items()
         ]
-        response.topics.append(ListOffsetsTopicResponse(name=topic.name, partitions=rows))
-    return response
+    )
 
 
 def list_offset(
     broker: Services, ctx: RequestContext, request: ListOffsetsRequest, topic: str, asked: ListOffsetsPartition
 ) -> ListOffsetsPartitionResponse:
     index = asked.partition_index
-    if asked.timestamp < 0 and ctx.api_version < MIN_VERSION.get(asked.timestamp, 0 if asked.timestamp > -3 else 99):
+    if not is_supported(asked.timestamp, ctx.api_version):
         return failed(index, ErrorCode.UNSUPPORTED_VERSION)
     try:
         found = offset_for(
@@ -43,9 +60,11 @@ def list_offset(
             current_leader_epoch=asked.current_leader_epoch,
         )
     except KafkaError as error:
-        return failed(index, error.code)
+        is_new_to_it = error.code == ErrorCode.OFFSET_NOT_AVAILABLE and ctx.api_version < OFFSET_NOT_AVAILABLE_FROM
+        return failed(index, ErrorCode.LEADER_NOT_AVAILABLE if is_new_to_it else error.code)
+    epoch = found.leader_epoch if ctx.api_version >= LEADER_EPOCH_FROM else -1
     return ListOffsetsPartitionResponse(
-        partition_index=index, timestamp=found.timestamp, offset=found.offset, leader_epoch=found.leader_epoch
+        partition_index=index, timestamp=found.timestamp, offset=found.offset, leader_epoch=epoch
     )
 
 

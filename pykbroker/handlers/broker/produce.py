@@ -1,43 +1,46 @@
 """Produce (0): appends batches. KIP-98, KIP-360, KIP-467, KIP-516, KIP-951. (KafkaApis.handleProduceRequest)
 
-Nothing waits: with one replica every acks level is satisfied when the batch is in the log.
+With one replica nothing waits: every acks level is satisfied when the batch is in the log.
 """
 
+from collections.abc import Coroutine
+from typing import Any
+
 from pykbroker.errors import KafkaError, MalformedFrame
-from pykbroker.ids import TopicPartition, Uuid
-from pykbroker.log.validator import RecordValidationError, check_produce_request
+from pykbroker.ids import Uuid
+from pykbroker.log.validator import RecordValidationError
+from pykbroker.pending import Pending
 from pykbroker.protocol.error_codes import ErrorCode
+from pykbroker.protocol.fast_produce import (
+    ProduceQuery,
+    Records,
+    ResponseRow,
+    TopicKey,
+    decode_produce_request,
+    encode_produce_response,
+)
 from pykbroker.protocol.messages.produce import (
     BatchIndexAndErrorMessage,
     LeaderIdAndEpoch,
     NodeEndpoint,
-    PartitionProduceData,
     PartitionProduceResponse,
     ProduceRequest,
     ProduceResponse,
-    TopicProduceData,
     TopicProduceResponse,
 )
-from pykbroker.record.batch import (
-    ATTRIBUTES_OFFSET,
-    CURRENT_MAGIC,
-    HEADER_SIZE,
-    MAGIC_OFFSET,
-    TRANSACTIONAL_BIT,
-    batch_length_at,
-)
-from pykbroker.replica.partition import Partition
+from pykbroker.replica.delayed_produce import DelayedProduce
+from pykbroker.replica.partition import ACKS_ALL, Partition
+from pykbroker.replica.produce_checks import check_first_batches, check_records, check_transaction, without_duplicates
 from pykbroker.request import RawResponse, RequestContext, Services
 
 FAST = True
-TOPIC_IDS_FROM = 13
 LEADERS_FROM = 10
-VALID_ACKS = (-1, 0, 1)
-INTERNAL_TOPICS = ("__consumer_offsets", "__transaction_state", "__share_group_state")
+VALID_ACKS = (ACKS_ALL, 0, 1)
+INTERNAL_TOPICS = frozenset(("__consumer_offsets", "__transaction_state", "__share_group_state"))
 # The one client that may write internal topics (AdminUtils.ADMIN_CLIENT_ID).
 ADMIN_CLIENT_ID = "__admin_client"
-# Errors whose row tells nothing of the log (ReplicaManager.appendToLocalLog).
-_WITHOUT_LOG_START = frozenset(
+# Errors of the log whose row does not tell the log start offset (ReplicaManager.appendToLocalLog).
+WITHOUT_LOG_START = frozenset(
     (
         ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
         ErrorCode.NOT_LEADER_OR_FOLLOWER,
@@ -47,136 +50,156 @@ _WITHOUT_LOG_START = frozenset(
         ErrorCode.KAFKA_STORAGE_ERROR,
     )
 )
-_WITH_LEADER = (ErrorCode.NOT_LEADER_OR_FOLLOWER, ErrorCode.FENCED_LEADER_EPOCH)
+Where = tuple[int, int]  # position of the topic, position of the row in it
 
 
-def handle_frame(broker: Services, ctx: RequestContext, frame: memoryview, position: int) -> RawResponse | None:
-    """None for acks=0. Raises MalformedFrame for acks=0 that fails: the closed connection is the only answer."""
-    request, _ = ProduceRequest.decode(frame, ctx.api_version, position)
-    response = respond(broker, ctx, request)
-    if request.acks == 0:
-        refuse_silently(response)
-        return None
-    out = response.encode(ctx.api_version)
-    return RawResponse([out], len(out))
-
-
-def respond(broker: Services, ctx: RequestContext, request: ProduceRequest) -> ProduceResponse:
-    """Raises KafkaError for an error of the whole request."""
+def handle_frame(
+    broker: Services, ctx: RequestContext, frame: memoryview, position: int
+) -> RawResponse | Coroutine[Any, Any, RawResponse] | None:
+    """None for acks=0. Raises MalformedFrame for acks=0 that fails: the closed connection is the only answer;
+    KafkaError for an error of the whole request."""
+    request, _ = decode_produce_request(frame, ctx.api_version, position)
     check_first_batches(request)
-    now_ms = broker.clock.wall_ms()
-    response = ProduceResponse()
-    for topic in request.topic_data:
-        rows = [produce(broker, ctx, request, topic, data, now_ms) for data in topic.partition_data]
-        response.responses.append(
-            TopicProduceResponse(name=topic.name, topic_id=topic.topic_id, partition_responses=rows)
-        )
-    if ctx.api_version >= LEADERS_FROM:
-        add_endpoints(broker, ctx, response)
-    return response
+    produce = Produce(broker, ctx, request)
+    for topic, rows in without_duplicates(request.topics):
+        produce.append_topic(topic, rows)
+    if request.acks == 0:
+        produce.refuse_silently()
+        return None
+    if produce.required:
+        return produce.wait_for_replicas()
+    return produce.answer()
 
 
-def check_first_batches(request: ProduceRequest) -> None:
-    """A damaged first batch fails the whole request, as does a transactional one that nothing authorizes.
+class Produce:
+    """One request on its way. `details`: rows that say more than numbers; `required`: high watermarks to wait for."""
 
-    Raises KafkaError: CORRUPT_MESSAGE, UNKNOWN_SERVER_ERROR, TRANSACTIONAL_ID_AUTHORIZATION_FAILED.
-    """
-    for topic in request.topic_data:
-        for data in topic.partition_data:
-            records = data.records
-            if not records:
-                continue
-            size = batch_length_at(records, 0)
-            if size is None or not HEADER_SIZE <= size <= len(records) or records[MAGIC_OFFSET] != CURRENT_MAGIC:
-                continue
-            is_transactional = records[ATTRIBUTES_OFFSET + 1] & TRANSACTIONAL_BIT
-            if is_transactional and request.transactional_id is None:
-                raise KafkaError(ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
+    __slots__ = ("broker", "ctx", "details", "now_ms", "request", "required", "topics")
 
+    def __init__(self, broker: Services, ctx: RequestContext, request: ProduceQuery) -> None:
+        self.broker = broker
+        self.ctx = ctx
+        self.request = request
+        self.now_ms = broker.clock.wall_ms()
+        self.topics: list[tuple[TopicKey, list[ResponseRow]]] = []
+        self.details: dict[Where, PartitionProduceResponse] = {}
+        self.required: dict[Partition, tuple[Where, int]] = {}
 
-def produce(
-    broker: Services,
-    ctx: RequestContext,
-    request: ProduceRequest,
-    topic: TopicProduceData,
-    data: PartitionProduceData,
-    now_ms: int,
-) -> PartitionProduceResponse:
-    """Appends to one partition; the row of the answer."""
-    partition: Partition | None = None
-    try:
-        name = topic.name if ctx.api_version < TOPIC_IDS_FROM else name_of(broker, topic.topic_id)
-        check_produce_request(data.records, ctx.api_version)
-    except KafkaError as error:
-        return PartitionProduceResponse(index=data.index, error_code=error.code, base_offset=-1)
-    try:
+    def append_topic(self, topic: TopicKey, asked: list[tuple[int, Records]]) -> None:
+        name = self.broker.replicas.name_of(topic) if isinstance(topic, Uuid) else topic
+        rows: list[ResponseRow] = []
+        self.topics.append((topic, rows))
+        for index, records in asked:
+            if name is None:
+                rows.append((index, ErrorCode.UNKNOWN_TOPIC_ID, -1, -1, -1))
+            else:
+                rows.append(self._append(name, index, records))
+
+    def _append(self, name: str, index: int, records: Records) -> ResponseRow:
+        partition = self.broker.replicas.find(name, index)
+        try:
+            if partition is None:
+                raise self.broker.replicas.missing(name, index)
+            self._check(name, records)
+        except KafkaError as error:
+            return index, self._code_of_refused(name, index, records, error), -1, -1, -1
+        assert records is not None
+        acks = self.request.acks
+        try:
+            info = partition.append(records, acks, self.now_ms)
+        except KafkaError as error:
+            return self._failed(name, index, error, partition)
+        if acks == ACKS_ALL and partition.log.high_watermark <= info.last_offset:
+            self.required[partition] = (self._where(), info.last_offset + 1)
+        return index, 0, info.first_offset, info.log_append_time, info.log_start_offset
+
+    def _check(self, name: str, records: Records) -> None:
+        """What is refused before the log sees it. Raises KafkaError."""
+        check_records(records, self.ctx.api_version)
+        request = self.request
+        if request.transactional_id is not None:
+            check_transaction(records)
         if request.acks not in VALID_ACKS:
             raise KafkaError(ErrorCode.INVALID_REQUIRED_ACKS)
-        if name in INTERNAL_TOPICS and ctx.client_id != ADMIN_CLIENT_ID:
+        if name in INTERNAL_TOPICS and self.ctx.client_id != ADMIN_CLIENT_ID:
             raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION, f"Cannot append to internal topic {name}")
-        if request.transactional_id is not None:
-            # Without a transaction coordinator every transactional id is unknown.
-            raise KafkaError(ErrorCode.INVALID_PRODUCER_ID_MAPPING)
-        partition = broker.replicas.find(name, data.index)
-        if partition is None:
-            raise broker.replicas.missing(TopicPartition(name, data.index))
-        records = data.records
-        assert isinstance(records, (bytearray, memoryview))
-        info = partition.append(records, request.acks, now_ms)
-    except KafkaError as error:
-        return failed_row(data.index, error, partition)
-    return PartitionProduceResponse(
-        index=data.index,
-        base_offset=info.first_offset,
-        log_append_time_ms=info.log_append_time,
-        log_start_offset=info.log_start_offset,
-    )
 
+    def _code_of_refused(self, name: str, index: int, records: Records, error: KafkaError) -> int:
+        """Where the partition is elsewhere or offline, what is wrong with the request itself comes first."""
+        if error.code not in (ErrorCode.NOT_LEADER_OR_FOLLOWER, ErrorCode.KAFKA_STORAGE_ERROR):
+            return error.code
+        try:
+            self._check(name, records)
+        except KafkaError as first:
+            return first.code
+        self._tell_leader(name, index, error.code)
+        return error.code
 
-def name_of(broker: Services, topic_id: Uuid) -> str:
-    """Raises KafkaError UNKNOWN_TOPIC_ID."""
-    name = broker.replicas.name_of(topic_id)
-    if name is not None:
-        return name
-    topic = broker.image.topics.by_id(topic_id)
-    if topic is None:
-        raise KafkaError(ErrorCode.UNKNOWN_TOPIC_ID)
-    return topic.name
+    def _failed(self, name: str, index: int, error: KafkaError, partition: Partition) -> ResponseRow:
+        """The row of what the log refused."""
+        self._tell_leader(name, index, error.code)
+        if isinstance(error, RecordValidationError):
+            errors = [BatchIndexAndErrorMessage(position, message) for position, message in error.record_errors]
+            self.details[self._where()] = PartitionProduceResponse(record_errors=errors, error_message=error.message)
+        start = -1 if error.code in WITHOUT_LOG_START else partition.log.log_start_offset
+        return index, error.code, -1, -1, start
 
+    def _tell_leader(self, name: str, index: int, code: int) -> None:
+        if code == ErrorCode.NOT_LEADER_OR_FOLLOWER and self.ctx.api_version >= LEADERS_FROM:
+            leader = LeaderIdAndEpoch(*self.broker.replicas.leader_of(name, index))
+            self.details[self._where()] = PartitionProduceResponse(current_leader=leader)
 
-def failed_row(index: int, error: KafkaError, partition: Partition | None) -> PartitionProduceResponse:
-    row = PartitionProduceResponse(index=index, error_code=error.code, base_offset=-1)
-    if partition is None or error.code in _WITHOUT_LOG_START:
-        if partition is not None and error.code in _WITH_LEADER and partition.image is not None:
-            row.current_leader = LeaderIdAndEpoch(partition.image.leader, partition.image.leader_epoch)
-        return row
-    row.log_start_offset = partition.log.log_start_offset
-    if isinstance(error, RecordValidationError):
-        row.record_errors = [BatchIndexAndErrorMessage(index, message) for index, message in error.record_errors]
-        row.error_message = error.message
-    return row
+    def _where(self) -> Where:
+        """The row that comes next."""
+        return len(self.topics) - 1, len(self.topics[-1][1])
 
+    async def wait_for_replicas(self) -> RawResponse:
+        """Until the high watermarks pass what was appended, or the request's timeout is over."""
+        pending: Pending[None] = Pending()
+        required = {partition: offset for partition, (_, offset) in self.required.items()}
+        waiting = DelayedProduce(required, lambda: pending.try_complete(None))
+        waiting.arm()
+        try:
+            await pending.wait_until(self.ctx.received_at + self.request.timeout_ms / 1000)
+        finally:
+            waiting.disarm()
+        for partition, ((topic, row), _) in self.required.items():
+            rows = self.topics[topic][1]
+            index, _, base_offset, append_time, log_start = rows[row]
+            rows[row] = (index, waiting.errors[partition], base_offset, append_time, log_start)
+        return self.answer()
 
-def add_endpoints(broker: Services, ctx: RequestContext, response: ProduceResponse) -> None:
-    """Where the leaders named in the rows are reached (KIP-951)."""
-    leaders = {
-        row.current_leader.leader_id
-        for topic in response.responses
-        for row in topic.partition_responses
-        if row.error_code and row.current_leader.leader_id >= 0
-    }
-    for node_id in sorted(leaders):
-        host, port = broker.endpoint_for(ctx, node_id)
-        response.node_endpoints.append(NodeEndpoint(node_id=node_id, host=host, port=port))
+    def answer(self) -> RawResponse:
+        version = self.ctx.api_version
+        out = self._detailed().encode(version) if self.details else encode_produce_response(version, self.topics)
+        return RawResponse([out], len(out))
 
+    def _detailed(self) -> ProduceResponse:
+        response = ProduceResponse()
+        leaders = set()
+        for position, (topic, rows) in enumerate(self.topics):
+            answer = TopicProduceResponse()
+            if isinstance(topic, Uuid):
+                answer.topic_id = topic
+            else:
+                answer.name = topic
+            for place, row in enumerate(rows):
+                full = self.details.get((position, place)) or PartitionProduceResponse()
+                full.index, full.error_code, full.base_offset, full.log_append_time_ms, full.log_start_offset = row
+                answer.partition_responses.append(full)
+                leaders.add(full.current_leader.leader_id)
+            response.responses.append(answer)
+        for node_id in sorted(leaders - {-1}):
+            host, port = self.broker.endpoint_for(self.ctx, node_id)
+            response.node_endpoints.append(NodeEndpoint(node_id=node_id, host=host, port=port))
+        return response
 
-def refuse_silently(response: ProduceResponse) -> None:
-    """Raises MalformedFrame when a row failed."""
-    for topic in response.responses:
-        for row in topic.partition_responses:
-            if row.error_code:
-                code = ErrorCode(row.error_code).name
-                raise MalformedFrame(f"Produce with acks=0 to {topic.name}-{row.index} failed with {code}")
+    def refuse_silently(self) -> None:
+        """Raises MalformedFrame when a row failed."""
+        for topic, rows in self.topics:
+            for index, code, *_ in rows:
+                if code:
+                    raise MalformedFrame(f"Produce with acks=0 to {topic}-{index} failed with {ErrorCode(code).name}")
 
 
 def error_response(request: ProduceRequest, error: KafkaError, version: int) -> ProduceResponse:

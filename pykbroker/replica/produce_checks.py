@@ -1,0 +1,79 @@
+"""What a Produce request must be before a log sees it. (ProduceRequest.validateRecords, RequestUtils)"""
+
+from struct import Struct
+
+from pykbroker.errors import KafkaError
+from pykbroker.log.validator import ZSTD_FROM_PRODUCE_VERSION, check_produce_request
+from pykbroker.protocol.error_codes import ErrorCode
+from pykbroker.protocol.fast_produce import ProduceQuery, Records, TopicKey
+from pykbroker.record.batch import (
+    ATTRIBUTES_OFFSET,
+    CURRENT_MAGIC,
+    HEADER_SIZE,
+    LOG_OVERHEAD,
+    MAGIC_OFFSET,
+    TRANSACTIONAL_BIT,
+    batch_length_at,
+    parse_header,
+)
+
+Topics = list[tuple[TopicKey, list[tuple[int, Records]]]]
+
+_BATCH_LENGTH = Struct(">i")
+_BATCH_LENGTH_OFFSET = 8
+_LAST_ATTRIBUTES_BYTE = ATTRIBUTES_OFFSET + 1
+
+
+def check_first_batches(request: ProduceQuery) -> None:
+    """A damaged first batch fails the whole request, as does a transactional one in a request without transactional id
+    (RequestUtils.hasTransactionalRecords).
+
+    Raises KafkaError: CORRUPT_MESSAGE, UNKNOWN_SERVER_ERROR, TRANSACTIONAL_ID_AUTHORIZATION_FAILED.
+    """
+    for _, rows in request.topics:
+        for _, records in rows:
+            if records and is_transactional(records) and request.transactional_id is None:
+                raise KafkaError(ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
+
+
+def is_transactional(records: memoryview) -> bool:
+    """Whether the first batch is whole and says so. Raises KafkaError when its size or magic is none."""
+    if is_one_batch(records):
+        return bool(records[_LAST_ATTRIBUTES_BYTE] & TRANSACTIONAL_BIT)
+    size = batch_length_at(records, 0)
+    if size is None or not HEADER_SIZE <= size <= len(records) or records[MAGIC_OFFSET] != CURRENT_MAGIC:
+        return False
+    return bool(records[_LAST_ATTRIBUTES_BYTE] & TRANSACTIONAL_BIT)
+
+
+def is_one_batch(records: memoryview) -> bool:
+    """The usual case, seen at a glance: one batch of magic 2 fills the bytes."""
+    size = len(records)
+    return (
+        size >= HEADER_SIZE
+        and _BATCH_LENGTH.unpack_from(records, _BATCH_LENGTH_OFFSET)[0] == size - LOG_OVERHEAD
+        and records[MAGIC_OFFSET] == CURRENT_MAGIC
+    )
+
+
+def without_duplicates(topics: Topics) -> Topics:
+    """Of several entries for one partition the last counts, as in the map that Kafka makes of them."""
+    if len(topics) == 1 and len(topics[0][1]) == 1:
+        return topics
+    merged: dict[TopicKey, dict[int, Records]] = {}
+    for topic, rows in topics:
+        if rows:
+            merged.setdefault(topic, {}).update(rows)
+    return [(topic, list(rows.items())) for topic, rows in merged.items()]
+
+
+def check_records(records: Records, version: int) -> None:
+    """Exactly one batch of magic 2. Raises KafkaError CORRUPT_MESSAGE, INVALID_RECORD, UNSUPPORTED_COMPRESSION_TYPE."""
+    if records is None or version < ZSTD_FROM_PRODUCE_VERSION or not is_one_batch(records):
+        check_produce_request(records, version)
+
+
+def check_transaction(records: Records) -> None:
+    """Raises INVALID_PRODUCER_ID_MAPPING: without a transaction coordinator every transactional id is unknown."""
+    if records is not None and is_transactional(records) and parse_header(records).producer_id >= 0:
+        raise KafkaError(ErrorCode.INVALID_PRODUCER_ID_MAPPING)

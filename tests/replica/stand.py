@@ -8,6 +8,7 @@ from pykbroker.clock import ManualClock
 from pykbroker.config.broker_config import BrokerConfig
 from pykbroker.config.topic_config import TopicConfig
 from pykbroker.ids import DIRECTORY_UNASSIGNED, TopicIdPartition, TopicPartition, Uuid
+from pykbroker.log.files import Files
 from pykbroker.log.log_manager import LogManager
 from pykbroker.metadata.local_changes import LocalChanges
 from pykbroker.metadata.topics import EMPTY_TOPICS, PartitionImage, TopicImage, TopicsImage
@@ -23,6 +24,16 @@ NODE_ID = 1
 class Image:
     def __init__(self) -> None:
         self.topics = EMPTY_TOPICS
+
+
+class UnsyncedFiles(Files):
+    """Nobody pulls the plug here."""
+
+    def fsync(self, fd: int) -> None:
+        return
+
+    def fsync_directory(self, path: str) -> None:
+        return
 
 
 class Blocks:
@@ -45,7 +56,7 @@ class Stand:
         self.node_id = NODE_ID
         self.image = Image()
         self.overrides: dict[str, Mapping[str, str]] = {}
-        self.logs = LogManager([str(folder / "data")], clock=self.clock)
+        self.logs = LogManager([str(folder / "data")], clock=self.clock, files=UnsyncedFiles())
         self.logs.open(node_id=NODE_ID, cluster_id=None, new_cluster_id=lambda: str(Uuid.random()))
         self.logs.load(self.config_for)
         self.replicas = ReplicaManager(node_id=NODE_ID, logs=self.logs, clock=self.clock, config_for=self.config_for)

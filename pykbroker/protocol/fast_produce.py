@@ -29,17 +29,19 @@ LOG_START_FROM = 5
 
 TopicKey = str | Uuid
 Records = memoryview | None
+Topics = list[tuple[TopicKey, list[tuple[int, Records]]]]
 # index, error code, base offset, log append time (ms), log start offset
 ResponseRow = tuple[int, int, int, int, int]
 
 _INT32 = Struct(">i")
 _ACKS = Struct(">hi")  # acks, timeout
 _PARTITION = Struct(">ii")  # index, length of the records
-_UNPACK_INDEX = _INT32.unpack_from
+_ACKS_AND_COUNT = Struct(">hiB").unpack_from
+_INDEX_AND_LENGTH = Struct(">iB").unpack_from
 _ROW_V3 = Struct(">ihqq")
 _ROW_V5 = Struct(">ihqqq")
 _ROW_V8 = Struct(">ihqqqih")  # no record errors, no message
-_ROW_V9 = Struct(">ihqqqBBB")  # no record errors, no message, no tags
+_PACK_ROW_V9 = Struct(">ihqqqBBB").pack  # no record errors, no message, no tags
 
 
 class ProduceQuery(NamedTuple):
@@ -48,50 +50,67 @@ class ProduceQuery(NamedTuple):
     transactional_id: str | None
     acks: int
     timeout_ms: int
-    topics: list[tuple[TopicKey, list[tuple[int, Records]]]]
+    topics: Topics
 
 
 def decode_produce_request(buf: memoryview, version: int, pos: int = 0) -> tuple[ProduceQuery, int]:
     """(request, position behind it). Raises MalformedFrame."""
     try:
         return _decode_flexible(buf, version, pos) if version >= FLEXIBLE_FROM else _decode_fixed(buf, pos)
-    except (error, IndexError) as problem:
+    except (error, IndexError, UnicodeDecodeError) as problem:
         raise damaged(problem, "ProduceRequest", version) from None
 
 
 def _decode_flexible(buf: memoryview, version: int, pos: int) -> tuple[ProduceQuery, int]:
+    """Nearly all lengths and counts here are below 128: one byte, read in place."""
+    transactional_id = None
     if buf[pos]:
         transactional_id, pos = read_compact_nullable_string(buf, pos)
     else:
-        transactional_id = None
         pos += 1
-    acks, timeout_ms = _ACKS.unpack_from(buf, pos)
-    count, pos = read_length(buf, pos + 6)
-    if count == 0:
+    acks, timeout_ms, count = _ACKS_AND_COUNT(buf, pos)
+    pos += 7
+    if count > 127:
+        count, pos = read_length(buf, pos - 1)
+    elif count == 0:
         raise bad_count("TopicData", -1, pos)
-    topics: list[tuple[TopicKey, list[tuple[int, Records]]]] = []
+    topics: Topics = []
     for _ in range(count - 1):
         topic: TopicKey
         if version >= TOPIC_IDS_FROM:
             topic = Uuid(buf[pos : pos + 16])
             pos += 16
+        elif 0 < buf[pos] < 128 and pos + buf[pos] <= len(buf):
+            end = pos + buf[pos]
+            topic = str(buf[pos + 1 : end], "utf-8")
+            pos = end
         else:
             topic, pos = read_compact_string(buf, pos)
         rows, pos = _read_rows(buf, pos)
         topics.append((topic, rows))
-        pos = _skip_tags(buf, pos)
-    return ProduceQuery(transactional_id, acks, timeout_ms, topics), _skip_tags(buf, pos)
+        pos = _skip_tags(buf, pos) if buf[pos] else pos + 1
+    pos = _skip_tags(buf, pos) if buf[pos] else pos + 1
+    return ProduceQuery(transactional_id, acks, timeout_ms, topics), pos
 
 
 def _read_rows(buf: memoryview, pos: int) -> tuple[list[tuple[int, Records]], int]:
     size = len(buf)
-    count, pos = read_length(buf, pos)
-    if count == 0:
+    count = buf[pos]
+    pos += 1
+    if count > 127:
+        count, pos = read_length(buf, pos - 1)
+    elif count == 0:
         raise bad_count("PartitionData", -1, pos)
     rows: list[tuple[int, Records]] = []
     for _ in range(count - 1):
-        (index,) = _UNPACK_INDEX(buf, pos)
-        length, pos = read_length(buf, pos + 4)
+        index, length = _INDEX_AND_LENGTH(buf, pos)
+        pos += 5
+        if length > 127:
+            if buf[pos] < 128:  # two bytes: up to 16 kB
+                length = length & 127 | buf[pos] << 7
+                pos += 1
+            else:
+                length, pos = read_length(buf, pos - 1)
         if length == 0:
             rows.append((index, None))
         else:
@@ -100,12 +119,12 @@ def _read_rows(buf: memoryview, pos: int) -> tuple[list[tuple[int, Records]], in
                 raise bad_length("Records", length - 1, pos)
             rows.append((index, buf[pos:end]))
             pos = end
-        pos = _skip_tags(buf, pos)
+        pos = _skip_tags(buf, pos) if buf[pos] else pos + 1
     return rows, pos
 
 
 def _skip_tags(buf: memoryview, pos: int) -> int:
-    return read_tags(buf, pos)[1] if buf[pos] else pos + 1
+    return read_tags(buf, pos)[1]
 
 
 def _decode_fixed(buf: memoryview, pos: int) -> tuple[ProduceQuery, int]:
@@ -115,7 +134,7 @@ def _decode_fixed(buf: memoryview, pos: int) -> tuple[ProduceQuery, int]:
     pos += 10
     if count < 0:
         raise bad_count("TopicData", count, pos)
-    topics: list[tuple[TopicKey, list[tuple[int, Records]]]] = []
+    topics: Topics = []
     for _ in range(count):
         topic, pos = read_string(buf, pos)
         rows, pos = _read_fixed_rows(buf, pos)
@@ -157,8 +176,8 @@ def encode_produce_response(version: int, topics: Sequence[tuple[TopicKey, Seque
         else:
             write_compact_string(out, topic)
         write_uvarint(out, len(rows) + 1)
-        for row in rows:
-            out += _ROW_V9.pack(*row, 1, 0, 0)
+        for index, error_code, base_offset, append_time, log_start in rows:
+            out += _PACK_ROW_V9(index, error_code, base_offset, append_time, log_start, 1, 0, 0)
         out.append(0)
     out += b"\0\0\0\0\0"  # throttle time, no tags
     return out

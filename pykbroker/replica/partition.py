@@ -33,6 +33,7 @@ class Partition:
     appended is committed; with a larger one the high watermark stays where it is."""
 
     __slots__ = (
+        "_is_alone",
         "epoch_start_offset",
         "image",
         "is_leader",
@@ -58,6 +59,7 @@ class Partition:
         # Where the log ended when this broker became leader.
         self.epoch_start_offset = 0
         self.image = image
+        self._is_alone = False
         self.listeners: list[HighWatermarkListener] = []
         self.waiters: set[Waiter] = set()
 
@@ -71,6 +73,8 @@ class Partition:
             self.log.leader_epochs.assign(image.leader_epoch, self.log.log_end_offset)
             self.epoch_start_offset = self.log.log_end_offset
         self.image = image
+        # The only replica: in sync by definition, whatever min.insync.replicas says.
+        self._is_alone = len(image.replicas) == 1 == len(image.isr)
         self.leader_epoch = image.leader_epoch
         self.is_leader = is_leader
         if is_leader:
@@ -112,7 +116,7 @@ class Partition:
         """As leader. Raises RecordValidationError, KafkaError: NOT_LEADER_OR_FOLLOWER, NOT_ENOUGH_REPLICAS …"""
         if not self.is_leader:
             self.check_leader()
-        if acks == ACKS_ALL and self.is_under_min_isr:
+        if acks == ACKS_ALL and not self._is_alone and self.is_under_min_isr:
             raise KafkaError(
                 ErrorCode.NOT_ENOUGH_REPLICAS,
                 f"The size of the current ISR {self.image.isr} is insufficient to satisfy the min.isr requirement of "
@@ -134,9 +138,12 @@ class Partition:
 
     def _advance_high_watermark(self) -> None:
         log = self.log
-        if len(self.image.isr) != 1 or log.high_watermark == log.log_end_offset or self.is_under_min_isr:
+        end = log.log_end_offset
+        if log.high_watermark == end:
             return
-        log.update_high_watermark(log.log_end_offset)
+        if not self._is_alone and (len(self.image.isr) != 1 or self.is_under_min_isr):
+            return
+        log.update_high_watermark(end)
         if self.listeners:
             for listener in list(self.listeners):
                 listener(log.high_watermark)

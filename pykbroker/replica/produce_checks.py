@@ -5,7 +5,7 @@ from struct import Struct
 from pykbroker.errors import KafkaError
 from pykbroker.log.validator import ZSTD_FROM_PRODUCE_VERSION, check_produce_request
 from pykbroker.protocol.error_codes import ErrorCode
-from pykbroker.protocol.fast_produce import ProduceQuery, Records, TopicKey
+from pykbroker.protocol.fast_produce import ProduceQuery, Records, TopicKey, Topics
 from pykbroker.record.batch import (
     ATTRIBUTES_OFFSET,
     CURRENT_MAGIC,
@@ -17,23 +17,27 @@ from pykbroker.record.batch import (
     parse_header,
 )
 
-Topics = list[tuple[TopicKey, list[tuple[int, Records]]]]
-
 _BATCH_LENGTH = Struct(">i")
 _BATCH_LENGTH_OFFSET = 8
 _LAST_ATTRIBUTES_BYTE = ATTRIBUTES_OFFSET + 1
 
 
-def check_first_batches(request: ProduceQuery) -> None:
+def check_first_batches(request: ProduceQuery, version: int) -> bool:
     """A damaged first batch fails the whole request, as does a transactional one in a request without transactional id
     (RequestUtils.hasTransactionalRecords).
 
+    True: every entry is plain, so that neither check_records nor check_transaction has anything to find.
     Raises KafkaError: CORRUPT_MESSAGE, UNKNOWN_SERVER_ERROR, TRANSACTIONAL_ID_AUTHORIZATION_FAILED.
     """
+    are_plain = version >= ZSTD_FROM_PRODUCE_VERSION
     for _, rows in request.topics:
         for _, records in rows:
+            if records and is_one_batch(records) and not records[_LAST_ATTRIBUTES_BYTE] & TRANSACTIONAL_BIT:
+                continue
+            are_plain = False
             if records and is_transactional(records) and request.transactional_id is None:
                 raise KafkaError(ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
+    return are_plain
 
 
 def is_transactional(records: memoryview) -> bool:

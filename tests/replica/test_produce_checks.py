@@ -57,9 +57,16 @@ def test_a_transactional_batch_needs_a_transactional_id() -> None:
     for transactional_id in (None, "tx"):
         request = ProduceQuery(transactional_id, 1, 0, [("t", [(0, PLAIN), (1, TRANSACTIONAL)])])
         if transactional_id is None:
-            assert code_of(check_first_batches, request) == ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
+            assert code_of(check_first_batches, request, 9) == ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
         else:
-            check_first_batches(request)
+            assert not check_first_batches(request, 9)
+
+
+def test_plain_requests_need_no_closer_look() -> None:
+    assert check_first_batches(ProduceQuery("tx", 1, 0, [("t", [(0, PLAIN), (1, PLAIN)])]), 7)
+    assert not check_first_batches(ProduceQuery(None, 1, 0, [("t", [(0, PLAIN)])]), 6), "zstd is new in v7"
+    for records in (None, memoryview(b""), PLAIN[:-1]):
+        assert not check_first_batches(ProduceQuery(None, 1, 0, [("t", [(0, PLAIN), (1, records)])]), 9)
 
 
 def test_nobody_knows_a_transactional_id_yet() -> None:

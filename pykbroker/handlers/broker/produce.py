@@ -59,8 +59,8 @@ def handle_frame(
     """None for acks=0. Raises MalformedFrame for acks=0 that fails: the closed connection is the only answer;
     KafkaError for an error of the whole request."""
     request, _ = decode_produce_request(frame, ctx.api_version, position)
-    check_first_batches(request)
-    produce = Produce(broker, ctx, request)
+    are_plain = check_first_batches(request, ctx.api_version)
+    produce = Produce(broker, ctx, request, are_plain)
     for topic, rows in without_duplicates(request.topics):
         produce.append_topic(topic, rows)
     if request.acks == 0:
@@ -74,10 +74,12 @@ def handle_frame(
 class Produce:
     """One request on its way. `details`: rows that say more than numbers; `required`: high watermarks to wait for."""
 
-    __slots__ = ("broker", "ctx", "details", "now_ms", "request", "required", "topics")
+    __slots__ = ("broker", "ctx", "details", "is_sound", "now_ms", "request", "required", "topics")
 
-    def __init__(self, broker: Services, ctx: RequestContext, request: ProduceQuery) -> None:
+    def __init__(self, broker: Services, ctx: RequestContext, request: ProduceQuery, are_plain: bool) -> None:
         self.broker = broker
+        # The request gives no reason to look closer at a row before the log does.
+        self.is_sound = are_plain and request.acks in VALID_ACKS
         self.ctx = ctx
         self.request = request
         self.now_ms = broker.clock.wall_ms()
@@ -97,12 +99,11 @@ class Produce:
 
     def _append(self, name: str, index: int, records: Records) -> ResponseRow:
         partition = self.broker.replicas.find(name, index)
-        try:
-            if partition is None:
-                raise self.broker.replicas.missing(name, index)
-            self._check(name, records)
-        except KafkaError as error:
-            return index, self._code_of_refused(name, index, records, error), -1, -1, -1
+        if partition is None or not self.is_sound or name in INTERNAL_TOPICS:
+            code = self._refuse(name, index, records, partition)
+            if code:
+                return index, code, -1, -1, -1
+        assert partition is not None
         assert records is not None
         acks = self.request.acks
         try:
@@ -113,27 +114,25 @@ class Produce:
             self.required[partition] = (self._where(), info.last_offset + 1)
         return index, 0, info.first_offset, info.log_append_time, info.log_start_offset
 
-    def _check(self, name: str, records: Records) -> None:
-        """What is refused before the log sees it. Raises KafkaError."""
-        check_records(records, self.ctx.api_version)
-        request = self.request
-        if request.transactional_id is not None:
-            check_transaction(records)
-        if request.acks not in VALID_ACKS:
-            raise KafkaError(ErrorCode.INVALID_REQUIRED_ACKS)
-        if name in INTERNAL_TOPICS and self.ctx.client_id != ADMIN_CLIENT_ID:
-            raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION, f"Cannot append to internal topic {name}")
-
-    def _code_of_refused(self, name: str, index: int, records: Records, error: KafkaError) -> int:
-        """Where the partition is elsewhere or offline, what is wrong with the request itself comes first."""
-        if error.code not in (ErrorCode.NOT_LEADER_OR_FOLLOWER, ErrorCode.KAFKA_STORAGE_ERROR):
-            return error.code
+    def _refuse(self, name: str, index: int, records: Records, partition: Partition | None) -> int:
+        """The error of what is refused before the log sees it, 0 when there is none."""
+        replicas = self.broker.replicas
         try:
-            self._check(name, records)
-        except KafkaError as first:
-            return first.code
-        self._tell_leader(name, index, error.code)
-        return error.code
+            if partition is None and not replicas.knows(name, index):
+                raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+            check_records(records, self.ctx.api_version)
+            if self.request.transactional_id is not None:
+                check_transaction(records)
+            if self.request.acks not in VALID_ACKS:
+                raise KafkaError(ErrorCode.INVALID_REQUIRED_ACKS)
+            if name in INTERNAL_TOPICS and self.ctx.client_id != ADMIN_CLIENT_ID:
+                raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION)
+            if partition is None:
+                raise replicas.missing(name, index)
+        except KafkaError as error:
+            self._tell_leader(name, index, error.code)
+            return error.code
+        return 0
 
     def _failed(self, name: str, index: int, error: KafkaError, partition: Partition) -> ResponseRow:
         """The row of what the log refused."""

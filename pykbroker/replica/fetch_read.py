@@ -1,11 +1,13 @@
 """One pass over the partitions of a fetch: what to send of each within the byte limits. (ReplicaManager.readFromLog)"""
 
+from bisect import bisect_left
 from collections.abc import Iterable
 from typing import NamedTuple
 
 from pykbroker.errors import KafkaError
 from pykbroker.log.segment import Region
 from pykbroker.log.transaction_index import AbortedTransaction
+from pykbroker.log.unified_log import LogRead, UnifiedLog
 from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.replica.delayed_fetch import Awaited
 from pykbroker.replica.fetch_session import FetchRow
@@ -15,6 +17,8 @@ from pykbroker.replica.replica_manager import ReplicaManager
 UNKNOWN = -1
 READ_COMMITTED = 1
 FUTURE_REPLICA = -3
+# In an entry of the offset index, behind the offset.
+POSITION = 1
 # The first version whose consumers may be served by a follower (KIP-392).
 FOLLOWER_FETCH_FROM = 11
 
@@ -145,7 +149,7 @@ def read_partition(
     if limit < 0 and offset < upper_bound:
         raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR, f"Invalid max size {limit} for log read from segment")
     read = log.read(offset, limit, upper_bound=upper_bound, min_one=min_one)
-    aborted = log.aborted_transactions(offset, upper_bound) if is_committed else None
+    aborted = aborted_transactions(log, read, upper_bound) if is_committed else None
     # Waiting brings nothing to a reader of an older segment, nor to one behind the end.
     must_answer = offset > upper_bound or offset < min(log.active.base_offset, upper_bound)
     return FetchedPartition(
@@ -163,6 +167,31 @@ def read_partition(
         must_answer,
         partition,
     )
+
+
+def aborted_transactions(log: UnifiedLog, read: LogRead, upper_bound: int) -> list[AbortedTransaction]:
+    """Those that touch what was read (UnifiedLog.addAbortedTransactions). Raises KafkaError KAFKA_STORAGE_ERROR."""
+    if not read.segments:
+        return []
+    try:
+        return log.aborted_transactions(read.offset, min(upper_bound, offset_behind(log, read)))
+    except OSError as error:
+        raise log.storage_error(error) from error
+
+
+def offset_behind(log: UnifiedLog, read: LogRead) -> int:
+    """An offset behind everything read, as near as the index tells (LogSegment.fetchUpperBoundOffset)."""
+    region = read.segments[-1]
+    end = region.position + region.length
+    for segment in log.segments[log.segment_for(read.offset) :]:
+        if segment.path(".log") == region.file.path:
+            index = segment.offset_index
+            found = bisect_left(range(len(index)), end, key=lambda at: index.entry(at)[POSITION])
+            if found < len(index):
+                return segment.base_offset + index.entry(found)[0]
+        elif segment.base_offset > read.offset:
+            return segment.base_offset
+    return log.log_end_offset
 
 
 def find_divergence(partition: Partition, row: FetchRow) -> tuple[int, int] | None:

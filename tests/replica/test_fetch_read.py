@@ -81,6 +81,31 @@ def test_read_committed_lists_what_was_aborted(stand: Stand) -> None:
     assert [(found.producer_id, found.first_offset) for found in aborted] == [(6, 1)]
 
 
+def test_only_transactions_near_what_was_read_are_listed(stand: Stand) -> None:
+    """A consumer far behind gets the aborted transactions of its own bytes, not of the whole log."""
+    stand.create("t", index_interval_bytes="1")
+    for producer_id in range(20):
+        transactional(stand, producer_id)
+        end(stand, producer_id, commit=False)
+    stand.partition("t").log.roll(stand.clock.wall_ms())
+    for producer_id in range(20, 25):
+        transactional(stand, producer_id)
+        end(stand, producer_id, commit=False)
+
+    def listed(offset: int, max_bytes: int) -> list[int]:
+        row = FetchRow("t", 0, -1, offset, -1, max_bytes)
+        result = read_partitions(stand.replicas, [row], FetchParams(-1, COMMITTED, 1, 1 << 20, True))
+        aborted = one(result).aborted
+        assert aborted is not None
+        return [found.producer_id for found in aborted]
+
+    assert listed(0, 1 << 20) == list(range(20)), "to the end of the segment"
+    assert listed(0, 400) == [0, 1, 2]
+    assert listed(20, 1) == [10]
+    assert listed(40, 1 << 20) == [20, 21, 22, 23, 24]
+    assert listed(50, 1 << 20) == []
+
+
 def test_an_older_segment_is_answered_without_waiting(stand: Stand) -> None:
     stand.create("t")
     size = append(stand)

@@ -2,7 +2,8 @@
 
 from typing import NamedTuple
 
-from pykbroker.errors import MalformedFrame
+from pykbroker.errors import KafkaError, MalformedFrame
+from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.protocol.primitives import read_varint, read_varlong
 from pykbroker.record.damage import InvalidRecord
 from pykbroker.record.reader import MIN_RECORD_SIZE
@@ -32,6 +33,23 @@ def walk_records(data: bytes, count: int) -> Walked:
         raise InvalidRecord(f"Found invalid record structure: {error}") from None
 
 
+def check_partial(data: bytes, count: int) -> None:
+    """Raises InvalidRecord when a record that is wholly in `data`, the beginning of the records, is none."""
+    pos = 0
+    try:
+        for _ in range(count):
+            length, start = read_varint(data, pos)
+            end = start + length
+            if length < 0:
+                raise InvalidRecord(f"Invalid record size {length}")
+            if end > len(data):
+                return
+            walk_records(data[pos:end], 1)
+            pos = end
+    except MalformedFrame:
+        return
+
+
 def _walk(data: bytes, count: int) -> Walked:
     pos = 0
     size = len(data)
@@ -48,7 +66,7 @@ def _walk(data: bytes, count: int) -> Walked:
             length = (length >> 1) ^ -(length & 1)
             pos += 2
         else:
-            length, pos = read_varint(data, pos)
+            length, pos = _read_record_length(data, pos)
         end = pos + length
         if length < 0 or end > size:
             raise InvalidRecord(f"Invalid record size {length}: {size - pos} bytes are left")
@@ -94,7 +112,7 @@ def _walk(data: bytes, count: int) -> Walked:
         if length > 0:
             pos += length
         byte = data[pos]
-        pos = pos + 1 if byte == 0 else _skip_headers(data, pos, end)
+        pos = pos + 1 if byte == 0 else skip_headers(data, pos, end)
         if pos != end:
             raise InvalidRecord(f"Invalid record size: expected the record to end at {end}, it ends at {pos}")
     if pos != size:
@@ -102,7 +120,16 @@ def _walk(data: bytes, count: int) -> Walked:
     return Walked(max_delta, min_delta, keyless, is_consecutive)
 
 
-def _skip_headers(data: bytes, pos: int, end: int) -> int:
+def _read_record_length(data: bytes, pos: int) -> tuple[int, int]:
+    """An endless varint here is no invalid record to Kafka but an unknown error (ByteUtils.readVarint)."""
+    try:
+        return read_varint(data, pos)
+    except MalformedFrame as error:
+        raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR, str(error)) from None
+
+
+def skip_headers(data: bytes, pos: int, end: int) -> int:
+    """The position behind a record's headers. Raises InvalidRecord, MalformedFrame."""
     count, pos = read_varint(data, pos)
     if count < 0 or count > end - pos:
         raise InvalidRecord(f"Found invalid number of record headers {count}")

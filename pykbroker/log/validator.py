@@ -9,7 +9,7 @@ from typing import NamedTuple
 from pykbroker.errors import KafkaError
 from pykbroker.ids import TopicPartition
 from pykbroker.log.log_config import LogConfig
-from pykbroker.log.record_walk import Walked, walk_records
+from pykbroker.log.record_walk import Walked, check_partial, walk_records
 from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.record.batch import (
     CURRENT_MAGIC,
@@ -108,7 +108,7 @@ def validate_and_stamp(
     target = target_codec(config, header.codec)
     check_header(header, topic_partition)
     payload = memoryview(records)[HEADER_SIZE : header.size_in_bytes]
-    data = bytes(decompress(header.codec, payload, max_decompressed))
+    data = decompressed(header, payload, max_decompressed)
     walked = walk_records(data, header.record_count)
     refuse_records(header, walked, data, topic_partition, config, now_ms)
     is_append_time = config.message_timestamp_type == LOG_APPEND_TIME
@@ -123,6 +123,16 @@ def validate_and_stamp(
     stamp(records, 0, next_offset, leader_epoch)
     last_offset = next_offset + header.last_offset_delta
     return ValidationResult(records, header, next_offset, last_offset, max_timestamp, log_append_time)
+
+
+def decompressed(header: BatchHeader, payload: memoryview, limit: int) -> bytes:
+    """The records' bytes. Raises InvalidRecord for a bad record before the damage that its codec finds: Kafka reads
+    records while it decompresses; Undecompressable, TooLargeDecompressed."""
+    try:
+        return bytes(decompress(header.codec, payload, limit))
+    except Undecompressable as error:
+        check_partial(error.partial, header.record_count)
+        raise
 
 
 def check_batch(records: Buffer, topic_partition: TopicPartition, config: LogConfig) -> BatchHeader:

@@ -129,6 +129,11 @@ def parse_header(buf: Buffer, pos: int = 0) -> BatchHeader:
     return header
 
 
+def unpack_header(buf: Buffer, pos: int = 0) -> BatchHeader:
+    """The 61 bytes at `pos` as a v2 header, nothing checked: for batches known to be one."""
+    return BatchHeader._make(_HEADER.unpack_from(buf, pos))
+
+
 def batch_length_at(buf: Buffer, pos: int) -> int | None:
     """The whole size of the batch of any magic at `pos`, None when even its size is not there yet.
 
@@ -173,7 +178,9 @@ def compute_crc(buf: Buffer, pos: int, size: int) -> int:
     return checksum
 
 
-def crc_is_valid(buf: Buffer, pos: int, header: BatchHeader) -> bool:
+def crc_is_valid(buf: Buffer, pos: int = 0, header: BatchHeader | None = None) -> bool:
+    """Whether the batch at `pos` has the checksum it says; `header` where it is parsed already. Raises CorruptBatch."""
+    header = header if header is not None else parse_header(buf, pos)
     return compute_crc(buf, pos, header.batch_length + LOG_OVERHEAD) == header.crc
 
 

@@ -31,6 +31,9 @@ CODEC_NAMES = {codec.name.lower(): codec for codec in Codec}
 _XERIAL_MAGIC = b"\x82SNAPPY\x00"
 _XERIAL_HEADER = _XERIAL_MAGIC + (1).to_bytes(4, "big") * 2
 _XERIAL_BLOCK = 32_768
+_ZSTD_PIECE = 1024
+_GZIP_HEADER = 10
+_GZIP_PIECE = 16
 _ZSTD_MAX_WINDOW = 1 << 27  # 128 MiB, what zstd-jni accepts by default
 
 
@@ -67,15 +70,32 @@ def _gunzip(data: Buffer, limit: int) -> bytes:
     while rest:
         stream = zlib.decompressobj(31)
         try:
-            out += stream.decompress(rest, limit - len(out) + 1)
+            # In pieces, so that damage leaves what was before it, as Java's stream does.
+            while not stream.eof and rest:
+                out += stream.decompress(rest, min(CHUNK, limit - len(out) + 1))
+                rest = stream.unconsumed_tail
+                if len(out) > limit:
+                    raise TooLargeDecompressed(limit)
         except zlib.error as error:
-            raise Undecompressable(f"gzip: {error}") from None
-        if len(out) > limit:
-            raise TooLargeDecompressed(limit)
+            raise Undecompressable(f"gzip: {error}", bytes(out) or _before_damage(data, limit)) from None
         if not stream.eof:
-            raise Undecompressable("gzip: the data ends too early")
+            raise Undecompressable("gzip: the data ends too early", bytes(out))
         rest = stream.unused_data
         if bytes(rest[:2]) != b"\x1f\x8b":  # what follows is no further gzip member: Java's stream ends here too
+            break
+    return bytes(out)
+
+
+def _before_damage(data: Buffer, limit: int) -> bytes:
+    """What zlib keeps to itself when the damage comes in the same call: the stream again, bare and in small pieces."""
+    stream = zlib.decompressobj(-15)
+    out = bytearray()
+    for position in range(_GZIP_HEADER, len(data), _GZIP_PIECE):
+        try:
+            out += stream.decompress(data[position : position + _GZIP_PIECE], limit - len(out) + 1)
+        except zlib.error:
+            break
+        if len(out) > limit:
             break
     return bytes(out)
 
@@ -175,17 +195,27 @@ def _zstd(data: Buffer, level: int | None) -> bytes:
 
 
 def _unzstd(data: Buffer, limit: int) -> bytes:
+    """Fed in small pieces, because one call gives out all that its input makes: at most 32 MiB for a piece."""
     from zstandard import ZstdDecompressor, ZstdError
 
     out = bytearray()
+    view = memoryview(data)
+    decompressor = ZstdDecompressor(max_window_size=_ZSTD_MAX_WINDOW)
+    pos = 0
     try:
-        reader = ZstdDecompressor(max_window_size=_ZSTD_MAX_WINDOW).stream_reader(data, read_across_frames=True)
-        while piece := reader.read(min(CHUNK * 16, limit - len(out) + 1)):
-            out += piece
-            if len(out) > limit:
-                raise TooLargeDecompressed(limit)
+        while pos < len(view):
+            stream = decompressor.decompressobj()
+            while not stream.eof:
+                if pos >= len(view):
+                    raise Undecompressable("zstd: the data ends too early", bytes(out))
+                piece = view[pos : pos + _ZSTD_PIECE]
+                out += stream.decompress(piece)
+                pos += len(piece)
+                if len(out) > limit:
+                    raise TooLargeDecompressed(limit)
+            pos -= len(stream.unused_data)
     except (ZstdError, MemoryError) as error:
-        raise Undecompressable(f"zstd: {error}") from None
+        raise Undecompressable(f"zstd: {error}", bytes(out)) from None
     return bytes(out)
 
 

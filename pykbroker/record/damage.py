@@ -19,10 +19,14 @@ class InvalidRecord(KafkaError):
 
 
 class Undecompressable(KafkaError):
-    """An unknown codec, or compressed data that its codec refuses (KafkaException, IllegalArgumentException)."""
+    """An unknown codec, or compressed data that its codec refuses (KafkaException, IllegalArgumentException).
 
-    def __init__(self, message: str) -> None:
+    `partial` is what came out before the damage.
+    """
+
+    def __init__(self, message: str, partial: bytes = b"") -> None:
         super().__init__(ErrorCode.UNKNOWN_SERVER_ERROR, message)
+        self.partial = partial
 
 
 class TooLargeDecompressed(KafkaError):

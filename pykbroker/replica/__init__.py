@@ -2,11 +2,13 @@
 
 partition        leader state, high watermark, epoch checks of one partition            (kafka.cluster.Partition)
 replica_manager  all partitions of this broker; follows the metadata image              (ReplicaManager)
-delayed_fetch    who waits for min.bytes of which partitions                            (DelayedFetch)
+produce_checks   what a Produce request must be before a log sees it                    (ProduceRequest.validateRecords)
+delayed_produce  acks=all: who waits for which high watermark                           (DelayedProduce)
 fetch_session    incremental fetch sessions                                             (FetchSessionCache, KIP-227)
 fetch_read       one fetch: what to read of which partition within the limits           (ReplicaManager.readFromLog)
+delayed_fetch    who waits for min.bytes of which partitions                            (DelayedFetch)
 list_offsets     offsets by timestamp and by Kafka's special timestamps
 producer_ids     producer ids from the controller's blocks                              (RPCProducerIdManager)
 
-May import layers 0–2, and coordinator's PartitionWriter protocol, which ReplicaManager implements.
+May import layers 0–2, Pending, and coordinator's PartitionWriter protocol, which ReplicaManager implements.
 """

@@ -1,6 +1,6 @@
 """All partitions of this broker, as the metadata image says; handlers find them here. (ReplicaManager)"""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from logging import getLogger
 from os import pread
 from typing import TYPE_CHECKING
@@ -11,14 +11,16 @@ from pykbroker.ids import TopicIdPartition, TopicPartition, Uuid
 from pykbroker.log.log_config import LogConfig
 from pykbroker.log.log_manager import LogManager
 from pykbroker.log.unified_log import COORDINATOR
+from pykbroker.metadata.image import TOPIC_RESOURCE
+from pykbroker.metadata.local_changes import LocalChanges, local_changes
 from pykbroker.metadata.topics import EMPTY_TOPICS, TopicsImage
 from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.record.batch import iterate_frames
 from pykbroker.replica.partition import ACKS_ALL, HighWatermarkListener, Partition
 
 if TYPE_CHECKING:
+    from pykbroker.metadata.delta import MetadataDelta
     from pykbroker.metadata.image import MetadataImage
-    from pykbroker.metadata.local_changes import LocalChanges
     from pykbroker.metadata.topics import PartitionImage
 
 logger = getLogger(__name__)
@@ -36,12 +38,13 @@ class ReplicaManager:
         # The hot path finds a partition without building a TopicPartition.
         self._by_name: dict[str, dict[int, Partition]] = {}
         self._offline: set[TopicPartition] = set()
+        self._is_loaded = False
         self._topics: TopicsImage = EMPTY_TOPICS
         logs.on_directory_failure = self._on_directory_failure
 
     # Following the image
 
-    def apply(self, changes: "LocalChanges", image: "MetadataImage") -> None:
+    def apply(self, changes: LocalChanges, image: "MetadataImage") -> None:
         """Makes the partitions what `image` says; `changes` names those that differ."""
         self._topics = image.topics
         for deleted in changes.deleted:
@@ -50,8 +53,20 @@ class ReplicaManager:
             for key, partition_image in partitions.items():
                 self._apply(key, partition_image)
 
+    def on_metadata_update(self, delta: "MetadataDelta", image: "MetadataImage") -> None:
+        """As a subscriber of the metadata publisher; the first image must be up to date, see load()."""
+        if not self._is_loaded:
+            self.load(image)
+            return
+        self.apply(local_changes(delta, delta.base, image, self.node_id), image)
+        for resource_type, name in delta.changed_configs:
+            if resource_type == TOPIC_RESOURCE and name in self._by_name:
+                self.update_topic_config(name)
+
     def load(self, image: "MetadataImage") -> None:
-        """The first image after the logs were loaded: every partition of this broker; stray logs go."""
+        """Every partition of this broker, and no log beside them: what `image` does not know was deleted while this
+        broker was away, and its log goes (LogManager.isStrayReplica)."""
+        self._is_loaded = True
         self._topics = image.topics
         wanted: dict[TopicIdPartition, PartitionImage] = {
             TopicIdPartition(topic.id, topic.name, index): partition
@@ -59,18 +74,14 @@ class ReplicaManager:
             for index, partition in topic.partitions.items()
             if self.node_id in partition.replicas
         }
-        self._remove_strays(wanted)
-        for key, partition in wanted.items():
-            self._apply(key, partition)
-
-    def _remove_strays(self, wanted: Mapping[TopicIdPartition, "PartitionImage"]) -> None:
-        """Logs that the metadata does not know: deleted while this broker was away (LogManager.isStrayKraftReplica)."""
         ids = {key.topic_partition: key.topic_id for key in wanted}
         for log in self.logs.all():
             tp = log.topic_partition
             if tp not in ids or log.topic_id not in (None, ids[tp]):
                 logger.warning("Removing the log of %s: topic %s is not known any more", tp, log.topic_id)
                 self.logs.delete(tp)
+        for key, partition in wanted.items():
+            self._apply(key, partition)
 
     def _apply(self, key: TopicIdPartition, image: "PartitionImage") -> None:
         tp = key.topic_partition
@@ -119,8 +130,13 @@ class ReplicaManager:
                 partition.retire()
 
     def update_topic_config(self, topic: str) -> None:
-        """The topic's configs, or the broker's defaults for them, changed."""
+        """The topic's configs changed."""
         self.logs.update_config(topic, self._config_for(topic))
+
+    def update_all_configs(self) -> None:
+        """The broker's defaults for topic configs changed."""
+        for topic in self._by_name:
+            self.update_topic_config(topic)
 
     # Finding partitions
 

@@ -1,13 +1,21 @@
 import errno
-from pathlib import Path
 
 import pytest
 
+from pykbroker.config.topic_config import TopicConfig
 from pykbroker.coordinator.partition_writer import PartitionWriter
 from pykbroker.errors import KafkaError
 from pykbroker.ids import TopicPartition, Uuid
+from pykbroker.metadata.delta import MetadataDelta
+from pykbroker.metadata.publisher import MetadataPublisher
 from pykbroker.metadata.topics import TopicImage
 from pykbroker.protocol.error_codes import ErrorCode
+from pykbroker.protocol.message import Message
+from pykbroker.protocol.persisted.metadata.config_record import ConfigRecord
+from pykbroker.protocol.persisted.metadata.partition_change_record import PartitionChangeRecord
+from pykbroker.protocol.persisted.metadata.partition_record import PartitionRecord
+from pykbroker.protocol.persisted.metadata.remove_topic_record import RemoveTopicRecord
+from pykbroker.protocol.persisted.metadata.topic_record import TopicRecord
 from pykbroker.record.batch import iterate_batches
 from pykbroker.record.builder import build_batch
 from pykbroker.replica.replica_manager import ReplicaManager
@@ -61,22 +69,76 @@ def test_a_topic_that_comes_back_is_empty(stand: Stand) -> None:
     assert (new.topic_id, new.log.log_end_offset, old.is_leader) == (second, 0, False)
 
 
-def test_the_first_image_brings_back_the_logs_and_removes_strays(stand: Stand, tmp_path: Path) -> None:
-    stand.create("kept")
-    stand.create("stray")
-    stand.create("replaced")
-    for name in ("kept", "stray", "replaced"):
+def test_the_first_image_brings_back_the_logs_and_removes_strays(stand: Stand) -> None:
+    """What was deleted, or made anew, while this broker was away."""
+    for name in ("kept", "gone", "replaced"):
+        stand.create(name)
         stand.partition(name).append(batch(3), -1, stand.clock.wall_ms())
-    stand.image.topics = type(stand.image.topics)(
-        {topic.id: topic for topic in stand.image.topics if topic.name == "kept"},
-        {topic.name: topic for topic in stand.image.topics if topic.name == "kept"},
+    kept = stand.image.topics.get("kept")
+    assert kept is not None
+    replaced = TopicImage("replaced", Uuid.random(), {0: partition_image(NODE_ID, 0)})
+    records = [TopicRecord(name=topic.name, topic_id=topic.id) for topic in (kept, replaced)] + [
+        PartitionRecord(partition_id=0, topic_id=topic.id, replicas=[NODE_ID], isr=[NODE_ID], leader=NODE_ID)
+        for topic in (kept, replaced)
+    ]
+    again = Follower(stand)
+    again.replay(*records)
+    found = {str(partition.topic_partition): partition.log.log_end_offset for partition in again.replicas}
+    assert found == {"kept-0": 3, "replaced-0": 0}
+    assert {str(log.topic_partition) for log in stand.logs.all()} == set(found)
+    assert again.replicas.partition(TopicPartition("replaced", 0)).topic_id == replaced.id
+
+
+class Follower:
+    """A replica manager that follows metadata records."""
+
+    def __init__(self, stand: Stand) -> None:
+        self.publisher = MetadataPublisher("cluster")
+        self.replicas = ReplicaManager(
+            node_id=NODE_ID, logs=stand.logs, clock=stand.clock, config_for=lambda topic: self.config_for(stand, topic)
+        )
+        self.publisher.subscribe(self.replicas)
+
+    def config_for(self, stand: Stand, topic: str) -> TopicConfig:
+        return TopicConfig.build(stand.config, self.publisher.image.configs.topic(topic))
+
+    def replay(self, *records: Message) -> None:
+        delta = MetadataDelta(self.publisher.image)
+        for record in records:
+            delta.replay(record)
+        self.publisher.publish(delta, delta.apply(self.publisher.image.offset + len(records), 1))
+
+
+def test_later_images_change_what_is_there(stand: Stand) -> None:
+    follower = Follower(stand)
+    follower.replay()
+    topic_id = Uuid.random()
+    follower.replay(
+        TopicRecord(name="t", topic_id=topic_id),
+        ConfigRecord(resource_type=2, resource_name="t", name="max.message.bytes", value="100"),
+        PartitionRecord(
+            partition_id=0, topic_id=topic_id, replicas=[NODE_ID], isr=[NODE_ID], leader=NODE_ID, leader_epoch=0
+        ),
     )
-    image = stand.image
-    replicas = ReplicaManager(node_id=NODE_ID, logs=stand.logs, clock=stand.clock, config_for=stand.config_for)
-    replicas.load(image)  # type: ignore[arg-type]
-    assert [str(partition.topic_partition) for partition in replicas] == ["kept-0"]
-    assert replicas.partition(TopicPartition("kept", 0)).log.log_end_offset == 3
-    assert [str(log.topic_partition) for log in stand.logs.all()] == ["kept-0"]
+    partition = follower.replicas.partition(T0)
+    assert partition.is_leader
+    assert partition.log.config.max_message_bytes == 100
+    follower.replay(
+        ConfigRecord(resource_type=2, resource_name="t", name="max.message.bytes", value="200"),
+        PartitionChangeRecord(partition_id=0, topic_id=topic_id, leader=NODE_ID),
+    )
+    assert follower.replicas.partition(T0) is partition
+    assert (partition.leader_epoch, partition.log.config.max_message_bytes) == (1, 200)
+    follower.replay(RemoveTopicRecord(topic_id=topic_id))
+    assert list(follower.replicas) == list(stand.logs.all()) == []
+
+
+def test_broker_defaults_reach_all_logs(stand: Stand) -> None:
+    stand.create("t")
+    stand.create("u", max_message_bytes="5000")
+    stand.config = stand.config.with_overrides({"message.max.bytes": "1000"})
+    stand.replicas.update_all_configs()
+    assert [stand.partition(name).log.config.max_message_bytes for name in "tu"] == [1000, 5000]
 
 
 def test_a_failed_directory_takes_its_partitions_offline(stand: Stand) -> None:

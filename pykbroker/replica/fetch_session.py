@@ -17,6 +17,9 @@ FINAL_EPOCH = -1
 _INT32_MAX = 0x7FFFFFFF
 # A session younger than this is not evicted for a larger one; one unused for longer goes first.
 MIN_EVICTION_SECONDS = 120.0
+# Over all sessions, some 250 bytes each: Kafka has no such bound, a client could fill its memory. Who finds no room is
+# answered in full each time.
+MAX_PARTITIONS = 200_000
 
 # A topic is known by its id from Fetch v13 on, by its name before.
 TopicKey = Uuid | str
@@ -87,7 +90,8 @@ class FetchSession:
         self.is_privileged = is_privileged
         self.created = now
         self.last_used = now
-        self.eviction_key = (is_privileged, len(rows), session_id)
+        # Whether a follower's, partitions when it was last used, id; the cache orders by it.
+        self.eviction_key = (is_privileged, 0, session_id)
 
     def update(self, asked: Mapping[RowKey, FetchRow], forgotten: Iterable[RowKey]) -> None:
         for key, row in asked.items():
@@ -119,6 +123,8 @@ class FetchSessionCache:
         self.max_sessions = max_sessions
         self._clock = clock
         self._random = Random(seed)
+        # Partitions in all sessions.
+        self.partitions = 0
         # In the order of last use.
         self._sessions: dict[int, FetchSession] = {}
         # Eviction keys, ascending: what anybody may evict, what only followers may.
@@ -142,6 +148,8 @@ class FetchSessionCache:
 
     def _make_room(self, size: int, is_privileged: bool, now: float) -> bool:
         """A stale session goes first; else the least worth one, if it is worth less than the new one (tryEvict)."""
+        if self.partitions + size > MAX_PARTITIONS:
+            return False
         if len(self._sessions) < self.max_sessions:
             return True
         idle = next(iter(self._sessions.values()), None)
@@ -162,6 +170,7 @@ class FetchSessionCache:
         self._sessions[session.id] = self._sessions.pop(session.id)
         self._drop_keys(session)
         session.eviction_key = (session.is_privileged, len(session.rows), session.id)
+        self.partitions += len(session.rows)
         is_old = now - session.created > MIN_EVICTION_SECONDS
         if is_old or not session.is_privileged:
             insort(self._evictable_by_privileged, session.eviction_key)
@@ -169,6 +178,7 @@ class FetchSessionCache:
             insort(self._evictable_by_all, session.eviction_key)
 
     def _drop_keys(self, session: FetchSession) -> None:
+        self.partitions -= session.eviction_key[1]
         for keys in (self._evictable_by_all, self._evictable_by_privileged):
             position = bisect_left(keys, session.eviction_key)
             if position < len(keys) and keys[position] == session.eviction_key:
@@ -203,5 +213,8 @@ class FetchSessionCache:
             self.remove(session_id)
             return None
         self._touch(session, self._clock.monotonic())
+        if self.partitions > MAX_PARTITIONS:
+            self.remove(session_id)
+            raise KafkaError(ErrorCode.FETCH_SESSION_ID_NOT_FOUND)
         session.advance()
         return session

@@ -34,6 +34,8 @@ class ReplicaManager:
         self.logs = logs
         self.clock = clock
         self._config_for = config_for
+        # Partitions that fetches wait for at the moment, counted once per fetch.
+        self.waiting_rows = 0
         self._partitions: dict[TopicPartition, Partition] = {}
         # The hot path finds a partition without building a TopicPartition.
         self._by_name: dict[str, dict[int, Partition]] = {}

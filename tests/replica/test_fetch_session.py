@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from pykbroker.clock import ManualClock
 from pykbroker.errors import KafkaError
 from pykbroker.protocol.error_codes import ErrorCode
+from pykbroker.replica import fetch_session
 from pykbroker.replica.fetch_session import (
     MIN_EVICTION_SECONDS,
     NO_SESSION,
@@ -119,12 +120,27 @@ def test_keys_follow_the_sessions(steps: list[tuple[str, int, int]]) -> None:
                 cache.sessions.remove(chosen)
         sessions = cache.sessions._sessions
         assert len(sessions) <= 4
+        assert cache.sessions.partitions == sum(key[1] for key in (one.eviction_key for one in sessions.values()))
         assert [one.last_used for one in sessions.values()] == sorted(one.last_used for one in sessions.values())
         for keys in (cache.sessions._evictable_by_all, cache.sessions._evictable_by_privileged):
             assert keys == sorted(keys)
             assert all(sessions[key[2]].eviction_key == key for key in keys)
         unprivileged = {one.id for one in sessions.values() if not one.is_privileged}
         assert unprivileged <= {key[2] for key in cache.sessions._evictable_by_privileged}
+
+
+def test_partitions_are_bounded_over_all_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetch_session, "MAX_PARTITIONS", 10)
+    cache = Cache(5)
+    first = cache.create(4)
+    assert cache.create(7) == NO_SESSION
+    second = cache.create(6)
+    assert cache.sessions.partitions == 10
+    with pytest.raises(KafkaError) as caught:
+        cache.use(first, 1, rows(5))
+    assert caught.value.code == ErrorCode.FETCH_SESSION_ID_NOT_FOUND
+    assert [cache.has(one) for one in (first, second)] == [False, True]
+    assert cache.sessions.partitions == 6
 
 
 def test_what_is_wrong_with_a_session_comes_in_kafkas_order() -> None:

@@ -39,6 +39,8 @@ TOPIC_IDS_FROM = 13
 LEADERS_FROM = 16
 STORAGE_ERROR_FROM = 6
 TOP_LEVEL_ERRORS_FROM = 13
+# Of all fetches that wait, some 500 bytes each.
+MAX_WAITING_ROWS = 200_000
 WITH_LEADER = (ErrorCode.NOT_LEADER_OR_FOLLOWER, ErrorCode.FENCED_LEADER_EPOCH)
 SESSION_ERRORS = (
     ErrorCode.FETCH_SESSION_ID_NOT_FOUND,
@@ -57,7 +59,7 @@ def handle_frame(
         raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR, f"Unknown isolation level {query.isolation_level}")
     fetch = Fetch(broker, ctx, query)
     result = fetch.read()
-    if query.max_wait_ms <= 0 or fetch.is_enough(result):
+    if query.max_wait_ms <= 0 or fetch.is_enough(result) or not fetch.may_wait:
         return fetch.answer(result)
     return fetch.wait(result)
 
@@ -111,16 +113,26 @@ class Fetch:
     def is_enough(self, result: FetchResult) -> bool:
         return result.must_answer or result.size >= self.params.min_bytes
 
+    @property
+    def may_wait(self) -> bool:
+        """Waiting keeps rows in memory: when too many clients wait with too many, more are answered early instead."""
+        return self.broker.replicas.waiting_rows + len(self.rows) <= MAX_WAITING_ROWS
+
     async def wait(self, result: FetchResult) -> RawResponse:
         """Until min.bytes are there, a partition goes wrong, or max.wait is over."""
         deadline = self.ctx.received_at + self.query.max_wait_ms / 1000
-        in_time = True
-        while in_time and not self.is_enough(result):
-            in_time = await self._wait_for_change(result, deadline)
-            before = result.count
-            result = self.read()
-            if result.count < before:
-                break  # a partition is gone: its client wants to know
+        replicas, rows = self.broker.replicas, len(self.rows)
+        replicas.waiting_rows += rows
+        try:
+            in_time = True
+            while in_time and not self.is_enough(result):
+                in_time = await self._wait_for_change(result, deadline)
+                before = result.count
+                result = self.read()
+                if result.count < before:
+                    break  # a partition is gone: its client wants to know
+        finally:
+            replicas.waiting_rows -= rows
         return self.answer(result)
 
     async def _wait_for_change(self, result: FetchResult, deadline: float) -> bool:

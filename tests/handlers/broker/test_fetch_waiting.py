@@ -201,8 +201,26 @@ async def test_many_wait_for_one_partition(client: Client, autojump_clock: MockC
         await trio.testing.wait_all_tasks_blocked()
         assert len(client.stand.partition("t").waiters) == 500
         append(client.stand)
+        assert client.stand.replicas.waiting_rows == 500
+    assert client.stand.replicas.waiting_rows == 0
     assert {one.at for one in clients} == {0}
     assert all(len(one.row.records) == SIZE for one in clients)
+
+
+async def test_too_many_rows_do_not_wait(
+    client: Client, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetch, "MAX_WAITING_ROWS", 3)
+    late = Client(client.stand, client.topic_id)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(lambda: client.fetch(partitions=(0, 8)))
+        await trio.testing.wait_all_tasks_blocked()
+        await late.fetch(partitions=(0, 9))
+        assert late.at == 0
+        await late.fetch(partitions=(1,), max_wait_ms=1000)
+        assert late.at == pytest.approx(1)
+        nursery.cancel_scope.cancel()
+    assert client.stand.replicas.waiting_rows == 0
 
 
 async def test_two_requests_of_one_session_at_once(client: Client, autojump_clock: MockClock) -> None:

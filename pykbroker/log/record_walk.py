@@ -2,8 +2,7 @@
 
 from typing import NamedTuple
 
-from pykbroker.errors import KafkaError, MalformedFrame
-from pykbroker.protocol.error_codes import ErrorCode
+from pykbroker.errors import MalformedFrame
 from pykbroker.protocol.primitives import read_varint, read_varlong
 from pykbroker.record.damage import InvalidRecord
 from pykbroker.record.reader import MIN_RECORD_SIZE
@@ -19,7 +18,8 @@ class Walked(NamedTuple):
 
 
 def walk_records(data: bytes, count: int) -> Walked:
-    """Checks the structure of `count` records that must fill `data` exactly. Raises InvalidRecord otherwise.
+    """Checks the structure of `count` records that must fill `data` exactly. Raises InvalidRecord otherwise;
+    record_scan then tells what Kafka says of them.
 
     Varints of one byte, and lengths of two, are decoded in place: a call would cost as much as the rest.
     """
@@ -31,23 +31,6 @@ def walk_records(data: bytes, count: int) -> Walked:
         raise InvalidRecord("Found invalid record structure: a record goes beyond its batch") from None
     except MalformedFrame as error:
         raise InvalidRecord(f"Found invalid record structure: {error}") from None
-
-
-def check_partial(data: bytes, count: int) -> None:
-    """Raises InvalidRecord when a record that is wholly in `data`, the beginning of the records, is none."""
-    pos = 0
-    try:
-        for _ in range(count):
-            length, start = read_varint(data, pos)
-            end = start + length
-            if length < 0:
-                raise InvalidRecord(f"Invalid record size {length}")
-            if end > len(data):
-                return
-            walk_records(data[pos:end], 1)
-            pos = end
-    except MalformedFrame:
-        return
 
 
 def _walk(data: bytes, count: int) -> Walked:
@@ -66,7 +49,7 @@ def _walk(data: bytes, count: int) -> Walked:
             length = (length >> 1) ^ -(length & 1)
             pos += 2
         else:
-            length, pos = _read_record_length(data, pos)
+            length, pos = read_varint(data, pos)
         end = pos + length
         if length < 0 or end > size:
             raise InvalidRecord(f"Invalid record size {length}: {size - pos} bytes are left")
@@ -118,14 +101,6 @@ def _walk(data: bytes, count: int) -> Walked:
     if pos != size:
         raise InvalidRecord("Incorrect declared batch size, records still remaining in file")
     return Walked(max_delta, min_delta, keyless, is_consecutive)
-
-
-def _read_record_length(data: bytes, pos: int) -> tuple[int, int]:
-    """An endless varint here is no invalid record to Kafka but an unknown error (ByteUtils.readVarint)."""
-    try:
-        return read_varint(data, pos)
-    except MalformedFrame as error:
-        raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR, str(error)) from None
 
 
 def skip_headers(data: bytes, pos: int, end: int) -> int:

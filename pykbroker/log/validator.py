@@ -9,7 +9,8 @@ from typing import NamedTuple
 from pykbroker.errors import KafkaError
 from pykbroker.ids import TopicPartition
 from pykbroker.log.log_config import LogConfig
-from pykbroker.log.record_walk import Walked, check_partial, walk_records
+from pykbroker.log.record_scan import Seen, scan_buffer, scan_skipping, scan_stream
+from pykbroker.log.record_walk import Walked, walk_records
 from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.record.batch import (
     CURRENT_MAGIC,
@@ -27,12 +28,17 @@ from pykbroker.record.batch import (
 from pykbroker.record.builder import build_batch
 from pykbroker.record.compression import CODEC_NAMES, DEFAULT_LIMIT, Codec, decompress
 from pykbroker.record.damage import CorruptBatch, InvalidRecord, Undecompressable
-from pykbroker.record.reader import iterate_payload
+from pykbroker.record.reader import MIN_RECORD_SIZE, iterate_payload
+from pykbroker.record.varints import wrap_int64
 
 NO_TIMESTAMP = -1
+INT64_MAX = 0x7FFFFFFFFFFFFFFF
 LOG_APPEND_TIME = "LogAppendTime"
 # The first version of Produce that may carry zstd (KIP-110).
 ZSTD_FROM_PRODUCE_VERSION = 7
+# What is validated within about a millisecond: see needs_deep_validation.
+COMPRESSED_AT_ONCE = 65_536
+RECORDS_AT_ONCE = 1_500
 RecordErrors = list[tuple[int, str | None]]
 
 
@@ -83,8 +89,13 @@ def check_produce_request(records: Buffer | None, version: int) -> None:
 
 
 def needs_deep_validation(header: BatchHeader) -> bool:
-    """Whether the records must be decompressed: work that may be worth a thread when the batch is large."""
-    return header.codec != Codec.NONE
+    """Whether validation may take more than about a millisecond, so that the caller may prefer a thread.
+
+    Records cost about a microsecond each; compressed ones may grow, and a lie about the count costs nothing.
+    """
+    if header.codec != Codec.NONE:
+        return header.size_in_bytes > COMPRESSED_AT_ONCE
+    return min(header.record_count, header.size_in_bytes // MIN_RECORD_SIZE) > RECORDS_AT_ONCE
 
 
 def validate_and_stamp(
@@ -107,16 +118,17 @@ def validate_and_stamp(
         records = memoryview(records)[: header.size_in_bytes]
     target = target_codec(config, header.codec)
     check_header(header, topic_partition)
+    stays = target == header.codec
     payload = memoryview(records)[HEADER_SIZE : header.size_in_bytes]
-    data = decompressed(header, payload, max_decompressed)
-    walked = walk_records(data, header.record_count)
-    refuse_records(header, walked, data, topic_partition, config, now_ms)
+    data, failure = decompressed(header, payload, max_decompressed)
+    looked = look(header, data, failure, stays, topic_partition, config, now_ms)
     is_append_time = config.message_timestamp_type == LOG_APPEND_TIME
     log_append_time = now_ms if is_append_time else NO_TIMESTAMP
-    keeps_bytes = target == header.codec and (walked.is_consecutive or header.codec == Codec.NONE)
-    if not keeps_bytes:
+    if not stays:
         return rebuild(header, data, target, config, next_offset, leader_epoch, log_append_time, topic_partition)
-    max_timestamp = log_append_time if is_append_time else largest_timestamp(header, walked)
+    if header.codec != Codec.NONE and not looked.is_consecutive:
+        raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR, "Offsets of compressed records are not consecutive")
+    max_timestamp = log_append_time if is_append_time else looked.max_timestamp
     if max_timestamp != header.max_timestamp or is_append_time != header.is_log_append_time:
         set_max_timestamp(records, 0, is_append_time, max_timestamp)
         header = parse_header(records)
@@ -125,14 +137,59 @@ def validate_and_stamp(
     return ValidationResult(records, header, next_offset, last_offset, max_timestamp, log_append_time)
 
 
-def decompressed(header: BatchHeader, payload: memoryview, limit: int) -> bytes:
-    """The records' bytes. Raises InvalidRecord for a bad record before the damage that its codec finds: Kafka reads
-    records while it decompresses; Undecompressable, TooLargeDecompressed."""
+def decompressed(header: BatchHeader, payload: memoryview, limit: int) -> tuple[bytes, KafkaError | None]:
+    """The records' bytes, and what a reader meets behind them: Kafka reads records while it decompresses, so a bad
+    record may come before the damage that its codec finds. Raises TooLargeDecompressed."""
     try:
-        return bytes(decompress(header.codec, payload, limit))
+        return bytes(decompress(header.codec, payload, limit)), None
     except Undecompressable as error:
-        check_partial(error.partial, header.record_count)
-        raise
+        return error.partial, error
+
+
+class Looked(NamedTuple):
+    max_timestamp: int  # -1 or later
+    is_consecutive: bool  # offset deltas are 0, 1, 2 …
+
+
+def look(
+    header: BatchHeader,
+    data: bytes,
+    failure: KafkaError | None,
+    stays: bool,
+    topic_partition: TopicPartition,
+    config: LogConfig,
+    now_ms: int,
+) -> Looked:
+    """Looks at each record: in one quick walk, or as thoroughly as Kafka where that finds anything odd.
+
+    Raises RecordValidationError, InvalidRecord, UNKNOWN_SERVER_ERROR.
+    """
+    count = header.record_count
+    try:
+        walked = None if failure else walk_records(data, count)
+    except KafkaError:
+        walked = None
+    if walked and is_plain(header, walked, config, now_ms):
+        return Looked(header.base_timestamp + walked.max_delta, walked.is_consecutive)
+    if header.codec == Codec.NONE:
+        seen = scan_buffer(data, count)
+    else:
+        seen = (scan_skipping if stays else scan_stream)(data, count, failure)
+    return check_records(header, seen, topic_partition, config, now_ms)
+
+
+def is_plain(header: BatchHeader, walked: Walked, config: LogConfig, now_ms: int) -> bool:
+    """Whether no record can be refused and no timestamp is out of the ordinary."""
+    if header.is_log_append_time or (walked.keyless and "compact" in config.cleanup_policy):
+        return False
+    smallest = header.base_timestamp + walked.min_delta
+    largest = header.base_timestamp + walked.max_delta
+    if smallest < 0 or largest > INT64_MAX:
+        return False
+    return config.message_timestamp_type == LOG_APPEND_TIME or (
+        smallest >= now_ms - config.message_timestamp_before_max_ms
+        and largest <= now_ms + config.message_timestamp_after_max_ms
+    )
 
 
 def check_batch(records: Buffer, topic_partition: TopicPartition, config: LogConfig) -> BatchHeader:
@@ -190,53 +247,46 @@ def target_codec(config: LogConfig, source: int) -> int:
     return Codec.NONE if name == "uncompressed" else CODEC_NAMES[name]
 
 
-def largest_timestamp(header: BatchHeader, walked: Walked) -> int:
-    return header.max_timestamp if header.is_log_append_time else header.base_timestamp + walked.max_delta
-
-
-def refuse_records(
-    header: BatchHeader, walked: Walked, data: bytes, topic_partition: TopicPartition, config: LogConfig, now_ms: int
-) -> None:
-    """Raises RecordValidationError when a key is missing or a timestamp is out of bounds."""
-    if walked.keyless and "compact" in config.cleanup_policy:
-        message = f"Compacted topic cannot accept message without key in topic partition {topic_partition}"
-        raise_record_errors(ErrorCode.INVALID_RECORD, [(index, message) for index in walked.keyless])
-    if config.message_timestamp_type == LOG_APPEND_TIME:
-        if header.is_log_append_time:
-            raise_append_time_errors(header, range(header.record_count))
-        return
-    earliest = now_ms - config.message_timestamp_before_max_ms
-    latest = now_ms + config.message_timestamp_after_max_ms
-    largest = largest_timestamp(header, walked)
-    smallest = header.max_timestamp if header.is_log_append_time else header.base_timestamp + walked.min_delta
-    if smallest >= earliest and largest <= latest and not (header.is_log_append_time and smallest == NO_TIMESTAMP):
-        return
-    if largest == NO_TIMESTAMP == smallest and not header.is_log_append_time:
-        return
-    refuse_timestamps(header, data, earliest, latest)
-
-
-def refuse_timestamps(header: BatchHeader, data: bytes, earliest: int, latest: int) -> None:
-    """The slow look at each timestamp, once it is clear that some may be refused."""
+def check_records(
+    header: BatchHeader, seen: list[Seen], topic_partition: TopicPartition, config: LogConfig, now_ms: int
+) -> Looked:
+    """Key and timestamp of each record (LogValidator.validateRecord). Raises RecordValidationError."""
+    is_compacted = "compact" in config.cleanup_policy
     errors: RecordErrors = []
-    for index, record in enumerate(iterate_payload(header, data)):
-        if record.timestamp == NO_TIMESTAMP:
-            if header.is_log_append_time:
-                raise_append_time_errors(header, range(header.record_count))
-            continue
-        if not earliest <= record.timestamp <= latest:
-            message = (
-                f"Timestamp {record.timestamp} of message with offset {record.offset} is out of range. "
-                f"The timestamp should be within [{earliest}, {latest}]"
+    code = ErrorCode.INVALID_RECORD
+    max_timestamp = NO_TIMESTAMP
+    for index, record in enumerate(seen):
+        if is_compacted and not record.has_key:
+            errors.append(
+                (index, f"Compacted topic cannot accept message without key in topic partition {topic_partition}")
             )
+            continue
+        timestamp = header.max_timestamp
+        if not header.is_log_append_time:
+            timestamp = wrap_int64(header.base_timestamp + record.timestamp_delta)
+        message = timestamp_error(header, timestamp, record.offset_delta, config, now_ms)
+        if message is not None:
+            code = ErrorCode.INVALID_TIMESTAMP
             errors.append((index, message))
+        max_timestamp = max(max_timestamp, timestamp)
     if errors:
-        raise_record_errors(ErrorCode.INVALID_TIMESTAMP, errors)
+        raise_record_errors(code, errors)
+    return Looked(max_timestamp, all(record.offset_delta == index for index, record in enumerate(seen)))
 
 
-def raise_append_time_errors(header: BatchHeader, indexes: range) -> None:
-    message = "Invalid timestamp type in message. Producer should not set timestamp type to LogAppendTime."
-    raise_record_errors(ErrorCode.INVALID_TIMESTAMP, [(index, message) for index in indexes])
+def timestamp_error(header: BatchHeader, timestamp: int, offset: int, config: LogConfig, now_ms: int) -> str | None:
+    if config.message_timestamp_type != LOG_APPEND_TIME and timestamp != NO_TIMESTAMP:
+        before, after = config.message_timestamp_before_max_ms, config.message_timestamp_after_max_ms
+        age = wrap_int64(now_ms - timestamp)
+        if age > before or wrap_int64(-age) > after:
+            return (
+                f"Timestamp {timestamp} of message with offset {offset} is out of range. "
+                f"The timestamp should be within [{wrap_int64(now_ms - before)}, {wrap_int64(now_ms + after)}]"
+            )
+        return None
+    if header.is_log_append_time:
+        return "Invalid timestamp type in message. Producer should not set timestamp type to LogAppendTime."
+    return None
 
 
 def raise_record_errors(code: ErrorCode, errors: RecordErrors) -> None:
@@ -260,9 +310,16 @@ def rebuild(
     log_append_time: int,
     topic_partition: TopicPartition,
 ) -> ValidationResult:
-    """A new batch in the topic's codec, offsets consecutive (buildRecordsAndAssignOffsets)."""
+    """A new batch in the topic's codec, offsets consecutive (buildRecordsAndAssignOffsets, MemoryRecordsBuilder)."""
+    rows = [(record.key, record.value, record.headers, record.timestamp) for record in iterate_payload(header, data)]
+    if any(row[3] < NO_TIMESTAMP for row in rows):
+        raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR, "Invalid negative timestamp")
+    if header.is_transactional and header.producer_id == -1:
+        raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR, "Transactional records without a producer id")
+    if header.producer_id != -1 and (header.producer_epoch == -1 or header.base_sequence < 0):
+        raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR, "Invalid negative producer epoch or sequence number")
     records = build_batch(
-        [(record.key, record.value, record.headers, record.timestamp) for record in iterate_payload(header, data)],
+        rows,
         base_offset=next_offset,
         codec=target,
         level=compression_level(config, target),

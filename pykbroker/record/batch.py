@@ -38,6 +38,7 @@ LOG_APPEND_TIME_BIT = 0x08
 TRANSACTIONAL_BIT = 0x10
 CONTROL_BIT = 0x20
 DELETE_HORIZON_BIT = 0x40
+MEANT_BITS = 0x7F
 
 _HEADER = Struct(">qiibIhiqqqhii")
 _OVERHEAD = Struct(">qi")
@@ -193,9 +194,10 @@ def stamp(buf: WritableBuffer, pos: int, base_offset: int, leader_epoch: int) ->
 def set_max_timestamp(buf: WritableBuffer, pos: int, log_append_time: bool, max_timestamp: int) -> None:
     """Rewrites timestamp type and max timestamp, and the checksum when that changed anything."""
     header = parse_header(buf, pos)
-    attributes = header.attributes & ~LOG_APPEND_TIME_BIT | (LOG_APPEND_TIME_BIT if log_append_time else 0)
-    if attributes == header.attributes and max_timestamp == header.max_timestamp:
+    if log_append_time == header.is_log_append_time and max_timestamp == header.max_timestamp:
         return
+    # Bits without a meaning go, as Java computes the attributes anew.
+    attributes = header.attributes & MEANT_BITS & ~LOG_APPEND_TIME_BIT | (LOG_APPEND_TIME_BIT if log_append_time else 0)
     _ATTRIBUTES.pack_into(buf, pos + ATTRIBUTES_OFFSET, attributes)
     _TIMESTAMP.pack_into(buf, pos + MAX_TIMESTAMP_OFFSET, max_timestamp)
     _CRC.pack_into(buf, pos + CRC_OFFSET, compute_crc(buf, pos, header.size_in_bytes))

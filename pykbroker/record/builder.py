@@ -15,6 +15,7 @@ from pykbroker.record.batch import (
     pack_header,
 )
 from pykbroker.record.compression import compress
+from pykbroker.record.varints import wrap_int64
 
 NO_TIMESTAMP = -1
 
@@ -102,7 +103,7 @@ def append_record(out: bytearray, record: RecordLike, offset_delta: int, timesta
     """Appends one record as DefaultRecord.writeTo does, its length in front."""
     key, value, headers, _ = record
     body = bytearray(1)  # attributes: no bit is defined
-    write_varlong(body, timestamp_delta)
+    write_varlong(body, wrap_int64(timestamp_delta))
     write_varint(body, offset_delta)
     _append_bytes(body, key)
     _append_bytes(body, value)

@@ -8,9 +8,10 @@ The libraries are imported when first used: a broker that only passes batches on
 import zlib
 from collections.abc import Callable
 from enum import IntEnum
-from typing import Any
+from struct import Struct
 
 from pykbroker.record.damage import TooLargeDecompressed, Undecompressable
+from pykbroker.record.xxhash32 import xxh32
 
 Buffer = bytes | bytearray | memoryview
 
@@ -32,8 +33,16 @@ _XERIAL_MAGIC = b"\x82SNAPPY\x00"
 _XERIAL_HEADER = _XERIAL_MAGIC + (1).to_bytes(4, "big") * 2
 _XERIAL_BLOCK = 32_768
 _ZSTD_PIECE = 1024
+_LZ4_MAGIC = (0x184D2204).to_bytes(4, "little")
+_LZ4_INDEPENDENT, _LZ4_BLOCK_CHECKSUM, _LZ4_CONTENT_SIZE, _LZ4_CONTENT_CHECKSUM = 0x20, 0x10, 0x08, 0x04
+# Java's reads of compressed and of decompressed bytes: damage takes what was made in the same read with it.
+_GZIP_PIECE = 8192
+_GZIP_CHUNK = 16_384
 _GZIP_HEADER = 10
-_GZIP_PIECE = 16
+_GZIP_MAGIC = b"\x1f\x8b\x08"
+_GZIP_TRAILER = Struct("<II")
+_GZIP_SHORTEST_MEMBER = 18
+_SNAPPY_CHUNK = 2048
 _ZSTD_MAX_WINDOW = 1 << 27  # 128 MiB, what zstd-jni accepts by default
 
 
@@ -65,39 +74,65 @@ def _gzip(data: Buffer, level: int | None) -> bytes:
 
 
 def _gunzip(data: Buffer, limit: int) -> bytes:
+    """Members one behind the other; what follows and is none is ignored, as java.util.zip.GZIPInputStream does."""
     out = bytearray()
-    rest: Buffer = data
-    while rest:
-        stream = zlib.decompressobj(31)
-        try:
-            # In pieces, so that damage leaves what was before it, as Java's stream does.
-            while not stream.eof and rest:
-                out += stream.decompress(rest, min(CHUNK, limit - len(out) + 1))
-                rest = stream.unconsumed_tail
-                if len(out) > limit:
-                    raise TooLargeDecompressed(limit)
-        except zlib.error as error:
-            raise Undecompressable(f"gzip: {error}", bytes(out) or _before_damage(data, limit)) from None
-        if not stream.eof:
+    view = memoryview(data)
+    pos = _gzip_header_end(view, 0)
+    if pos is None:
+        raise Undecompressable("gzip: no header")
+    while pos is not None:
+        start = len(out)
+        pos = _inflate(view, pos, out, limit)
+        trailer = bytes(view[pos : pos + _GZIP_TRAILER.size])
+        if len(trailer) < _GZIP_TRAILER.size:
             raise Undecompressable("gzip: the data ends too early", bytes(out))
-        rest = stream.unused_data
-        if bytes(rest[:2]) != b"\x1f\x8b":  # what follows is no further gzip member: Java's stream ends here too
-            break
+        if _GZIP_TRAILER.unpack(trailer) != (zlib.crc32(memoryview(out)[start:]), len(out) - start & 0xFFFFFFFF):
+            raise Undecompressable("gzip: wrong checksum or size", bytes(out))
+        pos += _GZIP_TRAILER.size
+        pos = _gzip_header_end(view, pos) if len(view) - pos > _GZIP_SHORTEST_MEMBER else None
     return bytes(out)
 
 
-def _before_damage(data: Buffer, limit: int) -> bytes:
-    """What zlib keeps to itself when the damage comes in the same call: the stream again, bare and in small pieces."""
-    stream = zlib.decompressobj(-15)
-    out = bytearray()
-    for position in range(_GZIP_HEADER, len(data), _GZIP_PIECE):
-        try:
-            out += stream.decompress(data[position : position + _GZIP_PIECE], limit - len(out) + 1)
-        except zlib.error:
-            break
-        if len(out) > limit:
-            break
-    return bytes(out)
+def _inflate(view: memoryview, pos: int, out: bytearray, limit: int) -> int:
+    """Appends one deflate stream to `out`; the position behind it. What one call made is lost with its damage, as in
+    Java, so the pieces are Java's."""
+    stream = zlib.decompressobj(-zlib.MAX_WBITS)
+    rest: Buffer = b""
+    try:
+        while not stream.eof:
+            if not rest:
+                rest = view[pos : pos + _GZIP_PIECE]
+                pos += len(rest)
+            piece = stream.decompress(rest, min(_GZIP_CHUNK, limit - len(out) + 1))
+            out += piece
+            if len(out) > limit:
+                raise TooLargeDecompressed(limit)
+            rest = stream.unconsumed_tail
+            if not piece and not rest and pos >= len(view) and not stream.eof:
+                raise Undecompressable("gzip: the data ends too early", bytes(out))
+    except zlib.error as error:
+        raise Undecompressable(f"gzip: {error}", bytes(out)) from None
+    return pos - len(stream.unused_data)
+
+
+def _gzip_header_end(view: memoryview, pos: int) -> int | None:
+    """RFC 1952; None when there is no whole header."""
+    if len(view) < pos + _GZIP_HEADER or bytes(view[pos : pos + 3]) != _GZIP_MAGIC:
+        return None
+    flags = view[pos + 3]
+    start, pos = pos, pos + _GZIP_HEADER
+    if flags & 4:
+        pos += 2 + int.from_bytes(view[pos : pos + 2], "little")
+    for flag in (8, 16):  # a name, a comment
+        if flags & flag:
+            while pos < len(view) and view[pos]:
+                pos += 1
+            pos += 1
+    if flags & 2:
+        if int.from_bytes(view[pos : pos + 2], "little") != zlib.crc32(view[start:pos]) & 0xFFFF:
+            return None
+        pos += 2
+    return pos if pos <= len(view) else None
 
 
 def _snappy(data: Buffer, level: int | None) -> bytes:
@@ -117,18 +152,28 @@ def _unsnappy(data: Buffer, limit: int) -> bytes:
     view = memoryview(data)
     if view[:8] != _XERIAL_MAGIC:
         return _snappy_block(view, limit)
+    if len(view) < 16:
+        return _snappy_block(view, limit)
     out = bytearray()
     pos = 16
-    while pos < len(view):
-        if view[pos : pos + 8] == _XERIAL_MAGIC:  # concatenated streams
-            pos += 16
-            continue
-        length = int.from_bytes(view[pos : pos + 4], "big", signed=True)
-        pos += 4
-        if not 0 <= length <= len(view) - pos:
-            raise Undecompressable("snappy: a block is longer than the data")
-        out += _snappy_block(view[pos : pos + length], limit - len(out))
-        pos += length
+    try:
+        while pos + 4 <= len(view):  # fewer bytes are no length: the stream ends, says snappy-java
+            if view[pos : pos + 4] == _XERIAL_MAGIC[:4]:  # concatenated streams
+                if len(view) < pos + 16:
+                    raise Undecompressable("snappy: the data ends within a header")
+                if view[pos : pos + 8] != _XERIAL_MAGIC:
+                    break
+                pos += 16
+                continue
+            length = int.from_bytes(view[pos : pos + 4], "big", signed=True)
+            pos += 4
+            if not 0 <= length <= len(view) - pos:
+                raise Undecompressable("snappy: a block is longer than the data")
+            out += _snappy_block(view[pos : pos + length], limit - len(out))
+            pos += length
+    except Undecompressable as error:
+        error.partial = bytes(out[: len(out) // _SNAPPY_CHUNK * _SNAPPY_CHUNK])
+        raise
     return bytes(out)
 
 
@@ -164,15 +209,53 @@ def _lz4(data: Buffer, level: int | None) -> bytes:
 
 
 def _unlz4(data: Buffer, limit: int) -> bytes:
-    from lz4 import frame
+    """Block by block as Kafka's Lz4BlockInputStream: one frame of independent blocks, what follows is ignored."""
+    from lz4.block import LZ4BlockError
+    from lz4.block import decompress as decompress_block
 
-    return _bounded("lz4", frame.LZ4FrameDecompressor(), data, limit, (RuntimeError, EOFError, ValueError))
-
-
-def _bounded(name: str, stream: Any, data: Buffer, limit: int, errors: tuple[type[Exception], ...]) -> bytes:
-    """Drives a decompressor with bz2's interface, never asking for more than one byte over the limit."""
+    view = memoryview(data)
+    pos, flags, block_limit = _lz4_header(view)
+    if flags & _LZ4_BLOCK_CHECKSUM:  # none of Kafka's clients writes it, and the library knows the hash
+        return _unlz4_frame(view, limit)
     out = bytearray()
-    rest = bytes(data)
+    while True:
+        word = int.from_bytes(view[pos : pos + 4], "little")
+        size = word & 0x7FFFFFFF
+        if len(view) < pos + 4 or size > min(block_limit, len(view) - pos - 4):
+            raise Undecompressable("lz4: a block is longer than the data or than blocks may be", bytes(out))
+        if size == 0:
+            if flags & _LZ4_CONTENT_CHECKSUM and len(view) < pos + 8:  # Kafka does not verify it
+                raise Undecompressable("lz4: the data ends too early", bytes(out))
+            return bytes(out)
+        block = view[pos + 4 : pos + 4 + size]
+        pos += 4 + size
+        try:
+            out += decompress_block(block, uncompressed_size=block_limit) if word == size else block
+        except LZ4BlockError as error:
+            raise Undecompressable(f"lz4: {error}", bytes(out)) from None
+        if len(out) > limit:
+            raise TooLargeDecompressed(limit)
+
+
+def _lz4_header(view: memoryview) -> tuple[int, int, int]:
+    """Position behind the frame's header, its flags, its largest block. Raises Undecompressable."""
+    if len(view) < 7 or view[:4] != _LZ4_MAGIC:
+        raise Undecompressable("lz4: no frame")
+    flags, block = view[4], view[5]
+    end = 14 if flags & _LZ4_CONTENT_SIZE else 6
+    if flags >> 6 != 1 or flags & 0x03 or not flags & _LZ4_INDEPENDENT or block & 0x8F or not 4 <= block >> 4 <= 7:
+        raise Undecompressable("lz4: flags that Kafka does not know")
+    if len(view) <= end or view[end] != xxh32(bytes(view[4:end])) >> 8 & 0xFF:
+        raise Undecompressable("lz4: the frame's header has another checksum")
+    return end + 1, flags, 1 << 2 * (block >> 4) + 8
+
+
+def _unlz4_frame(view: memoryview, limit: int) -> bytes:
+    from lz4.frame import LZ4FrameDecompressor
+
+    stream = LZ4FrameDecompressor()
+    out = bytearray()
+    rest = bytes(view)
     try:
         while not stream.eof:
             piece = stream.decompress(rest, min(limit - len(out) + 1, 1 << 20))
@@ -181,9 +264,9 @@ def _bounded(name: str, stream: Any, data: Buffer, limit: int, errors: tuple[typ
             if len(out) > limit:
                 raise TooLargeDecompressed(limit)
             if not piece and stream.needs_input:
-                raise Undecompressable(f"{name}: the data ends too early")
-    except errors as error:
-        raise Undecompressable(f"{name}: {error}") from None
+                raise Undecompressable("lz4: the data ends too early", bytes(out))
+    except (RuntimeError, EOFError, ValueError) as error:
+        raise Undecompressable(f"lz4: {error}", bytes(out)) from None
     return bytes(out)
 
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from pykbroker.record.batch import CODEC_MASK, LOG_APPEND_TIME_BIT, Buffer, batch_length_at
 from pykbroker.record.compression import Codec, decompress
 from pykbroker.record.damage import CorruptBatch, InvalidRecord
+from pykbroker.record.xxhash32 import xxh32
 
 _HEADER = Struct(">qiIBb")
 _INT32 = Struct(">i")
@@ -93,21 +94,8 @@ def repair_lz4_header(frame: bytes) -> bytes:
     """Magic 0 computed the frame header's checksum over the frame's magic number too (KAFKA-3160): the right one."""
     if len(frame) < 7 or frame[4] & 0x08:
         return frame
-    checksum = xxh32_of_few(frame[4:6]) >> 8 & 0xFF
+    checksum = xxh32(frame[4:6]) >> 8 & 0xFF
     return frame[:6] + bytes([checksum]) + frame[7:]
-
-
-def xxh32_of_few(data: bytes) -> int:
-    """XXH32 with seed 0 of less than four bytes, which is all that a frame header without a content size has."""
-    mask = 0xFFFFFFFF
-    value = 374761393 + len(data)
-    for byte in data:
-        value = value + byte * 374761393 & mask
-        value = (value << 11 | value >> 21) & mask
-        value = value * 2654435761 & mask
-    value = (value ^ value >> 15) * 2246822519 & mask
-    value = (value ^ value >> 13) * 3266489917 & mask
-    return value ^ value >> 16
 
 
 def _inner_messages(outer: Message, limit: int) -> list[Message]:

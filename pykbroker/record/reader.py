@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from pykbroker.errors import MalformedFrame
-from pykbroker.protocol.primitives import read_varint, read_varlong
 from pykbroker.record import legacy
 from pykbroker.record.batch import (
     CURRENT_MAGIC,
@@ -18,6 +17,7 @@ from pykbroker.record.batch import (
 )
 from pykbroker.record.compression import DEFAULT_LIMIT, decompress
 from pykbroker.record.damage import CorruptBatch, InvalidRecord
+from pykbroker.record.varints import read_varint, read_varlong, wrap_int64
 
 Headers = list[tuple[str, bytes | None]]
 # length, attributes, timestamp delta, offset delta, key length, value length, header count: one byte each at least.
@@ -70,7 +70,7 @@ def iterate_payload(header: BatchHeader, payload: Buffer) -> Iterator[Record]:
         for _ in range(count):
             record, pos = _read_record(header, data, pos, append_time)
             yield record
-    except MalformedFrame as error:
+    except (MalformedFrame, IndexError) as error:
         raise InvalidRecord(f"Invalid record: {error}") from None
     if pos != len(data):
         raise InvalidRecord("Incorrect declared batch size, records still remaining in file")
@@ -91,7 +91,7 @@ def _read_record(header: BatchHeader, data: bytes, pos: int, append_time: int | 
             f"Invalid record size: expected to read {length} bytes in record payload, read {pos - end + length}"
         )
     sequence = -1 if header.base_sequence < 0 else increment_sequence(header.base_sequence, offset_delta)
-    timestamp = header.base_timestamp + timestamp_delta if append_time is None else append_time
+    timestamp = wrap_int64(header.base_timestamp + timestamp_delta) if append_time is None else append_time
     return Record(header.base_offset + offset_delta, timestamp, key, value, headers, sequence), end
 
 

@@ -3,7 +3,7 @@
 record_walk's quick look calls it for whatever it does not take: then it matters which of Kafka's three readers it was.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from pykbroker.errors import KafkaError, MalformedFrame
@@ -20,9 +20,8 @@ class Seen(NamedTuple):
     has_key: bool
 
 
-def scan_buffer(data: bytes, count: int) -> list[Seen]:
+def scan_buffer(data: bytes, count: int) -> Iterator[Seen]:
     """Uncompressed records (DefaultRecordBatch.uncompressedIterator). Raises InvalidRecord, UNKNOWN_SERVER_ERROR."""
-    seen = []
     pos = 0
     for _ in range(count):
         try:
@@ -32,18 +31,17 @@ def scan_buffer(data: bytes, count: int) -> list[Seen]:
         except MalformedFrame as error:  # Java has no catch around this one
             raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR, str(error)) from None
         record, pos = _read_whole(data, pos, length)
-        seen.append(record)
+        yield record
     if pos != len(data):
         raise InvalidRecord("Incorrect declared batch size, records still remaining in file")
-    return seen
 
 
-def scan_stream(data: bytes, count: int, failure: KafkaError | None) -> list[Seen]:
+def scan_stream(data: bytes, count: int, failure: KafkaError | None) -> Iterator[Seen]:
     """Decompressed records, to be re-encoded (DefaultRecord.readFrom of a stream); `failure` lies behind `data`."""
     return _scan_stream(data, count, failure, _read_from_stream)
 
 
-def scan_skipping(data: bytes, count: int, failure: KafkaError | None) -> list[Seen]:
+def scan_skipping(data: bytes, count: int, failure: KafkaError | None) -> Iterator[Seen]:
     """Decompressed records that stay as they are: a record's length is not held against its fields
     (DefaultRecord.readPartiallyFrom); `failure` lies behind `data`. Raises InvalidRecord, `failure`."""
     return _scan_stream(data, count, failure, _read_partially)
@@ -55,8 +53,7 @@ class _Ended(Exception):
 
 def _scan_stream(
     data: bytes, count: int, failure: KafkaError | None, read: Callable[[bytes, int], tuple[Seen, int]]
-) -> list[Seen]:
-    seen = []
+) -> Iterator[Seen]:
     pos = 0
     for _ in range(count):
         try:
@@ -65,12 +62,11 @@ def _scan_stream(
             raise failure or InvalidRecord("Reached end of input stream before skipping all bytes.") from None
         except MalformedFrame as error:
             raise InvalidRecord(f"Found invalid record structure: {error}") from None
-        seen.append(record)
+        yield record
     if pos < len(data):
         raise InvalidRecord("Incorrect declared batch size, records still remaining in file")
     if failure:
         raise failure
-    return seen
 
 
 def _read_from_stream(data: bytes, pos: int) -> tuple[Seen, int]:

@@ -9,11 +9,11 @@ from pykbroker.record.reader import MIN_RECORD_SIZE
 
 
 class Walked(NamedTuple):
-    """Timestamp deltas relative to the base timestamp, in milliseconds; indexes of records without a key."""
+    """Timestamp deltas relative to the base timestamp, in milliseconds."""
 
     max_delta: int
     min_delta: int
-    keyless: list[int]
+    is_keyless: bool  # some record has no key
     is_consecutive: bool  # offset deltas are 0, 1, 2 …
 
 
@@ -37,7 +37,7 @@ def _walk(data: bytes, count: int) -> Walked:
     pos = 0
     size = len(data)
     max_delta, min_delta = -(1 << 63), 1 << 63
-    keyless: list[int] = []
+    is_keyless = False
     is_consecutive = True
     for index in range(count):
         byte = data[pos]
@@ -81,7 +81,7 @@ def _walk(data: bytes, count: int) -> Walked:
         if length >= 0:
             pos += length
         else:
-            keyless.append(index)
+            is_keyless = True
         byte = data[pos]
         if byte < 128:
             length = (byte >> 1) ^ -(byte & 1)
@@ -100,7 +100,7 @@ def _walk(data: bytes, count: int) -> Walked:
             raise InvalidRecord(f"Invalid record size: expected the record to end at {end}, it ends at {pos}")
     if pos != size:
         raise InvalidRecord("Incorrect declared batch size, records still remaining in file")
-    return Walked(max_delta, min_delta, keyless, is_consecutive)
+    return Walked(max_delta, min_delta, is_keyless, is_consecutive)
 
 
 def skip_headers(data: bytes, pos: int, end: int) -> int:

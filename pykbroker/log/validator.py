@@ -4,6 +4,7 @@ Kafka's counterparts: ProduceRequest.validateRecords, UnifiedLog.analyzeAndValid
 copied only where the topic's codec differs from the producer's; records are walked because Kafka looks at each.
 """
 
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from pykbroker.errors import KafkaError
@@ -25,7 +26,7 @@ from pykbroker.record.batch import (
     set_max_timestamp,
     stamp,
 )
-from pykbroker.record.builder import build_batch
+from pykbroker.record.builder import RecordLike, build_batch
 from pykbroker.record.compression import CODEC_NAMES, DEFAULT_LIMIT, Codec, decompress
 from pykbroker.record.damage import CorruptBatch, InvalidRecord, Undecompressable
 from pykbroker.record.reader import MIN_RECORD_SIZE, iterate_payload
@@ -180,7 +181,7 @@ def look(
 
 def is_plain(header: BatchHeader, walked: Walked, config: LogConfig, now_ms: int) -> bool:
     """Whether no record can be refused and no timestamp is out of the ordinary."""
-    if header.is_log_append_time or (walked.keyless and "compact" in config.cleanup_policy):
+    if header.is_log_append_time or (walked.is_keyless and "compact" in config.cleanup_policy):
         return False
     smallest = header.base_timestamp + walked.min_delta
     largest = header.base_timestamp + walked.max_delta
@@ -248,18 +249,18 @@ def target_codec(config: LogConfig, source: int) -> int:
 
 
 def check_records(
-    header: BatchHeader, seen: list[Seen], topic_partition: TopicPartition, config: LogConfig, now_ms: int
+    header: BatchHeader, seen: Iterable[Seen], topic_partition: TopicPartition, config: LogConfig, now_ms: int
 ) -> Looked:
     """Key and timestamp of each record (LogValidator.validateRecord). Raises RecordValidationError."""
     is_compacted = "compact" in config.cleanup_policy
+    no_key = f"Compacted topic cannot accept message without key in topic partition {topic_partition}"
     errors: RecordErrors = []
     code = ErrorCode.INVALID_RECORD
     max_timestamp = NO_TIMESTAMP
+    is_consecutive = True
     for index, record in enumerate(seen):
         if is_compacted and not record.has_key:
-            errors.append(
-                (index, f"Compacted topic cannot accept message without key in topic partition {topic_partition}")
-            )
+            errors.append((index, no_key))
             continue
         timestamp = header.max_timestamp
         if not header.is_log_append_time:
@@ -269,9 +270,10 @@ def check_records(
             code = ErrorCode.INVALID_TIMESTAMP
             errors.append((index, message))
         max_timestamp = max(max_timestamp, timestamp)
+        is_consecutive = is_consecutive and record.offset_delta == index
     if errors:
         raise_record_errors(code, errors)
-    return Looked(max_timestamp, all(record.offset_delta == index for index, record in enumerate(seen)))
+    return Looked(max_timestamp, is_consecutive)
 
 
 def timestamp_error(header: BatchHeader, timestamp: int, offset: int, config: LogConfig, now_ms: int) -> str | None:
@@ -311,15 +313,12 @@ def rebuild(
     topic_partition: TopicPartition,
 ) -> ValidationResult:
     """A new batch in the topic's codec, offsets consecutive (buildRecordsAndAssignOffsets, MemoryRecordsBuilder)."""
-    rows = [(record.key, record.value, record.headers, record.timestamp) for record in iterate_payload(header, data)]
-    if any(row[3] < NO_TIMESTAMP for row in rows):
-        raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR, "Invalid negative timestamp")
     if header.is_transactional and header.producer_id == -1:
         raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR, "Transactional records without a producer id")
     if header.producer_id != -1 and (header.producer_epoch == -1 or header.base_sequence < 0):
         raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR, "Invalid negative producer epoch or sequence number")
     records = build_batch(
-        rows,
+        kept_records(header, data),
         base_offset=next_offset,
         codec=target,
         level=compression_level(config, target),
@@ -333,6 +332,14 @@ def rebuild(
     stored = parse_header(records)
     check_size(stored.size_in_bytes, topic_partition, config)
     return ValidationResult(records, stored, next_offset, stored.last_offset, stored.max_timestamp, log_append_time)
+
+
+def kept_records(header: BatchHeader, data: bytes) -> Iterator[RecordLike]:
+    """One by one: a bomb's records as objects would take fifty times their bytes."""
+    for record in iterate_payload(header, data):
+        if record.timestamp < NO_TIMESTAMP:
+            raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR, f"Invalid negative timestamp {record.timestamp}")
+        yield record.key, record.value, record.headers, record.timestamp
 
 
 def compression_level(config: LogConfig, codec: int) -> int | None:

@@ -54,21 +54,24 @@ def build_batch(
     Offsets are consecutive from `base_offset` unless `offsets` gives each (compaction leaves gaps); `last_offset` then
     keeps the end of the batch that was. `log_append_time` sets the timestamp type; milliseconds all.
     """
-    listed = list(records)
-    given = offsets if offsets is not None else range(base_offset, base_offset + len(listed))
-    timestamps = [record[3] for record in listed]
-    base_timestamp = (
-        delete_horizon_ms if delete_horizon_ms is not None else timestamps[0] if timestamps else NO_TIMESTAMP
-    )
     payload = bytearray()
-    for offset, record in zip(given, listed, strict=True):
-        append_record(payload, record, offset - base_offset, record[3] - base_timestamp)
+    base_timestamp = delete_horizon_ms
+    max_timestamp = NO_TIMESTAMP
+    offset_delta = -1
+    record_count = 0
+    for record in records:
+        timestamp = record[3]
+        if base_timestamp is None:
+            base_timestamp = timestamp
+        offset_delta = offsets[record_count] - base_offset if offsets is not None else record_count
+        append_record(payload, record, offset_delta, timestamp - base_timestamp)
+        max_timestamp = max(max_timestamp, timestamp)
+        record_count += 1
     attributes = codec
     attributes |= TRANSACTIONAL_BIT if is_transactional else 0
     attributes |= CONTROL_BIT if is_control else 0
     attributes |= LOG_APPEND_TIME_BIT if log_append_time is not None else 0
     attributes |= DELETE_HORIZON_BIT if delete_horizon_ms is not None else 0
-    last = last_offset if last_offset is not None else given[-1] if listed else base_offset
     header = BatchHeader(
         base_offset=base_offset,
         batch_length=0,
@@ -76,13 +79,13 @@ def build_batch(
         magic=CURRENT_MAGIC,
         crc=0,
         attributes=attributes,
-        last_offset_delta=last - base_offset,
-        base_timestamp=base_timestamp,
-        max_timestamp=log_append_time if log_append_time is not None else max(timestamps, default=NO_TIMESTAMP),
+        last_offset_delta=last_offset - base_offset if last_offset is not None else max(offset_delta, 0),
+        base_timestamp=base_timestamp if base_timestamp is not None else NO_TIMESTAMP,
+        max_timestamp=log_append_time if log_append_time is not None else max_timestamp,
         producer_id=producer_id,
         producer_epoch=producer_epoch,
         base_sequence=base_sequence,
-        record_count=len(listed),
+        record_count=record_count,
     )
     out = bytearray(HEADER_SIZE)
     out += compress(codec, payload, level) if codec else payload

@@ -182,11 +182,11 @@ def _snappy_block(block: memoryview, limit: int) -> bytes:
 
     try:
         announced = snappy.decompress_raw_len(block)
-        if announced > limit:
-            raise TooLargeDecompressed(limit)
         # A token makes at most 64 bytes of three: an announced size beyond that is a lie, allocate nothing for it.
         if announced > 32 * len(block) + 64:
             raise Undecompressable("snappy: the announced size cannot come out of so few bytes")
+        if announced > limit:
+            raise TooLargeDecompressed(limit)
         return bytes(snappy.decompress_raw(block))
     except DecompressionError as error:
         raise Undecompressable(f"snappy: {error}") from None
@@ -230,7 +230,11 @@ def _unlz4(data: Buffer, limit: int) -> bytes:
         block = view[pos + 4 : pos + 4 + size]
         pos += 4 + size
         try:
-            out += decompress_block(block, uncompressed_size=block_limit) if word == size else block
+            if word == size:
+                # A byte makes at most 255: nothing is allocated for what a small block cannot be.
+                out += decompress_block(block, uncompressed_size=min(block_limit, 255 * size))
+            else:
+                out += block
         except LZ4BlockError as error:
             raise Undecompressable(f"lz4: {error}", bytes(out)) from None
         if len(out) > limit:

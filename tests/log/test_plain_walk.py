@@ -37,7 +37,7 @@ def assert_agrees(data: bytes, count: int) -> bool:
         return False
     walked = walk_records(data, count)
     assert walked.is_consecutive
-    assert quick == (walked.max_delta, walked.min_delta, bool(walked.keyless))
+    assert quick == (walked.max_delta, walked.min_delta, walked.is_keyless)
     return True
 
 

@@ -17,7 +17,6 @@ Buffer = bytes | bytearray | memoryview
 
 # Records of one batch may grow to this when nobody says otherwise: Kafka's largest possible frame.
 DEFAULT_LIMIT = 104_857_600
-CHUNK = 65_536
 
 
 class Codec(IntEnum):
@@ -32,7 +31,9 @@ CODEC_NAMES = {codec.name.lower(): codec for codec in Codec}
 _XERIAL_MAGIC = b"\x82SNAPPY\x00"
 _XERIAL_HEADER = _XERIAL_MAGIC + (1).to_bytes(4, "big") * 2
 _XERIAL_BLOCK = 32_768
-_ZSTD_PIECE = 1024
+_ZSTD_CHUNK = 16_384
+_ZSTD_SKIPPABLE_MAGIC = 0x184D2A50
+_ZSTD_RLE = 1
 _LZ4_MAGIC = (0x184D2204).to_bytes(4, "little")
 _LZ4_INDEPENDENT, _LZ4_BLOCK_CHECKSUM, _LZ4_CONTENT_SIZE, _LZ4_CONTENT_CHECKSUM = 0x20, 0x10, 0x08, 0x04
 # Java's reads of compressed and of decompressed bytes: damage takes what was made in the same read with it.
@@ -282,28 +283,49 @@ def _zstd(data: Buffer, level: int | None) -> bytes:
 
 
 def _unzstd(data: Buffer, limit: int) -> bytes:
-    """Fed in small pieces, because one call gives out all that its input makes: at most 32 MiB for a piece."""
+    """Frame by frame and in Java's pieces: a reader of the library bounds them, but does not tell where frames end."""
     from zstandard import ZstdDecompressor, ZstdError
 
-    out = bytearray()
     view = memoryview(data)
+    out = bytearray()
     decompressor = ZstdDecompressor(max_window_size=_ZSTD_MAX_WINDOW)
     pos = 0
-    try:
-        while pos < len(view):
-            stream = decompressor.decompressobj()
-            while not stream.eof:
-                if pos >= len(view):
-                    raise Undecompressable("zstd: the data ends too early", bytes(out))
-                piece = view[pos : pos + _ZSTD_PIECE]
-                out += stream.decompress(piece)
-                pos += len(piece)
+    while pos < len(view):
+        end = _zstd_frame_end(view, pos)
+        reader = decompressor.stream_reader(view[pos:end])
+        try:
+            while piece := reader.read(min(_ZSTD_CHUNK, limit - len(out) + 1)):
+                out += piece
                 if len(out) > limit:
                     raise TooLargeDecompressed(limit)
-            pos -= len(stream.unused_data)
-    except (ZstdError, MemoryError) as error:
-        raise Undecompressable(f"zstd: {error}", bytes(out)) from None
+        except (ZstdError, MemoryError) as error:
+            raise Undecompressable(f"zstd: {error}", bytes(out)) from None
+        if end is None:
+            raise Undecompressable("zstd: the data ends too early", bytes(out))
+        pos = end
     return bytes(out)
+
+
+def _zstd_frame_end(view: memoryview, pos: int) -> int | None:
+    """From block header to block header (RFC 8878), nothing decompressed; None when the data ends before the frame."""
+    if len(view) < pos + 8:
+        return None
+    if int.from_bytes(view[pos : pos + 4], "little") & ~0xF == _ZSTD_SKIPPABLE_MAGIC:
+        pos += 8 + int.from_bytes(view[pos + 4 : pos + 8], "little")
+        return pos if pos <= len(view) else None
+    descriptor = view[pos + 4]
+    is_single_segment = descriptor >> 5 & 1
+    size_of_size = (is_single_segment, 2, 4, 8)[descriptor >> 6]
+    pos += 6 - is_single_segment + (0, 1, 2, 4)[descriptor & 3] + size_of_size
+    is_last = False
+    while not is_last:
+        if pos + 3 > len(view):
+            return None
+        block = int.from_bytes(view[pos : pos + 3], "little")
+        is_last = bool(block & 1)
+        pos += 3 + (1 if block >> 1 & 3 == _ZSTD_RLE else block >> 3)
+    pos += 4 if descriptor & 4 else 0
+    return pos if pos <= len(view) else None
 
 
 _COMPRESS: dict[int, Callable[[Buffer, int | None], bytes]] = {1: _gzip, 2: _snappy, 3: _lz4, 4: _zstd}

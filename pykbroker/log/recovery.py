@@ -49,7 +49,7 @@ def load_log(
     segments = [open_segment(files, directory, base, config, now_ms) for base in segment_offsets(directory)]
     if not segments:
         segments = [new_segment(files, directory, log_start_offset, config, now_ms)]
-        recovery_point = 0
+        was_clean = True  # there is nothing to recover
     recovery = Recovery(leader_epochs, producers, log_start_offset, now_ms)
     segments = recovery.repair(segments, was_clean, recovery_point)
     start = max(log_start_offset, segments[0].base_offset)

@@ -9,6 +9,7 @@ from pykbroker.log.files import Files, LogFile, write_all
 from pykbroker.log.log_config import LogConfig
 from pykbroker.log.offset_index import OffsetIndex
 from pykbroker.log.sparse_index import CorruptIndex
+from pykbroker.log.tail_positions import TailPositions
 from pykbroker.log.time_index import TimeIndex
 from pykbroker.log.transaction_index import TransactionIndex
 from pykbroker.record import legacy
@@ -65,6 +66,7 @@ class LogSegment:
     __slots__ = (
         "_file",
         "_files",
+        "_tail",
         "base_offset",
         "bytes_since_last_index_entry",
         "config",
@@ -100,6 +102,7 @@ class LogSegment:
         self.max_timestamp: int | None = None if size else -1
         self.offset_of_max_timestamp = base_offset
         self.first_timestamp: int | None = None
+        self._tail = TailPositions()
 
     def path(self, suffix: str) -> str:
         return segment_path(self.directory, self.base_offset, suffix)
@@ -116,8 +119,8 @@ class LogSegment:
 
     def forget_indexes(self) -> None:
         """Empties all indexes: they are about to be rebuilt from the batches. Raises OSError."""
-        self.offset_index.truncate_entries(0)
-        self.time_index.truncate_entries(0)
+        self.offset_index.reset()
+        self.time_index.reset()
         self.transaction_index.reset()
         self.max_timestamp = -1
         self.offset_of_max_timestamp = self.base_offset
@@ -141,10 +144,10 @@ class LogSegment:
     def create(self) -> None:
         """Makes the files of a new segment. Raises OSError."""
         _ = self.file
-        self.offset_index.trim()
-        self.time_index.trim()
+        self.offset_index.reset()
+        self.time_index.reset()
 
-    def append(self, data: Buffer, last_offset: int, max_timestamp: int) -> None:
+    def append(self, data: Buffer, last_offset: int, max_timestamp: int, *, is_one_batch: bool = True) -> None:
         """Writes one produce's batches behind the rest, with one pwrite, and indexes them. Raises OSError."""
         position = self.size
         file = self._file if self._file is not None else self.file
@@ -162,6 +165,10 @@ class LogSegment:
         if self.bytes_since_last_index_entry > self.config.index_interval_bytes:
             self.add_index_entry(last_offset, position)
         self.bytes_since_last_index_entry += length
+        if is_one_batch:
+            self._tail.add(last_offset, position)
+        else:
+            self._tail.clear()
 
     def add_index_entry(self, last_offset: int, position: int) -> None:
         self.offset_index.append(last_offset, position)
@@ -236,6 +243,14 @@ class LogSegment:
             data += more
         return data
 
+    def locate(self, offset: int) -> tuple[int, int] | None:
+        """(position, size) of the first batch whose last offset is `offset` or behind it, without reading at the tail."""
+        found = self._tail.find(offset, self.size)
+        if found is not None:
+            return found
+        batch = self.find(offset)
+        return None if batch is None else (batch.position, batch.size)
+
     def find(self, offset: int) -> BatchAt | None:
         """The first batch whose last offset is `offset` or behind it."""
         for batch in self.batches(self.offset_index.lookup(offset), chunk_size=FIND_CHUNK):
@@ -243,13 +258,12 @@ class LogSegment:
                 return batch
         return None
 
-    def first_batch_at_or_after(self, timestamp: int, start_offset: int) -> BatchAt | None:
-        """The first batch from `start_offset` with a timestamp of at least `timestamp`."""
+    def batches_for_timestamp(self, timestamp: int, start_offset: int) -> Iterator[BatchAt]:
+        """The batches that may hold the first record at or behind both."""
         offset = max(self.time_index.lookup(timestamp)[1], start_offset)
         for batch in self.batches(self.offset_index.lookup(offset)):
             if batch.max_timestamp >= timestamp and batch.last_offset >= start_offset:
-                return batch
-        return None
+                yield batch
 
     def truncate_to(self, offset: int) -> int:
         """Drops the batches from the one that holds `offset`; returns the bytes dropped. Raises OSError."""
@@ -261,36 +275,42 @@ class LogSegment:
             return 0
         dropped = self.size - batch.position
         self.truncate_bytes(batch.position)
-        self.max_timestamp = None
         self.bytes_since_last_index_entry = 0
         if self.size == 0:
-            self.max_timestamp = -1
-            self.offset_of_max_timestamp = self.base_offset
             self.first_timestamp = None
+        self._find_largest_timestamp()
         return dropped
+
+    def _find_largest_timestamp(self) -> None:
+        """The time index, and the batches behind its last entry (LogSegment.readLargestTimestamp)."""
+        self.max_timestamp, self.offset_of_max_timestamp = self.time_index.last_entry()
+        for batch in self.batches(self.offset_index.lookup(self.offset_of_max_timestamp), chunk_size=FIND_CHUNK):
+            if batch.max_timestamp > self.max_timestamp:
+                self.max_timestamp = batch.max_timestamp
+                self.offset_of_max_timestamp = batch.last_offset
 
     def truncate_bytes(self, size: int) -> None:
         self._files.truncate(self.file.fileno(), size)
         self.size = size
+        self._tail.clear()
 
     def become_inactive(self) -> None:
-        """A newer segment takes the appends: the time index gets its last entry, the indexes' files are closed."""
-        self.time_index.maybe_append(self.largest_timestamp(), self.offset_of_max_timestamp, even_if_full=True)
-        self.offset_index.release()
-        self.time_index.release()
+        """A newer segment takes the appends: the indexes are complete and trimmed, and forgotten until needed."""
+        self.seal_indexes()
+        self._tail.clear()
+        self.release()
 
     def flush(self) -> None:
         """fsync of the segment and its indexes. Safe in a thread: it reads no broker state that changes."""
-        if self._file is not None:
-            self._files.fsync(self._file.fileno())
+        file = self._file or LogFile(self._files, self.path(".log"))
+        self._files.fsync(file.fileno())
         self.offset_index.flush()
         self.time_index.flush()
         self.transaction_index.flush()
 
     def close(self) -> None:
         """Trims and closes all files (LogSegment.close)."""
-        if self.size and self._file is not None:
-            self.time_index.maybe_append(self.largest_timestamp(), self.offset_of_max_timestamp, even_if_full=True)
+        self.seal_indexes()
         self.release()
 
     def release(self) -> None:

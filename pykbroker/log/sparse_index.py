@@ -3,9 +3,13 @@
 import os
 from bisect import bisect_right
 from collections.abc import Iterator
+from contextlib import contextmanager
 from struct import Struct
 
 from pykbroker.log.files import Files, write_all
+
+# New entries are written when they fill this much, and when the segment is flushed, sealed or closed.
+WRITE_BYTES = 4096
 
 
 class CorruptIndex(Exception):
@@ -15,12 +19,13 @@ class CorruptIndex(Exception):
 class SparseIndex:
     """Entries of `layout` (two integers each). They are read into memory when first needed.
 
-    Kafka preallocates the file of the active segment with zeros; those are cut off at loading. Ours grows as it is
-    written, which Kafka reads as well.
+    As Kafka's, the file of the active segment is preallocated with zeros (a hole) and trimmed when the segment is
+    sealed or closed; zeros found at loading are cut off. New entries are written in groups: whatever an unclean stop
+    loses of an index, recovery rebuilds from the segment. No file stays open.
     """
 
     layout: Struct
-    __slots__ = ("_entries", "_fd", "_files", "base_offset", "max_entries", "path")
+    __slots__ = ("_entries", "_files", "_written", "base_offset", "max_entries", "path")
 
     def __init__(self, files: Files, path: str, base_offset: int, max_bytes: int) -> None:
         self._files = files
@@ -28,12 +33,14 @@ class SparseIndex:
         self.base_offset = base_offset
         self.max_entries = max_bytes // self.layout.size
         self._entries: bytearray | None = None
-        self._fd = -1
+        # Bytes of the entries that are in the file already.
+        self._written = 0
 
     @property
     def entries(self) -> bytearray:
         if self._entries is None:
             self._entries = self._load()
+            self._written = len(self._entries)
         return self._entries
 
     def _load(self) -> bytearray:
@@ -45,15 +52,10 @@ class SparseIndex:
         return self.without_preallocated_tail(data)
 
     def without_preallocated_tail(self, data: bytearray) -> bytearray:
-        """Cuts zero entries that Kafka preallocated: only an entry of all zeros in front may be real."""
+        """Cuts the zeros that were preallocated; an entry whose own last bytes are zero stays whole."""
         size = self.layout.size
-        blank = bytes(size)
-        end = len(data)
-        while end > size and data[end - size : end] == blank:
-            end -= size
-        if end == size and data[:size] == blank:
-            end = 0
-        del data[end:]
+        used = len(data.rstrip(b"\0"))
+        del data[(used + size - 1) // size * size :]
         return data
 
     def __len__(self) -> int:
@@ -81,33 +83,57 @@ class SparseIndex:
 
     def _append(self, first: int, second: int) -> None:
         entries = self.entries
-        packed = self.layout.pack(first, second)
-        if self._fd < 0:
-            self._fd = self._files.open(self.path)
-        write_all(self._files, self._fd, packed, len(entries))
-        entries += packed
+        entries += self.layout.pack(first, second)
+        if len(entries) - self._written >= WRITE_BYTES:
+            self._write_pending()
+
+    def _write_pending(self) -> None:
+        if self._entries is not None and self._written < len(self._entries):
+            with self._opened() as fd:
+                write_all(self._files, fd, memoryview(self._entries)[self._written :], self._written)
+            self._written = len(self._entries)
+
+    @contextmanager
+    def _opened(self) -> Iterator[int]:
+        fd = self._files.open(self.path)
+        try:
+            yield fd
+        finally:
+            self._files.close(fd)
 
     def truncate_entries(self, count: int) -> None:
-        """Keeps the first `count` entries."""
+        """Keeps the first `count` entries, in the file too. Raises OSError."""
+        if not count:
+            self._entries = bytearray()  # what is in the file need not be read
         del self.entries[count * self.layout.size :]
+        self._written = min(self._written, len(self.entries))
         self.trim()
 
+    def reset(self) -> None:
+        """Begins empty, in a file as long as it may become: a hole that costs no space (AbstractIndex). Raises OSError."""
+        self._entries = bytearray()
+        self._written = 0
+        with self._opened() as fd:
+            self._files.truncate(fd, 0)
+            self._files.truncate(fd, self.max_entries * self.layout.size)
+
     def trim(self) -> None:
-        """Makes the file exactly as long as its entries, creating it where it is missing."""
-        if self._fd < 0:
-            self._fd = self._files.open(self.path)
-        self._files.truncate(self._fd, len(self.entries))
+        """Makes the file exactly as long as its entries, creating it where it is missing. Raises OSError."""
+        self._write_pending()
+        with self._opened() as fd:
+            self._files.truncate(fd, len(self.entries))
 
     def flush(self) -> None:
-        if self._fd >= 0:
-            self._files.fsync(self._fd)
+        """fsync of what was written. Safe in a thread. Raises OSError."""
+        with self._opened() as fd:
+            self._files.fsync(fd)
 
     def release(self) -> None:
-        """Closes the file and forgets the entries: they are loaded again when asked for."""
-        if self._fd >= 0:
-            self._files.close(self._fd)
-            self._fd = -1
-        self._entries = None
+        """Forgets the entries, written down where they were not: they are loaded again when asked for."""
+        self._write_pending()
+        if self._entries:  # that there are none is known for free, reading a preallocated file is not
+            self._entries = None
+            self._written = 0
 
     def rename(self, path: str) -> None:
         if os.path.exists(self.path):

@@ -16,6 +16,7 @@ from pykbroker.ids import TopicPartition, Uuid
 from pykbroker.log.files import Files
 from pykbroker.log.leader_epochs import LeaderEpochFileCache
 from pykbroker.log.log_config import LogConfig
+from pykbroker.log.plain_batch import stamp_plain
 from pykbroker.log.producer_rebuild import catch_up
 from pykbroker.log.producer_state import ProducerStateManager
 from pykbroker.log.retention import deletable_segments
@@ -23,7 +24,14 @@ from pykbroker.log.segment import LogSegment, Region
 from pykbroker.log.transaction_index import AbortedTransaction
 from pykbroker.log.validator import validate_and_stamp
 from pykbroker.protocol.error_codes import ErrorCode
-from pykbroker.record.batch import BatchHeader, WritableBuffer, iterate_batches, parse_header, stamp
+from pykbroker.record.batch import (
+    BatchHeader,
+    WritableBuffer,
+    iterate_batches,
+    parse_header,
+    stamp,
+    unpack_header,
+)
 from pykbroker.record.control import end_transaction_coordinator_epoch
 from pykbroker.record.reader import iterate_records
 
@@ -99,6 +107,7 @@ class UnifiedLog:
         self.on_io_error: Callable[[OSError], None] = _ignore
         self._bases = [segment.base_offset for segment in segments]
         self._random = Random()
+        self._sealed_open: LogSegment | None = None
 
     # Appending
 
@@ -114,16 +123,24 @@ class UnifiedLog:
         next_offset = self.log_end_offset
         if origin != CLIENT:
             return self._append_trusted(records, leader_epoch, now_ms)
-        result = validate_and_stamp(
-            records,
-            topic_partition=self.topic_partition,
-            config=self.config,
-            next_offset=next_offset,
-            leader_epoch=leader_epoch,
-            now_ms=now_ms,
-        )
-        header = result.header
-        if header.producer_id > -1:
+        plain = stamp_plain(records, self.config, next_offset, leader_epoch, now_ms)
+        if plain is not None:
+            last_offset, max_timestamp, producer_id = plain
+            log_append_time = NO_TIMESTAMP
+            header = unpack_header(records) if producer_id >= 0 else None
+        else:
+            result = validate_and_stamp(
+                records,
+                topic_partition=self.topic_partition,
+                config=self.config,
+                next_offset=next_offset,
+                leader_epoch=leader_epoch,
+                now_ms=now_ms,
+            )
+            records, last_offset, max_timestamp = result.records, result.last_offset, result.max_timestamp
+            log_append_time = result.log_append_time
+            header = result.header if result.header.producer_id >= 0 else None
+        if header is not None:
             duplicate = self.producer_state.check(header, next_offset, is_client=True)
             if duplicate is not None:
                 return LogAppendInfo(
@@ -135,17 +152,12 @@ class UnifiedLog:
                     0,
                     True,
                 )
-        self._write(result.records, result.last_offset, result.max_timestamp, leader_epoch, now_ms)
-        if header.producer_id > -1:
+        self._write(records, last_offset, max_timestamp, leader_epoch, now_ms)
+        if header is not None:
             self.producer_state.append_data(header, next_offset)
-        self._appended(result.last_offset)
+        self._appended(last_offset)
         return LogAppendInfo(
-            next_offset,
-            result.last_offset,
-            result.log_append_time,
-            self.log_start_offset,
-            result.max_timestamp,
-            len(result.records),
+            next_offset, last_offset, log_append_time, self.log_start_offset, max_timestamp, len(records)
         )
 
     def _append_trusted(self, records: WritableBuffer, leader_epoch: int, now_ms: int) -> LogAppendInfo:
@@ -157,7 +169,8 @@ class UnifiedLog:
             self._check_trusted(header, records, position, next_offset)
             next_offset += header.last_offset_delta + 1
             max_timestamp = max(max_timestamp, header.max_timestamp)
-        self._write(records, next_offset - 1, max_timestamp, leader_epoch, now_ms)
+        is_one = len(headers) == 1
+        self._write(records, next_offset - 1, max_timestamp, leader_epoch, now_ms, is_one_batch=is_one)
         self._update_producers(records)
         self._appended(next_offset - 1)
         return LogAppendInfo(
@@ -184,7 +197,8 @@ class UnifiedLog:
         for header in headers:
             self.leader_epochs.assign(header.partition_leader_epoch, header.base_offset)
         max_timestamp = max(header.max_timestamp for header in headers)
-        self._write(records, headers[-1].last_offset, max_timestamp, -1, now_ms)
+        is_one = len(headers) == 1
+        self._write(records, headers[-1].last_offset, max_timestamp, -1, now_ms, is_one_batch=is_one)
         self._update_producers(records)
         self._appended(headers[-1].last_offset)
         return LogAppendInfo(
@@ -197,7 +211,14 @@ class UnifiedLog:
         )
 
     def _write(
-        self, records: WritableBuffer, last_offset: int, max_timestamp: int, leader_epoch: int, now_ms: int
+        self,
+        records: WritableBuffer,
+        last_offset: int,
+        max_timestamp: int,
+        leader_epoch: int,
+        now_ms: int,
+        *,
+        is_one_batch: bool = True,
     ) -> None:
         size = len(records)
         if size > self.config.segment_bytes:
@@ -211,7 +232,7 @@ class UnifiedLog:
                 self.leader_epochs.assign(leader_epoch, self.log_end_offset)
             if self.active.should_roll(size, max_timestamp, last_offset, now_ms):
                 self.roll(now_ms)
-            self.active.append(records, last_offset, max_timestamp)
+            self.active.append(records, last_offset, max_timestamp, is_one_batch=is_one_batch)
         except OSError as error:
             raise self.storage_error(error) from error
 
@@ -258,8 +279,8 @@ class UnifiedLog:
         base_offset = self.log_end_offset
         if self.active.base_offset == base_offset:
             # Only a full index on an empty segment leads here: start it over.
-            self.active.offset_index.truncate_entries(0)
-            self.active.time_index.truncate_entries(0)
+            self.active.offset_index.reset()
+            self.active.time_index.reset()
             return self.active
         self.active.become_inactive()
         self.producer_state.take_snapshot()
@@ -336,29 +357,37 @@ class UnifiedLog:
             raise self.storage_error(error) from error
 
     def _read(self, offset: int, max_bytes: int, upper_bound: int, min_one: bool) -> LogRead:
-        index = self.segment_for(offset)
-        while index < len(self.segments):
+        for index in range(self.segment_for(offset), len(self.segments)):
             segment = self.segments[index]
-            first = segment.find(offset)
-            if first is None:
-                index += 1
+            found = segment.locate(offset)
+            if found is None:
                 continue
-            end = self._end_position(segment, upper_bound, index)
-            length = min(max_bytes, end - first.position)
-            if length < first.size and min_one:
-                length = first.size
-            if length <= 0:
-                return LogRead(offset, [], 0)
-            return LogRead(offset, [Region(segment.file, first.position, length)], length)
+            position, size = found
+            wanted = max(max_bytes, size) if min_one else max_bytes
+            length = min(wanted, self._end_position(segment, upper_bound, index) - position)
+            if length < size:
+                break  # not even the first batch fits: nothing, rather than a piece of it
+            region = Region(segment.file, position, length)
+            self._keep_open(segment)
+            return LogRead(offset, [region], length)
         return LogRead(offset, [], 0)
+
+    def _keep_open(self, segment: LogSegment) -> None:
+        """Of the sealed segments only the one read last stays open; regions hold their own files."""
+        before = self._sealed_open
+        if segment is self.active or segment is before:
+            return
+        if before is not None and before is not self.active:
+            before.release()
+        self._sealed_open = segment
 
     def _end_position(self, segment: LogSegment, upper_bound: int, index: int) -> int:
         """Where in the segment the batches below `upper_bound` end."""
         is_older = index + 1 < len(self.segments) and self._bases[index + 1] <= upper_bound
         if is_older or upper_bound >= self.log_end_offset:
             return segment.size
-        batch = segment.find(upper_bound)
-        return segment.size if batch is None else batch.position
+        found = segment.locate(upper_bound)
+        return segment.size if found is None else found[0]
 
     def aborted_transactions(self, start_offset: int, end_offset: int) -> list[AbortedTransaction]:
         """Those that a read_committed reader of [start, end) must leave out."""
@@ -375,30 +404,31 @@ class UnifiedLog:
         for segment in self.segments[self.segment_for(self.log_start_offset) :]:
             if segment.largest_timestamp() < timestamp:
                 continue
-            found = self._first_record(segment, timestamp)
+            found = self._first_record(segment, timestamp, self.log_start_offset)
             if found is not None:
                 return found
         return None
 
-    def _first_record(self, segment: LogSegment, timestamp: int) -> TimestampOffset | None:
-        batch = segment.first_batch_at_or_after(timestamp, self.log_start_offset)
-        if batch is None:
-            return None
-        for record in iterate_records(segment.read(batch.position, batch.size)):
-            if record.timestamp >= timestamp and record.offset >= self.log_start_offset:
-                epoch = batch.header.partition_leader_epoch if batch.header is not None else -1
-                return TimestampOffset(record.timestamp, record.offset, epoch)
+    def _first_record(self, segment: LogSegment, timestamp: int, start_offset: int) -> TimestampOffset | None:
+        for batch in segment.batches_for_timestamp(timestamp, start_offset):
+            for record in iterate_records(segment.read(batch.position, batch.size)):
+                if record.timestamp >= timestamp and record.offset >= start_offset:
+                    epoch = batch.header.partition_leader_epoch if batch.header is not None else -1
+                    return TimestampOffset(record.timestamp, record.offset, epoch)
         return None
 
     def offset_of_max_timestamp(self) -> TimestampOffset | None:
-        """The first record with the largest timestamp of the log, None of an empty one (KIP-734)."""
+        """The first record with the largest timestamp of all segments, None of an empty log (KIP-734).
+
+        As in Kafka it may lie before the log start, as long as its segment is there.
+        """
         best: LogSegment | None = None
         for segment in self.segments:
             if best is None or segment.largest_timestamp() > best.largest_timestamp():
                 best = segment
         if best is None or best.largest_timestamp() < 0:
             return None
-        return self._first_record(best, best.largest_timestamp())
+        return self._first_record(best, best.largest_timestamp(), best.base_offset)
 
     # Offsets
 

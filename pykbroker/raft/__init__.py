@@ -1,0 +1,11 @@
+"""The metadata log: __cluster_metadata-0, its epochs, its snapshots.
+
+metadata_log   batches of metadata records on top of log/; one append = one atomic batch
+quorum_state   the quorum-state file                                            (FileQuorumStateStore)
+single_voter   leader of a quorum of one                                        (KafkaRaftClient, as far as one voter needs it)
+snapshot       *.checkpoint files                                               (FileRawSnapshotWriter, RecordsSnapshotReader)
+control        control batches of the metadata log
+formatting     what kafka-storage format writes into an empty directory         (Formatter)
+
+May import layers 0–2. Kafka: org.apache.kafka.raft, org.apache.kafka.snapshot; KIP-595, KIP-630, KIP-853.
+"""

@@ -1,0 +1,232 @@
+"""The metadata log: append atomic batches of records, load them again, keep it short by snapshots (KafkaMetadataLog, KafkaRaftClient)."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from pykbroker.errors import MalformedFrame
+from pykbroker.protocol.metadata_records import frame_record, parse_record
+from pykbroker.raft import control, snapshot
+from pykbroker.raft.snapshot import SnapshotId
+from pykbroker.record.batch import crc_is_valid, iterate_batches
+from pykbroker.record.builder import build_batch
+from pykbroker.record.reader import iterate_records
+
+if TYPE_CHECKING:
+    from pykbroker.clock import Clock
+    from pykbroker.log.unified_log import LogAppendInfo, LogRead
+    from pykbroker.protocol.message import Message
+
+READ_BYTES = 1024 * 1024
+# A batch may not be larger (KafkaRaftClient.MAX_BATCH_SIZE_BYTES).
+MAX_BATCH_BYTES = 8 * 1024 * 1024
+
+
+class PartitionLog(Protocol):
+    """What the metadata log needs of log.UnifiedLog."""
+
+    @property
+    def log_start_offset(self) -> int: ...
+    @property
+    def log_end_offset(self) -> int: ...
+    @property
+    def size(self) -> int: ...
+    def append_as_leader(
+        self, records: bytearray, leader_epoch: int, now_ms: int, *, origin: str
+    ) -> "LogAppendInfo": ...
+    def read(self, offset: int, max_bytes: int, *, min_one: bool, upper_bound: int) -> "LogRead": ...
+    def update_high_watermark(self, offset: int) -> object: ...
+    def increment_log_start_offset(self, offset: int) -> object: ...
+    def truncate_fully_and_start_at(self, offset: int) -> object: ...
+    def delete_old_segments(self, now_ms: int) -> int: ...
+    def flush(self) -> object: ...
+    def close(self) -> object: ...
+
+
+class LoadedBatch(NamedTuple):
+    """Records that were written together, or a whole snapshot. `last_offset` and `epoch` are the image's after them."""
+
+    last_offset: int
+    epoch: int
+    timestamp: int
+    records: "list[Message]"
+
+
+class MetadataLog:
+    """__cluster_metadata-0 in `directory`, as the leader of a quorum of one sees it.
+
+    Offsets below `high_watermark` are durable. `epoch` is -1 until lead().
+    """
+
+    def __init__(self, log: PartitionLog, directory: str, clock: "Clock") -> None:
+        self.directory = directory
+        self.epoch = -1
+        self.high_watermark = log.log_end_offset
+        self.bytes_since_snapshot = 0
+        self.quorum = control.Quorum()
+        self._log = log
+        self._clock = clock
+        self._last_timestamp = 0
+
+    @property
+    def start_offset(self) -> int:
+        return self._log.log_start_offset
+
+    @property
+    def end_offset(self) -> int:
+        """The offset that the next record gets."""
+        return self._log.log_end_offset
+
+    @property
+    def last_timestamp(self) -> int:
+        """When the last batch was written, ms; what a snapshot of the whole log says in its header."""
+        return self._last_timestamp
+
+    # Load
+
+    def load(self) -> Iterator[LoadedBatch]:
+        """The newest snapshot, then the batches behind it. Raises MalformedFrame, KafkaError, OSError."""
+        snapshot.remove_leftovers(self.directory)
+        position = self.start_offset
+        newest = self.latest_snapshot()
+        if newest is not None:
+            position = newest.end_offset
+            yield self._load_snapshot(newest)
+            if newest.end_offset > self.end_offset or newest.end_offset < self.start_offset:
+                # The log ends before the snapshot: only the snapshot is left to believe.
+                self._log.truncate_fully_and_start_at(newest.end_offset)
+                self.high_watermark = self.end_offset
+        elif position > 0:
+            raise MalformedFrame(f"{self.directory} starts at offset {position} but has no snapshot")
+        yield from self._load_batches(position)
+
+    def _load_snapshot(self, newest: SnapshotId) -> LoadedBatch:
+        loaded = snapshot.read(os.path.join(self.directory, newest.file_name))
+        self.quorum = loaded.quorum
+        self._last_timestamp = loaded.timestamp
+        records = [parse_record(value)[0] for value in loaded.values]
+        return LoadedBatch(newest.end_offset - 1, newest.epoch, loaded.timestamp, records)
+
+    def _load_batches(self, position: int) -> Iterator[LoadedBatch]:
+        while position < self.end_offset:
+            data = self._read(position)
+            for header, at in iterate_batches(data):
+                if header.next_offset <= position:
+                    continue  # the read begins with the batch that holds the offset
+                if not crc_is_valid(data, at):
+                    raise MalformedFrame(f"{self.directory}: corrupt batch at offset {header.base_offset}", at)
+                self.bytes_since_snapshot += header.size_in_bytes
+                self._last_timestamp = header.max_timestamp
+                yield LoadedBatch(
+                    header.last_offset,
+                    header.partition_leader_epoch,
+                    header.max_timestamp,
+                    self._records(data, at, control_batch=header.is_control),
+                )
+                position = header.next_offset
+
+    def _records(self, data: bytes, at: int, *, control_batch: bool) -> "list[Message]":
+        if not control_batch:
+            return [parse_record(record.value or b"")[0] for record in iterate_records(data, at)]
+        for record in iterate_records(data, at):
+            kind = control.control_type(record.key)
+            self.quorum = control.quorum_after(self.quorum, kind, record.value or b"")
+        return []
+
+    def _read(self, position: int) -> bytes:
+        read = self._log.read(position, READ_BYTES, min_one=True, upper_bound=self.end_offset)
+        data = b"".join(os.pread(region.file.fileno(), region.length, region.position) for region in read.segments)
+        if not data:
+            raise MalformedFrame(f"{self.directory}: nothing to read at offset {position} of {self.end_offset}")
+        return data
+
+    # Append
+
+    def lead(self, epoch: int, leader_change: "Message") -> None:
+        """Begins `epoch` with its LeaderChange control batch."""
+        self.epoch = epoch
+        batch = control.control_batch(
+            [(control.LEADER_CHANGE, leader_change)],
+            base_offset=self.end_offset,
+            epoch=epoch,
+            timestamp=self._clock.wall_ms(),
+        )
+        self._append(batch)
+
+    def append(self, records: "Sequence[Message]", version_of: "Callable[[Message], int]") -> int:
+        """Appends one atomic batch; returns the offset of its last record. It counts once it is durable: see sync(). Raises OSError."""
+        now = self._clock.wall_ms()
+        entries = [(None, frame_record(record, version_of(record)), [], now) for record in records]
+        batch = build_batch(entries, base_offset=self.end_offset, leader_epoch=self.epoch)
+        self._append(batch)
+        return self.end_offset - 1
+
+    def _append(self, batch: bytearray) -> None:
+        now = self._clock.wall_ms()
+        self._log.append_as_leader(batch, self.epoch, now, origin="raft_leader")
+        self._last_timestamp = now
+        self.bytes_since_snapshot += len(batch)
+
+    def sync(self) -> int:
+        """Makes everything appended so far durable; returns the new high watermark. Slow: an fsync. Raises OSError."""
+        end = self.end_offset
+        self._log.flush()
+        self.advance_high_watermark(end)
+        return end
+
+    def sync_job(self) -> "Callable[[], int]":
+        """sync() in two halves: the returned function is for a thread, its result for advance_high_watermark()."""
+        end, log = self.end_offset, self._log
+
+        def job() -> int:
+            log.flush()
+            return end
+
+        return job
+
+    def advance_high_watermark(self, offset: int) -> None:
+        """Everything below `offset` is durable."""
+        if offset > self.high_watermark:
+            self.high_watermark = offset
+            self._log.update_high_watermark(offset)
+
+    # Snapshots
+
+    def latest_snapshot(self) -> SnapshotId | None:
+        """The newest snapshot that replaces a part of the log. The empty one of kafka-storage format counts: it names the voters."""
+        found = snapshot.find_snapshots(self.directory)
+        return found[-1] if found else None
+
+    def snapshot_path(self, snapshot_id: SnapshotId) -> str:
+        return os.path.join(self.directory, snapshot_id.file_name)
+
+    def snapshot_written(self, snapshot_id: SnapshotId) -> None:
+        """A snapshot is complete on disk: the count of bytes for the next one starts again."""
+        self.bytes_since_snapshot = 0
+
+    def trim(self, *, max_bytes: int, max_ms: int, now_ms: int) -> int:
+        """Drops old snapshots and the segments below them, as metadata.max.retention.bytes and .ms say; -1: no limit.
+
+        The newest snapshot stays. Returns the number of snapshots dropped.
+        """
+        found = snapshot.find_snapshots(self.directory)
+        dropped = 0
+        for old, following in zip(found, found[1:], strict=False):
+            if not self._is_surplus(old, max_bytes=max_bytes, max_ms=max_ms, now_ms=now_ms):
+                break
+            self._log.increment_log_start_offset(following.end_offset)
+            self._log.delete_old_segments(now_ms)
+            os.unlink(self.snapshot_path(old))
+            dropped += 1
+        return dropped
+
+    def _is_surplus(self, old: SnapshotId, *, max_bytes: int, max_ms: int, now_ms: int) -> bool:
+        sizes = [os.stat(self.snapshot_path(each)).st_size for each in snapshot.find_snapshots(self.directory)]
+        if max_bytes >= 0 and self._log.size + sum(sizes) > max_bytes:
+            return True
+        if max_ms < 0:
+            return False
+        return now_ms - snapshot.read(self.snapshot_path(old)).timestamp > max_ms
+
+    def close(self) -> None:
+        self._log.close()

@@ -1,0 +1,51 @@
+"""Becoming leader of a quorum of one: at each start a new epoch, begun with a LeaderChange record (KafkaRaftClient)."""
+
+from pykbroker.ids import ZERO_UUID, Uuid
+from pykbroker.raft import control, quorum_state
+from pykbroker.raft.metadata_log import MetadataLog
+from pykbroker.raft.quorum_state import QuorumState
+
+
+class NotTheOnlyVoter(Exception):
+    """The log belongs to a quorum that this node alone is not: leading it would split the cluster."""
+
+
+def become_leader(log: MetadataLog, node_id: int, last_epoch: int, directory_id: Uuid) -> int:
+    """Leads the loaded `log` in a new epoch, which is returned; `last_epoch` is that of its last batch, -1 if there is none.
+
+    Raises NotTheOnlyVoter, QuorumStateError, OSError.
+    """
+    state = quorum_state.read(log.directory)
+    check_voters(log, node_id, state)
+    epoch = next_epoch(state, last_epoch)
+    kraft_version = log.quorum.kraft_version
+    # On disk before the first batch of the epoch: no epoch is ever led twice.
+    quorum_state.write(log.directory, leader_state(node_id, epoch, kraft_version))
+    log.lead(epoch, control.leader_change(node_id, [node_id], directory_id, kraft_version))
+    return epoch
+
+
+def check_voters(log: MetadataLog, node_id: int, state: QuorumState | None) -> None:
+    """Raises NotTheOnlyVoter when the log or the file names other voters than this node."""
+    if log.quorum.voters is not None:
+        voters = sorted(voter.voter_id for voter in log.quorum.voters.voters)
+    else:
+        voters = sorted(state.voters) if state is not None else []
+    if voters and voters != [node_id]:
+        names = ", ".join(map(str, voters))
+        raise NotTheOnlyVoter(
+            f"{log.directory} belongs to the controllers {names}; this node is {node_id} and runs alone. "
+            f"Set node.id to the controller's id, or start it with its quorum."
+        )
+
+
+def next_epoch(state: QuorumState | None, last_epoch: int) -> int:
+    """Higher than any epoch this node has seen."""
+    seen = max(last_epoch, state.leader_epoch if state is not None else 0, 0)
+    return seen + 1
+
+
+def leader_state(node_id: int, epoch: int, kraft_version: int) -> QuorumState:
+    if kraft_version:
+        return QuorumState(node_id, epoch, voted_directory_id=ZERO_UUID, version=1)
+    return QuorumState(node_id, epoch, voters=(node_id,))

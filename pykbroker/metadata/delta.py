@@ -245,7 +245,9 @@ class MetadataDelta:
             raise ReplayError(f"no access control entry has id {record.id}")
 
     def _scram(self, record: Any) -> None:
-        credential = ScramCredential(bytes(record.salt), bytes(record.stored_key), bytes(record.server_key), record.iterations)
+        credential = ScramCredential(
+            bytes(record.salt), bytes(record.stored_key), bytes(record.server_key), record.iterations
+        )
         self._write("scram")[record.mechanism, record.name] = credential
 
     def _remove_scram(self, record: Any) -> None:
@@ -272,7 +274,9 @@ class MetadataDelta:
         if name == "kraft.version":  # lives in control records; Kafka ignores it here
             return
         if name == METADATA_VERSION and not MINIMUM_METADATA_VERSION <= level <= LAST_KNOWN_METADATA_VERSION:
-            raise ReplayError(f"metadata.version {level} is outside {MINIMUM_METADATA_VERSION} to {LAST_KNOWN_METADATA_VERSION}")
+            raise ReplayError(
+                f"metadata.version {level} is outside {MINIMUM_METADATA_VERSION} to {LAST_KNOWN_METADATA_VERSION}"
+            )
         if level:
             self._write("features")[name] = level
         else:

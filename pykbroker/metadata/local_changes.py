@@ -20,7 +20,9 @@ class LocalChanges(NamedTuple):
     elected: set[TopicIdPartition]
 
 
-def local_changes(delta: MetadataDelta, old_image: MetadataImage, new_image: MetadataImage, node_id: int) -> LocalChanges:
+def local_changes(
+    delta: MetadataDelta, old_image: MetadataImage, new_image: MetadataImage, node_id: int
+) -> LocalChanges:
     """`delta` led from `old_image` to `new_image`."""
     changes = LocalChanges({}, {}, set(), set())
     for topic in delta.deleted_topics.values():

@@ -1,0 +1,159 @@
+"""Leader, ISR and ELR of a partition after something happened to its replicas (PartitionChangeBuilder, KIP-966)."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from pykbroker.ids import Uuid
+from pykbroker.metadata.features import bumps_epoch_on_isr_shrink
+from pykbroker.metadata.partition_change import NO_LEADER_CHANGE
+from pykbroker.metadata.topics import NO_LEADER, RECOVERING, PartitionImage
+
+if TYPE_CHECKING:
+    from pykbroker.protocol.persisted.metadata.partition_change_record import PartitionChangeRecord
+
+ONLINE = "online"
+PREFERRED = "preferred"
+UNCLEAN = "unclean"
+
+
+class Rules(NamedTuple):
+    """What holds for the partition's topic. `election` is ONLINE, PREFERRED or UNCLEAN; `min_isr` at most the replication factor."""
+
+    metadata_version: int
+    elr_enabled: bool
+    min_isr: int
+    election: str = ONLINE
+
+
+class _Target(NamedTuple):
+    isr: tuple[int, ...]
+    elr: tuple[int, ...]
+
+
+class _Election(NamedTuple):
+    leader: int
+    unclean: bool = False
+
+
+def partition_change(
+    partition: PartitionImage,
+    topic_id: Uuid,
+    index: int,
+    *,
+    isr: Sequence[int],
+    is_acceptable: Callable[[int], bool],
+    rules: Rules,
+    unclean_shutdown: Iterable[int] = (),
+) -> "PartitionChangeRecord | None":
+    """The record that takes the partition to the target `isr` with the leader that follows from it; None when nothing changes.
+
+    `is_acceptable` says which brokers may lead; `unclean_shutdown` are brokers that may have lost their data.
+    """
+    from pykbroker.protocol.persisted.metadata.partition_change_record import PartitionChangeRecord
+
+    record = PartitionChangeRecord(topic_id=topic_id, partition_id=index)
+    target = _target(partition, tuple(isr), rules, frozenset(unclean_shutdown))
+    target = _elect(record, partition, target, is_acceptable, rules)
+    _set_elr(record, partition, target, rules)
+    # Only with ELR may an ISR become empty.
+    if record.isr is None and target.isr != partition.isr and (target.isr or rules.elr_enabled):
+        record.isr = list(target.isr)
+    _bump_epoch_on_shrink(record, partition, rules)
+    _set_last_known_leader(record, partition, rules)
+    return None if _is_empty(record) else record
+
+
+def _target(partition: PartitionImage, isr: tuple[int, ...], rules: Rules, unclean: frozenset[int]) -> _Target:
+    """The ELR takes in who leaves an ISR that is too small, and gives up who may have lost data."""
+    if not rules.elr_enabled:
+        return _Target(isr, partition.elr)
+    if len(isr) >= rules.min_isr:
+        return _Target(isr, ())
+    candidates = dict.fromkeys((*partition.elr, *partition.isr))
+    return _Target(isr, tuple(r for r in candidates if r not in isr and r not in unclean))
+
+
+def _elect(
+    record: "PartitionChangeRecord",
+    partition: PartitionImage,
+    target: _Target,
+    is_acceptable: Callable[[int], bool],
+    rules: Rules,
+) -> _Target:
+    election = _election(partition, target, is_acceptable, rules)
+    if election.leader == partition.leader:
+        return target
+    record.leader = election.leader
+    if election.unclean:
+        # Data may be lost: whoever leads now is alone in the ISR and says so.
+        record.isr = [election.leader]
+        if partition.leader_recovery_state != RECOVERING:
+            record.leader_recovery_state = RECOVERING
+        return target
+    if election.leader in target.elr:
+        return _Target((election.leader,), tuple(r for r in target.elr if r != election.leader))
+    return target
+
+
+def _election(
+    partition: PartitionImage, target: _Target, is_acceptable: Callable[[int], bool], rules: Rules
+) -> _Election:
+    def is_valid(replica: int) -> bool:
+        member = replica in target.isr or (not target.isr and replica in target.elr)
+        return member and is_acceptable(replica)
+
+    preferred = partition.replicas[0]
+    if rules.election == PREFERRED and is_valid(preferred):
+        return _Election(preferred)
+    if is_valid(partition.leader):
+        return _Election(partition.leader)
+    for replica in partition.replicas:
+        if is_valid(replica):
+            return _Election(replica)
+    if _may_elect_last_known(partition, target, rules) and is_acceptable(partition.last_known_elr[0]):
+        return _Election(partition.last_known_elr[0], unclean=True)
+    if rules.election == UNCLEAN:
+        for replica in partition.replicas:
+            if is_acceptable(replica):
+                return _Election(replica, unclean=True)
+    return _Election(NO_LEADER)
+
+
+def _may_elect_last_known(partition: PartitionImage, target: _Target, rules: Rules) -> bool:
+    """Balanced recovery: nobody is eligible any more, and one replica is known to have led last."""
+    return rules.elr_enabled and not target.isr and not target.elr and len(partition.last_known_elr) == 1
+
+
+def _set_elr(record: "PartitionChangeRecord", partition: PartitionImage, target: _Target, rules: Rules) -> None:
+    elr = target.elr if record.isr is None and rules.elr_enabled else ()
+    if elr != partition.elr:
+        record.eligible_leader_replicas = list(elr)
+
+
+def _bump_epoch_on_shrink(record: "PartitionChangeRecord", partition: PartitionImage, rules: Rules) -> None:
+    if not bumps_epoch_on_isr_shrink(rules.metadata_version) or record.leader != NO_LEADER_CHANGE or record.isr is None:
+        return
+    if not set(partition.isr) <= set(record.isr):
+        record.leader = partition.leader
+
+
+def _set_last_known_leader(record: "PartitionChangeRecord", partition: PartitionImage, rules: Rules) -> None:
+    if not rules.elr_enabled:
+        return
+    if record.isr is not None and not record.isr and partition.last_known_elr != (partition.leader,):
+        if partition.leader != NO_LEADER or len(partition.last_known_elr) != 1:
+            record.last_known_elr = [partition.leader]
+    elif partition.last_known_elr and (
+        record.leader >= 0 or (partition.leader != NO_LEADER and record.leader != NO_LEADER)
+    ):
+        record.last_known_elr = []
+
+
+def _is_empty(record: "PartitionChangeRecord") -> bool:
+    return (
+        record.isr is None
+        and record.leader == NO_LEADER_CHANGE
+        and record.eligible_leader_replicas is None
+        and record.last_known_elr is None
+        and record.leader_recovery_state == -1
+    )

@@ -1,0 +1,7 @@
+"""What a broker says to its controller; the same interface near and far.
+
+local            the embedded controller: a function call
+lifecycle_loop   registration, unfencing, heartbeats, controlled shutdown          (BrokerLifecycleManager)
+
+May import layers 0–3, and handlers/controller by name, when a request is forwarded.
+"""

@@ -1,0 +1,132 @@
+"""The broker's own life in the cluster: register, unfence, heartbeat, go in order (BrokerLifecycleManager; KIP-631, KIP-841, KIP-966)."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol, cast
+
+import trio
+
+from pykbroker.ids import Endpoint, Uuid
+from pykbroker.metadata.features import SUPPORTED_FEATURES
+from pykbroker.metadata.image import MetadataImage
+from pykbroker.metadata.registration import security_protocol_number
+from pykbroker.protocol.apis import ApiKey
+from pykbroker.protocol.messages.broker_heartbeat import BrokerHeartbeatRequest, BrokerHeartbeatResponse
+from pykbroker.protocol.messages.broker_registration import (
+    BrokerRegistrationRequest,
+    BrokerRegistrationResponse,
+    Feature,
+    Listener,
+)
+
+if TYPE_CHECKING:
+    from pykbroker.config.broker_config import BrokerConfig
+    from pykbroker.protocol.message import Message
+
+# Seconds between two requests while the controller has not yet granted what we want.
+RETRY_PAUSE = 0.05
+
+
+class Link(Protocol):
+    """What this loop needs of a ControllerLink."""
+
+    async def call(self, api_key: int, request: "Message") -> "Message":
+        """Raises KafkaError."""
+
+
+class LifecycleLoop:
+    """In this order: register(), then load the logs, unfence(), run() as a task, controlled_shutdown().
+
+    `image` gives the newest image that the broker knows. `previous_epoch` is the broker epoch in the clean-shutdown files, -1 without:
+    equal to the registered one, it says that nothing was lost and the broker may lead again what it led.
+    """
+
+    def __init__(
+        self,
+        *,
+        link: Link,
+        config: "BrokerConfig",
+        image: Callable[[], MetadataImage],
+        node_id: int,
+        cluster_id: str,
+        incarnation_id: Uuid,
+        directory_ids: Sequence[Uuid],
+        endpoints: Sequence[Endpoint],
+        rack: str | None = None,
+        previous_epoch: int = -1,
+    ) -> None:
+        self.broker_epoch = -1
+        self._link = link
+        self._config = config
+        self._image = image
+        self._node_id = node_id
+        self._cluster_id = cluster_id
+        self._incarnation_id = incarnation_id
+        self._directory_ids = directory_ids
+        self._endpoints = endpoints
+        self._rack = rack
+        self._previous_epoch = previous_epoch
+
+    async def register(self) -> int:
+        """The new broker epoch, which later goes into the clean-shutdown files. Raises KafkaError."""
+        request = BrokerRegistrationRequest(
+            broker_id=self._node_id,
+            cluster_id=self._cluster_id,
+            incarnation_id=self._incarnation_id,
+            listeners=[
+                Listener(
+                    name=e.listener,
+                    host=e.host,
+                    port=e.port,
+                    security_protocol=security_protocol_number(e.security_protocol),
+                )
+                for e in self._endpoints
+            ],
+            features=self._features(),
+            rack=self._rack,
+            log_dirs=list(self._directory_ids),
+            previous_broker_epoch=self._previous_epoch,
+        )
+        response = cast(BrokerRegistrationResponse, await self._link.call(ApiKey.BROKER_REGISTRATION, request))
+        self.broker_epoch = response.broker_epoch
+        return self.broker_epoch
+
+    def _features(self) -> list[Feature]:
+        """What we honour, and what the cluster has finalized beyond: a directory of a real Kafka must stay servable."""
+        ranges = dict(SUPPORTED_FEATURES)
+        for name, level in self._image().features.finalized.items():
+            low, high = ranges.get(name, (0, 0))
+            ranges[name] = (low, max(high, level))
+        return [
+            Feature(name=name, min_supported_version=low, max_supported_version=high)
+            for name, (low, high) in ranges.items()
+        ]
+
+    async def unfence(self) -> None:
+        """Returns once the broker may lead partitions. Raises KafkaError."""
+        while (await self._heartbeat()).is_fenced:
+            await trio.sleep(RETRY_PAUSE)
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Heartbeats until cancelled. Raises KafkaError when the controller no longer knows this incarnation."""
+        task_status.started()
+        while True:
+            await trio.sleep(self._config.broker_heartbeat_interval_ms / 1000)
+            await self._heartbeat()
+
+    async def controlled_shutdown(self) -> None:
+        """Returns once this broker leads nothing and is fenced; then the logs may be closed. Raises KafkaError."""
+        answered_before = False
+        while not (await self._heartbeat(want_shut_down=True)).should_shut_down:
+            if answered_before:
+                await trio.sleep(RETRY_PAUSE)
+            answered_before = True
+
+    async def _heartbeat(self, *, want_shut_down: bool = False) -> BrokerHeartbeatResponse:
+        request = BrokerHeartbeatRequest(
+            broker_id=self._node_id,
+            broker_epoch=self.broker_epoch,
+            current_metadata_offset=self._image().offset,
+            want_shut_down=want_shut_down,
+            cordoned_log_dirs=[],
+        )
+        return cast(BrokerHeartbeatResponse, await self._link.call(ApiKey.BROKER_HEARTBEAT, request))

@@ -1,0 +1,32 @@
+"""The table of all groups."""
+
+import pytest
+
+from pykbroker.coordinator.group.classic_group import ClassicGroup
+from pykbroker.coordinator.group.foreign_group import CONSUMER_TYPE, ForeignGroup
+from pykbroker.coordinator.group.groups import Groups
+from pykbroker.coordinator.timeline import Timeline
+from pykbroker.errors import KafkaError
+from pykbroker.protocol.error_codes import ErrorCode as E
+
+
+def test_looking_up() -> None:
+    timeline = Timeline()
+    groups = Groups(timeline)
+    classic, foreign = ClassicGroup("c", 0), ForeignGroup("f", CONSUMER_TYPE)
+    groups.put(classic)
+    groups.put(foreign)
+    assert (groups.get("c"), groups.classic("c"), groups.classic("f"), groups.get("x")) == (classic, classic, None, None)
+    assert (len(groups), groups.ids(), "c" in groups, list(groups)) == (2, ["c", "f"], True, [classic, foreign])
+    assert groups.committed() == []
+    for lookup in (lambda: groups.require("x"), lambda: groups.require("c", committed=True)):
+        with pytest.raises(KafkaError) as caught:
+            lookup()
+        assert caught.value.code == E.GROUP_ID_NOT_FOUND
+    timeline.commit(1)
+    assert groups.committed() == [classic, foreign]
+    assert groups.require_classic("c") is classic
+    with pytest.raises(KafkaError, match="Group f is not a classic group."):
+        groups.require_classic("f")
+    assert groups.remove("c") is classic
+    assert groups.remove("c") is None

@@ -1,17 +1,17 @@
 """Starts the broker under test as a user would: a process of its own, told apart only by its address."""
 
-import json
 import os
 import signal
-import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tools.oracle import cluster
+
 ROOT = Path(__file__).resolve().parent.parent
-ORACLE = ROOT / "tools" / "oracle" / "kafka.py"
 READY = "pykbroker ready: "
 
 
@@ -81,20 +81,11 @@ def pykbroker(data_dir: Path, *settings: str) -> Iterator[PykbrokerProcess]:
 
 
 @contextmanager
-def oracle() -> Iterator[str]:
-    """The real Apache Kafka 4.3.1 on a free port; yields its bootstrap address."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    if port + 100 > 65535:
-        port -= 200
-    name = f"compat-{os.getpid()}"
-    output = subprocess.run(
-        [sys.executable, str(ORACLE), "up", name, "--port", str(port), "--heap", "512m"],
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout
-    try:
-        yield json.loads(output.splitlines()[-1])["bootstrap"]
-    finally:
-        subprocess.run([sys.executable, str(ORACLE), "down", name], check=True)
+def oracle(*settings: str) -> Iterator[str]:
+    """The real Apache Kafka 4.3.1 on a free port, its data for this run only; yields its bootstrap address."""
+    chosen = dict(setting.split("=", 1) for setting in settings)
+    with (
+        tempfile.TemporaryDirectory(prefix="pykbroker-oracle-", ignore_cleanup_errors=True) as folder,
+        cluster.up(Path(folder), settings=chosen, heap="512m") as running,
+    ):
+        yield running.bootstrap

@@ -1,19 +1,11 @@
-"""Runs the classes behind Kafka's own command-line tools, from the jars that tools/oracle/kafka.py fetches."""
+"""Runs the classes behind Kafka's own command-line tools, from the jars that tools/oracle fetches."""
 
 import subprocess
-import sys
-from functools import cache
 
-from compat_tests.brokers import ORACLE
+from tools.oracle.jars import jars
 
 # Short-lived JVMs: the first compiler tier and the serial collector start fastest.
 OPTIONS = ("-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Dorg.slf4j.simpleLogger.defaultLogLevel=error")
-
-
-@cache
-def jars() -> str:
-    output = subprocess.run([sys.executable, str(ORACLE), "jars"], check=True, capture_output=True, text=True).stdout
-    return output.splitlines()[-1]
 
 
 def command(tool: str, *arguments: str) -> list[str]:

@@ -55,6 +55,7 @@ def partition(topic_id: Uuid, index: int, leader: int, replicas: tuple[int, ...]
         replicas=list(replicas),
         isr=list(replicas),
         leader=leader,
+        leader_epoch=0,
         directories=[DIRECTORY_UNASSIGNED] * len(replicas),
     )
 

@@ -24,7 +24,7 @@ Fast path (Produce, Fetch): a module with `FAST = True` gets the bytes, not a de
   and asks `error_response` as for any other handler.
 """
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 from pykbroker.clock import Clock
@@ -133,6 +133,13 @@ class ControllerLink(Protocol):
         """(first producer id, number of ids) of a fresh block. Raises KafkaError."""
 
 
+class TopicCreation(Protocol):
+    """Creates topics that clients ask for by name, and Kafka's own on first use (AutoTopicCreationManager)."""
+
+    async def create(self, ctx: RequestContext, names: Iterable[str]) -> None:
+        """Returns when they exist in Services.image, or cannot be created; illegal names are passed over."""
+
+
 class ProducerIds(Protocol):
     """Hands out producer ids from blocks of the controller (RPCProducerIdManager)."""
 
@@ -167,6 +174,8 @@ class Services(Protocol):
     def fetch_sessions(self) -> "FetchSessionCache": ...
     @property
     def producer_ids(self) -> ProducerIds: ...
+    @property
+    def topic_creation(self) -> TopicCreation: ...
 
     def endpoint_for(self, ctx: RequestContext, node_id: int) -> tuple[str, int]:
         """Host and port to tell this client for a node, on the listener of the request. Raises KafkaError

@@ -1,0 +1,81 @@
+"""FindCoordinator (10): which broker keeps a group. Creates its topic on first use. KIP-699 (many keys).
+
+Transactions and share groups have no coordinator here yet. For them the error is one that clients do not retry, the
+same that InitProducerId gives.
+"""
+
+from typing import Final, NamedTuple
+
+from pykbroker.errors import KafkaError
+from pykbroker.handlers.cluster_view import NO_NODE, Node, node_of
+from pykbroker.metadata.topic_names import GROUP_METADATA_TOPIC
+from pykbroker.protocol.enums import CoordinatorType
+from pykbroker.protocol.error_codes import ErrorCode
+from pykbroker.protocol.messages.find_coordinator import Coordinator, FindCoordinatorRequest, FindCoordinatorResponse
+from pykbroker.request import RequestContext, Services
+
+MANY_KEYS_FROM: Final = 4
+
+
+class Found(NamedTuple):
+    node: Node = NO_NODE
+    error: int = ErrorCode.NONE
+    message: str | None = None
+
+
+async def handle(broker: Services, ctx: RequestContext, request: FindCoordinatorRequest) -> FindCoordinatorResponse:
+    """Raises KafkaError."""
+    if ctx.api_version < MANY_KEYS_FROM:
+        return single(await find(broker, ctx, request.key_type, request.key))
+    return FindCoordinatorResponse(
+        coordinators=[
+            coordinator(key, await find(broker, ctx, request.key_type, key)) for key in request.coordinator_keys
+        ]
+    )
+
+
+async def find(broker: Services, ctx: RequestContext, key_type: int, key: str) -> Found:
+    if key_type == CoordinatorType.TRANSACTION:
+        return Found(
+            error=ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, message="Transactions are not served by this broker."
+        )
+    if key_type == CoordinatorType.SHARE:
+        return Found(error=ErrorCode.INVALID_REQUEST, message="Share groups are not served by this broker.")
+    if key_type != CoordinatorType.GROUP:
+        raise KafkaError(ErrorCode.INVALID_REQUEST, f"Unknown coordinator type received: {key_type}")
+    if GROUP_METADATA_TOPIC not in broker.image.topics:
+        await broker.topic_creation.create(ctx, [GROUP_METADATA_TOPIC])
+    image = broker.image
+    partition = image.topics.partition(GROUP_METADATA_TOPIC, broker.groups.partition_for(key))
+    leader = image.brokers.get(partition.leader) if partition is not None else None
+    node = node_of(broker, ctx, leader) if leader is not None and not leader.fenced else None
+    return Found(error=ErrorCode.COORDINATOR_NOT_AVAILABLE) if node is None else Found(node)
+
+
+def single(found: Found) -> FindCoordinatorResponse:
+    return FindCoordinatorResponse(
+        error_code=found.error,
+        error_message=found.message,
+        node_id=found.node.id,
+        host=found.node.host,
+        port=found.node.port,
+    )
+
+
+def coordinator(key: str, found: Found) -> Coordinator:
+    return Coordinator(
+        key=key,
+        node_id=found.node.id,
+        host=found.node.host,
+        port=found.node.port,
+        error_code=found.error,
+        error_message=found.message,
+    )
+
+
+def error_response(request: FindCoordinatorRequest, error: KafkaError, version: int) -> FindCoordinatorResponse:
+    """Every key gets the error (FindCoordinatorRequest.getErrorResponse)."""
+    found = Found(error=error.code, message=error.message)
+    if version < MANY_KEYS_FROM:
+        return single(found)
+    return FindCoordinatorResponse(coordinators=[coordinator(key, found) for key in request.coordinator_keys])

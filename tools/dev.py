@@ -5,16 +5,31 @@
 
 import argparse
 import os
-import shutil
 import subprocess
 import sys
+import tempfile
 import venv
+import xml.etree.ElementTree
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = Path(os.environ.get("PYKBROKER_VENV") or ROOT / ".venv")
 PYTHON = VENV / ("Scripts" if os.name == "nt" else "bin") / "python"
-IN_CI = bool(os.environ.get("CI"))
+IN_CI = os.environ.get("CI", "").lower() not in ("", "0", "false")
+
+
+class Outcome(NamedTuple):
+    """What became of pytest runs: how many tests passed and failed."""
+
+    passed: int
+    failed: int
+
+    def __and__(self, other: "Outcome") -> "Outcome":
+        return Outcome(self.passed + other.passed, self.failed + other.failed)
+
+    def __str__(self) -> str:
+        return f"{self.passed} passed, {self.failed} failed"
 
 
 def run(*command: str | Path, cwd: Path = ROOT) -> int:
@@ -25,6 +40,29 @@ def run(*command: str | Path, cwd: Path = ROOT) -> int:
 
 def python(*arguments: str) -> int:
     return run(PYTHON, *arguments)
+
+
+def pytest(*arguments: str) -> Outcome:
+    """Runs pytest and counts. A run that breaks off, or that runs nothing, is a failure too."""
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.xml"
+        code = python("-m", "pytest", "-q", f"--junit-xml={report}", *arguments)
+        outcome = count(report) if report.exists() else Outcome(0, 0)
+    if (code and not outcome.failed) or outcome == (0, 0):
+        print(f"pytest broke off with exit code {code}", flush=True)
+        return outcome & Outcome(0, 1)
+    return outcome
+
+
+def count(report: Path) -> Outcome:
+    """From a JUnit report. In CI a skipped test is a failed one: everything must have run."""
+    outcome = Outcome(0, 0)
+    for suite in xml.etree.ElementTree.parse(report).iter("testsuite"):
+        tests, failures, errors, skipped = (
+            int(suite.get(name, 0)) for name in ("tests", "failures", "errors", "skipped")
+        )
+        outcome &= Outcome(tests - failures - errors - skipped, failures + errors + IN_CI * skipped)
+    return outcome
 
 
 def install() -> None:
@@ -40,20 +78,6 @@ def install() -> None:
     stamp.write_text(settings)
 
 
-def has_java() -> bool:
-    """True when the Java parts can run: Java, and Maven to fetch Kafka's jars. Their lack is an error in CI."""
-    missing = [tool for tool in ("java", "mvn") if not shutil.which(tool)]
-    if not missing and run(sys.executable, "tools/oracle/kafka.py", "jars") == 0:
-        return True
-    problem = (
-        f"{' and '.join(missing)} not found" if missing else "Kafka's jars cannot be fetched: see Maven's message above"
-    )
-    if IN_CI:
-        sys.exit(f"{problem}: CI must run the Java clients too")
-    print(f"NOTE: {problem}: the Java clients' tests are left out", flush=True)
-    return False
-
-
 def check(_: argparse.Namespace) -> int:
     """ruff, mypy --strict, generated code. (Layers and sizes are tests: tests/test_layers.py.)"""
     install()
@@ -62,7 +86,10 @@ def check(_: argparse.Namespace) -> int:
         ("-m", "mypy"),
         ("-m", "tools.generate", "--check"),
     )
-    return max([python(*step) for step in steps])
+    failed = [" ".join(step[1:]) for step in steps if python(*step)]
+    if failed:
+        print(f"check failed: {', '.join(failed)}", flush=True)
+    return int(bool(failed))
 
 
 def generate(_: argparse.Namespace) -> int:
@@ -72,24 +99,34 @@ def generate(_: argparse.Namespace) -> int:
 
 
 def test(arguments: argparse.Namespace) -> int:
-    """check, then tests/, then the stock clients in compat_tests/."""
-    failed = check(arguments)
-    failed |= python("-m", "pytest", "tests", "-q", "-n", "2")
-    return failed | compat(arguments)
+    """check, then tests/, then the stock clients in compat_tests/; the last line tells the tests passed and failed."""
+    unchecked = check(arguments)
+    outcome = pytest("tests", "-n", "2") & stock_clients(arguments)
+    return unchecked | conclude(outcome)
 
 
 def compat(arguments: argparse.Namespace) -> int:
     """compat_tests/ against pykbroker, or against --bootstrap HOST:PORT, or with --oracle against the real Kafka."""
     install()
-    java = has_java()
-    command = ["-m", "pytest", "compat_tests", "-q"]
-    if not java:
-        command.append("--ignore=compat_tests/java")
+    return conclude(stock_clients(arguments))
+
+
+def conclude(outcome: Outcome) -> int:
+    print(outcome, flush=True)
+    return int(outcome.failed > 0 or outcome.passed == 0)
+
+
+def stock_clients(arguments: argparse.Namespace) -> Outcome:
+    """The Java clients need Java, and Maven to fetch Kafka's jars: left out where those lack, but not in CI."""
+    options = []
     if getattr(arguments, "oracle", False):
-        command.append("--oracle")
+        options.append("--oracle")
     elif getattr(arguments, "bootstrap", None):
-        command.append(f"--bootstrap={arguments.bootstrap}")
-    return python(*command)
+        options.append(f"--bootstrap={arguments.bootstrap}")
+    if python("tools/oracle/kafka.py", "jars") == 0:
+        return pytest("compat_tests", *options)
+    print(f"{'FAILED' if IN_CI else 'NOTE'}: the Java clients' tests cannot run: see the message above", flush=True)
+    return pytest("compat_tests", *options, "--ignore=compat_tests/java") & Outcome(0, int(IN_CI))
 
 
 def bench(arguments: argparse.Namespace) -> int:

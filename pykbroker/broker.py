@@ -1,0 +1,311 @@
+"""One broker in this process: builds the managers, owns the nursery tree, starts and stops in order.
+
+system nursery   the embedded controller, housekeeping of the logs                      ends last
+  data nursery   the coordinators, heartbeats
+    SocketServer listeners and connections                                              ends first
+Kafka: BrokerServer, SharedServer.
+"""
+
+import gc
+import logging
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+import trio
+
+from pykbroker.clock import Clock, SystemClock
+from pykbroker.config.dynamic import DynamicBrokerConfig
+from pykbroker.config.validate import advertised_listeners, client_listeners
+from pykbroker.controller.controller import Controller
+from pykbroker.controller.controller_loop import ControllerLoop
+from pykbroker.controller_link.auto_topic_creation import AutoTopicCreation
+from pykbroker.controller_link.lifecycle_loop import LifecycleLoop
+from pykbroker.controller_link.local import LocalControllerLink
+from pykbroker.coordinator.elections import Elections
+from pykbroker.coordinator.group.service import OFFSETS_TOPIC, GroupCoordinatorService
+from pykbroker.dispatch import Dispatcher, Session
+from pykbroker.errors import KafkaError, MalformedFrame
+from pykbroker.ids import Endpoint, Uuid
+from pykbroker.log.housekeeping_loop import Housekeeping
+from pykbroker.log.log_dir import LogDirError
+from pykbroker.log.log_manager import LogManager
+from pykbroker.metadata.publisher import MetadataPublisher
+from pykbroker.network.listener import Address, BindError
+from pykbroker.network.socket_server import BoundListener, SocketServer
+from pykbroker.protocol.error_codes import ErrorCode
+from pykbroker.raft.opening import open_metadata_log
+from pykbroker.raft.quorum_state import QuorumStateError
+from pykbroker.raft.single_voter import NotTheOnlyVoter
+from pykbroker.replica.fetch_session import FetchSessionCache
+from pykbroker.replica.producer_ids import ProducerIdManager
+from pykbroker.replica.replica_manager import ReplicaManager
+
+if TYPE_CHECKING:
+    from pykbroker.config.broker_config import BrokerConfig
+    from pykbroker.metadata.image import MetadataImage
+    from pykbroker.request import RequestContext
+
+LOG = logging.getLogger("pykbroker.broker")
+STOPPED, BROKEN = 0, 1
+WILDCARDS = ("", "0.0.0.0", "::")
+# Seconds that requests under way have to be answered when the broker stops.
+PATIENCE = 5.0
+# Allocations between two looks of the garbage collector.
+GC_THRESHOLD = 50_000
+
+
+class StartError(Exception):
+    """The broker cannot start as asked; the text is one clear line for its user."""
+
+
+class LoopClock(trio.abc.Clock):
+    """Trio's time is the broker's time, so that deadlines need no conversion; readable from any thread."""
+
+    def start_clock(self) -> None:
+        return
+
+    def current_time(self) -> float:
+        return time.monotonic()
+
+    def deadline_to_sleep_time(self, deadline: float) -> float:
+        return deadline - time.monotonic()
+
+
+def run(config: "BrokerConfig", *, ephemeral: bool = False, on_ready: Callable[[str, int], None]) -> int:
+    """Runs a broker until SIGTERM or Ctrl-C; the exit code. `on_ready(host, port)`: it serves. Raises StartError."""
+    with _storage(config, ephemeral) as stored:
+        try:
+            failure = trio.run(_run_until_signal, stored, on_ready, clock=LoopClock())
+        except Exception as error:
+            LOG.critical("The broker stops because of an error", exc_info=error)
+            return BROKEN
+    if failure is not None:
+        raise failure
+    return STOPPED
+
+
+@contextmanager
+def _storage(config: "BrokerConfig", ephemeral: bool) -> "Iterator[BrokerConfig]":
+    """The config with the directories that hold for this run."""
+    if not ephemeral:
+        yield config
+        return
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="pykbroker-") as folder:
+        yield config.with_overrides({"log.dirs": folder, "metadata.log.dir": folder})
+
+
+async def _run_until_signal(config: "BrokerConfig", on_ready: Callable[[str, int], None]) -> StartError | None:
+    failure = None
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async with trio.open_nursery() as nursery:
+            broker = Broker(config)
+            nursery.start_soon(_watch_signals, signals, broker, nursery.cancel_scope, name="signals")
+            try:
+                await broker.run(on_ready)
+            except StartError as error:
+                failure = error
+            nursery.cancel_scope.cancel()
+    return failure
+
+
+async def _watch_signals(signals: AsyncIterator[int], broker: "Broker", everything: trio.CancelScope) -> None:
+    async for number in signals:
+        if broker.is_stopping or not broker.is_serving:
+            LOG.warning("%s: stopping at once; the next start recovers the logs", signal.Signals(number).name)
+            everything.cancel()
+            return
+        LOG.info("%s: stopping in order; a second signal stops at once", signal.Signals(number).name)
+        broker.stop()
+
+
+def spare_the_garbage_collector() -> None:
+    """What the start made lives for ever, and requests leave no cycles behind: look seldom, and not at the former."""
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD, 20, 20)
+
+
+class Broker:
+    """Implements request.Services. run() once; stop() from another task of the same loop."""
+
+    def __init__(self, config: "BrokerConfig", clock: Clock | None = None) -> None:
+        self.clock: Clock = clock or SystemClock()
+        self.node_id = config.node_id
+        self.cluster_id = ""
+        self.is_serving = False
+        self._static = config
+        self._stop = trio.Event()
+        self._bound: list[BoundListener] = []
+        self._advertised = advertised_listeners(config)
+        self.logs = LogManager(
+            config.log_dirs or config.log_dir,
+            clock=self.clock,
+            producer_id_expiration_ms=config.producer_id_expiration_ms,
+        )
+        self.dynamic_config = DynamicBrokerConfig(config, self.node_id)
+        self.replicas = ReplicaManager(
+            node_id=self.node_id, logs=self.logs, clock=self.clock, config_for=self.dynamic_config.log_config
+        )
+        self.fetch_sessions = FetchSessionCache(config.max_incremental_fetch_session_cache_slots, self.clock)
+        self.groups = GroupCoordinatorService(config, self.clock, self.replicas, self._offsets_partitions)
+        self._publisher = MetadataPublisher("")
+        self.controller: LocalControllerLink
+        self.producer_ids: ProducerIdManager
+        self.topic_creation: AutoTopicCreation
+
+    # What handlers see (request.Services)
+
+    @property
+    def config(self) -> "BrokerConfig":
+        return self.dynamic_config.current
+
+    @property
+    def image(self) -> "MetadataImage":
+        return self._publisher.image
+
+    def endpoint_for(self, ctx: "RequestContext", node_id: int) -> tuple[str, int]:
+        if node_id == self.node_id:
+            advertised = None if self._advertised is None else self._advertised.get(ctx.listener_name)
+            return advertised or (ctx.local_host, ctx.local_port)
+        broker = self.image.brokers.get(node_id)
+        endpoint = None if broker is None else broker.endpoint(ctx.listener_name)
+        if endpoint is None:
+            raise KafkaError(
+                ErrorCode.BROKER_NOT_AVAILABLE, f"Broker {node_id} is not reachable by listener {ctx.listener_name}"
+            )
+        return endpoint.host, endpoint.port
+
+    def _offsets_partitions(self) -> int | None:
+        topic = self.image.topics.get(OFFSETS_TOPIC)
+        return None if topic is None else len(topic.partitions)
+
+    # Start and stop
+
+    @property
+    def is_stopping(self) -> bool:
+        return self._stop.is_set()
+
+    def stop(self) -> None:
+        """Lets run() end in order."""
+        self._stop.set()
+
+    async def run(self, on_ready: Callable[[str, int], None]) -> None:
+        """Serves until stop(). Raises StartError; any other exception is a failure of the broker."""
+        with ExitStack() as opened:
+            try:
+                controller = self._open(opened)
+                # In a thread, so that a signal can interrupt a long recovery; nobody else uses the logs yet.
+                await trio.to_thread.run_sync(self.logs.load, self.dynamic_config.log_config, abandon_on_cancel=True)
+            except (BindError, LogDirError, NotTheOnlyVoter, QuorumStateError, MalformedFrame, OSError) as error:
+                raise StartError(str(error)) from error
+            await self._run(controller, on_ready)
+
+    def _open(self, opened: ExitStack) -> Controller:
+        """Ports, directories and the metadata log, in the order in which they may refuse."""
+        for endpoint in client_listeners(self._static):
+            self._bound.append(BoundListener(endpoint, self._static.socket_listen_backlog_size))
+            opened.callback(self._bound[-1].close)
+        opened.callback(self.logs.release)
+        self.cluster_id = self.logs.open(
+            node_id=self.node_id, cluster_id=None, new_cluster_id=lambda: str(Uuid.random())
+        )
+        self._publisher = MetadataPublisher(self.cluster_id)
+        metadata_log = open_metadata_log(
+            self._static.metadata_log_dir or self.logs.directories[0].path,
+            files=self.logs.files,
+            clock=self.clock,
+            config=self._static,
+        )
+        opened.callback(metadata_log.close)
+        controller = Controller(
+            node_id=self.node_id,
+            cluster_id=self.cluster_id,
+            config=self._static,
+            clock=self.clock,
+            log=metadata_log,
+            publisher=self._publisher,
+            directory_id=self.logs.directories[0].id,
+        )
+        self._publisher.subscribe(self.dynamic_config)
+        controller.start()
+        self.controller = LocalControllerLink(controller, self.node_id)
+        self.producer_ids = ProducerIdManager(self.controller)
+        self.topic_creation = AutoTopicCreation(self.controller, self._static)
+        return controller
+
+    async def _run(self, controller: Controller, on_ready: Callable[[str, int], None]) -> None:
+        lifecycle = self._lifecycle()
+        async with trio.open_nursery() as system:
+            await system.start(ControllerLoop(controller).run, name="controller")
+            broker_epoch = await lifecycle.register()
+            system.start_soon(Housekeeping(self.logs, self._static).run, name="housekeeping")
+            async with trio.open_nursery() as data:
+                data.start_soon(self.groups.runtime.run, name="group coordinator")
+                self._follow_metadata()
+                await lifecycle.unfence()
+                data.start_soon(lifecycle.run, name="lifecycle")
+                await self._serve(lifecycle, on_ready)
+                data.cancel_scope.cancel()
+            await trio.to_thread.run_sync(self.logs.shutdown, broker_epoch)
+            system.cancel_scope.cancel()
+        controller.close()
+
+    async def _serve(self, lifecycle: LifecycleLoop, on_ready: Callable[[str, int], None]) -> None:
+        """Until stop(), and until the requests under way are answered."""
+        dispatcher = Dispatcher(self, unstable=self._static.unstable_api_versions_enable)
+
+        def open_session(listener: str, protocol: str, address: Address) -> Session:
+            client, local = (address.client_host, address.client_port), (address.local_host, address.local_port)
+            return dispatcher.open_session(listener, protocol, client, local)
+
+        server = SocketServer(self._bound, self._static, self.clock, open_session)
+        async with trio.open_nursery() as clients:
+            await clients.start(server.run, name="socket server")
+            self.is_serving = True
+            spare_the_garbage_collector()
+            on_ready(*self._first_address())
+            await self._stop.wait()
+            if self.config.controlled_shutdown_enable:
+                await lifecycle.controlled_shutdown()
+            server.stop(PATIENCE)
+
+    def _first_address(self) -> tuple[str, int]:
+        """For people on this machine."""
+        endpoint = self._bound[0].endpoint
+        return endpoint.host if endpoint.host not in WILDCARDS else "localhost", endpoint.port
+
+    def _follow_metadata(self) -> None:
+        """In this order: a coordinator that is elected appends at once; what depends on configs comes last."""
+        self._publisher.subscribe(self.replicas)
+        self._publisher.subscribe(Elections(OFFSETS_TOPIC, self.groups, self.node_id))
+        self.dynamic_config.on_broker_change = self.replicas.update_all_configs
+
+    def _lifecycle(self) -> LifecycleLoop:
+        return LifecycleLoop(
+            link=self.controller,
+            config=self._static,
+            image=lambda: self.image,
+            node_id=self.node_id,
+            cluster_id=self.cluster_id,
+            incarnation_id=Uuid.random(),
+            directory_ids=self.logs.directory_ids,
+            endpoints=self._registered_endpoints(),
+            rack=self._static.broker_rack,
+            previous_epoch=self.logs.previous_broker_epoch(),
+        )
+
+    def _registered_endpoints(self) -> list[Endpoint]:
+        """What other nodes are told; clients hear of endpoint_for()."""
+        advertised = self._advertised or {}
+        endpoints = []
+        for bound in self._bound:
+            host, port = advertised.get(bound.endpoint.listener, (bound.endpoint.host, bound.endpoint.port))
+            if host in WILDCARDS:
+                host = socket.gethostname()
+            endpoints.append(bound.endpoint._replace(host=host, port=port))
+        return endpoints

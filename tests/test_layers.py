@@ -35,7 +35,7 @@ ALSO = {
     "config": {"metadata"},
     "security": {"metadata"},
     "raft": {"log"},
-    "controller": {"request"},
+    "controller": {"raft", "request", "pending"},
     "replica": {"coordinator", "request", "pending"},
     "coordinator": {"request", "pending"},
     "network": {"request", "dispatch", "observability", "pending"},

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 def bootstrap_records(features: "Sequence[Message] | None", min_insync_replicas: int) -> "list[Message]":
     """For an empty log: `features` from the bootstrap snapshot, or the features of a fresh cluster, as one transaction.
 
-    With ELR finalized min.insync.replicas becomes a dynamic default of the cluster, so that it changes everywhere at once (KIP-966).
+    With ELR finalized min.insync.replicas becomes a dynamic default of the cluster: it changes everywhere at once
+    (KIP-966).
     """
     from pykbroker.protocol.persisted.metadata.begin_transaction_record import BeginTransactionRecord
     from pykbroker.protocol.persisted.metadata.config_record import ConfigRecord

@@ -1,4 +1,4 @@
-"""Who was heard when: sessions of brokers with the controller. Soft state, never in the log (BrokerHeartbeatManager)."""
+"""Who was heard when: sessions of brokers with the controller. Soft state, not in the log (BrokerHeartbeatManager)."""
 
 from collections.abc import Iterable
 

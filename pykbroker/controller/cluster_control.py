@@ -1,4 +1,7 @@
-"""Registration, fencing and controlled shutdown of brokers (ClusterControlManager, ReplicationControlManager; KIP-631, KIP-841, KIP-966)."""
+"""Registration, fencing and controlled shutdown of brokers (KIP-631, KIP-841, KIP-966).
+
+Kafka: ClusterControlManager, ReplicationControlManager.
+"""
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
@@ -46,9 +49,11 @@ class ClusterControl:
     def register(
         self, request: "BrokerRegistrationRequest", new_epoch: int, *, has_session: bool
     ) -> "tuple[list[Message], int]":
-        """(records, broker epoch). `new_epoch` is the offset that the first record will get; `has_session`: the present incarnation is alive.
+        """(records, broker epoch). `new_epoch` is the offset that the first record will get; `has_session`: the present
+        incarnation is alive.
 
-        Raises KafkaError: INCONSISTENT_CLUSTER_ID, DUPLICATE_BROKER_REGISTRATION, INVALID_REGISTRATION, UNSUPPORTED_VERSION.
+        Raises KafkaError: INCONSISTENT_CLUSTER_ID, DUPLICATE_BROKER_REGISTRATION, INVALID_REGISTRATION,
+        UNSUPPORTED_VERSION.
         """
         existing = self._image.brokers.get(request.broker_id)
         same = existing is not None and existing.incarnation_id == request.incarnation_id
@@ -239,7 +244,7 @@ class ClusterControl:
         return Rules(
             metadata_version=self._image.features.metadata_version,
             elr_enabled=self._elr_enabled,
-            min_isr=min(int(self._topic_config(topic.name, "min.insync.replicas")), factor),
+            min_isr=min(int(str(self._topic_config(topic.name, "min.insync.replicas"))), factor),
             election=UNCLEAN if unclean else ONLINE,
         )
 

@@ -1,9 +1,13 @@
-"""Controller: one request at a time is decided, appended, replayed, made durable, published, answered (QuorumController)."""
+"""Controller: one request at a time is decided, replayed, appended, made durable, published, answered.
+
+Kafka: QuorumController.
+"""
 
 import os
 import random
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from pykbroker.clock import Clock
@@ -45,8 +49,9 @@ class _Write(NamedTuple):
 class Controller:
     """The embedded controller: leader of a quorum of one. Knows files through MetadataLog, no sockets and no trio.
 
-    image: the newest one, with what is not yet durable; publisher.image follows it. heartbeats: sessions of the brokers.
-    on_write: called when something waits to be made durable; ControllerLoop sets it. Without it everything is made durable at once.
+    image: the newest one, with what is not yet durable; publisher.image follows it. heartbeats: sessions of brokers.
+    on_write: called when something waits to be made durable; ControllerLoop sets it. Without it everything is made
+    durable at once.
     """
 
     def __init__(
@@ -131,7 +136,7 @@ class Controller:
     # Requests
 
     async def execute(self, decide: Callable[[MetadataImage], ControllerResult[T]]) -> T:
-        """The response of decide(newest image), once its records are durable and published. Raises KafkaError as decide does."""
+        """The response of decide(newest image), once its records are durable and published. Raises as decide does."""
         return await self.submit(decide).wait()
 
     def submit(self, decide: Callable[[MetadataImage], ControllerResult[T]]) -> Pending[T]:
@@ -163,7 +168,7 @@ class Controller:
         self._registered_at[broker_id] = offset
 
     def registration_offset(self, broker_id: int) -> int:
-        """A broker must have replayed up to here before it is unfenced: its registration, or all that this node found at its start."""
+        """How far a broker must have replayed to be unfenced: its registration, or what was there at our start."""
         return self._registered_at.get(broker_id, self._loaded_offset)
 
     def _write(
@@ -227,8 +232,11 @@ class Controller:
     def on_deadline(self, now: float) -> None:
         """Fences brokers that were not heard, one at a time, so that each sees the effect of the one before."""
         for broker_id in self.heartbeats.expired(self._watched(), now):
-            self.submit(lambda image, b=broker_id: ControllerResult(self.cluster.fence(image.brokers[b]), None))
+            self.submit(partial(self._fence, broker_id))
             self.heartbeats.remove(broker_id)
+
+    def _fence(self, broker_id: int, image: MetadataImage) -> ControllerResult[None]:
+        return ControllerResult(self.cluster.fence(image.brokers[broker_id]), None)
 
     def _watched(self) -> list[int]:
         """Unfenced brokers; not our own: it shares our event loop, so its silence would be ours."""

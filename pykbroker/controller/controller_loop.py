@@ -1,4 +1,7 @@
-"""The controller's clockwork: fsync in a thread, then publish and answer; fence on deadline; snapshots (QuorumController's event queue)."""
+"""The controller's clockwork: fsync in a thread, then publish and answer; fence on deadline; snapshots.
+
+Kafka: the event queue of QuorumController, SnapshotGenerator.
+"""
 
 import trio
 

@@ -17,7 +17,7 @@ UNCLEAN = "unclean"
 
 
 class Rules(NamedTuple):
-    """What holds for the partition's topic. `election` is ONLINE, PREFERRED or UNCLEAN; `min_isr` at most the replication factor."""
+    """What holds for a partition's topic. `election`: ONLINE, PREFERRED or UNCLEAN; `min_isr`: at most all replicas."""
 
     metadata_version: int
     elr_enabled: bool
@@ -45,7 +45,7 @@ def partition_change(
     rules: Rules,
     unclean_shutdown: Iterable[int] = (),
 ) -> "PartitionChangeRecord | None":
-    """The record that takes the partition to the target `isr` with the leader that follows from it; None when nothing changes.
+    """The record that takes the partition to the target `isr` and the leader that follows; None when nothing changes.
 
     `is_acceptable` says which brokers may lead; `unclean_shutdown` are brokers that may have lost their data.
     """

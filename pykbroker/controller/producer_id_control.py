@@ -14,13 +14,13 @@ MAX_PRODUCER_ID = 2**63 - 1
 
 class ProducerIdsBlock(NamedTuple):
     first: int
-    count: int
+    size: int
 
 
 def allocate_producer_ids(
     image: MetadataImage, broker_id: int, broker_epoch: int
 ) -> ControllerResult[ProducerIdsBlock]:
-    """The next block. Raises KafkaError: STALE_BROKER_EPOCH, BROKER_ID_NOT_REGISTERED, UNKNOWN_SERVER_ERROR when ids run out."""
+    """The next block. Raises KafkaError: STALE_BROKER_EPOCH, UNKNOWN_SERVER_ERROR when ids run out."""
     from pykbroker.protocol.persisted.metadata.producer_ids_record import ProducerIdsRecord
 
     check_broker_epoch(image, broker_id, broker_epoch)

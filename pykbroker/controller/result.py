@@ -12,7 +12,7 @@ MAX_RECORDS_PER_USER_OP = 10_000
 
 
 class ControllerResult(NamedTuple, Generic[T]):
-    """`records` go into the log as one atomic batch, none for a decision without effect; `response` is told once they are durable."""
+    """`records` go into the log as one atomic batch, none for a decision without effect; `response` waits for them."""
 
     records: "list[Message]"
     response: T

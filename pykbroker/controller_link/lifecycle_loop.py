@@ -1,4 +1,7 @@
-"""The broker's own life in the cluster: register, unfence, heartbeat, go in order (BrokerLifecycleManager; KIP-631, KIP-841, KIP-966)."""
+"""The broker's own life in the cluster: register, unfence, heartbeat, go in order (KIP-631, KIP-841, KIP-966).
+
+Kafka: BrokerLifecycleManager.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol, cast
@@ -36,8 +39,8 @@ class Link(Protocol):
 class LifecycleLoop:
     """In this order: register(), then load the logs, unfence(), run() as a task, controlled_shutdown().
 
-    `image` gives the newest image that the broker knows. `previous_epoch` is the broker epoch in the clean-shutdown files, -1 without:
-    equal to the registered one, it says that nothing was lost and the broker may lead again what it led.
+    `image` gives the newest image that the broker knows. `previous_epoch` is the broker epoch in the clean-shutdown
+    files, -1 without: equal to the registered one, it says that nothing was lost and the broker may lead again.
     """
 
     def __init__(
@@ -103,7 +106,8 @@ class LifecycleLoop:
 
     async def unfence(self) -> None:
         """Returns once the broker may lead partitions. Raises KafkaError."""
-        while (await self._heartbeat()).is_fenced:
+        # The controller answers, it does not call: there is no event to wait for.
+        while (await self._heartbeat()).is_fenced:  # noqa: ASYNC110
             await trio.sleep(RETRY_PAUSE)
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:

@@ -17,7 +17,7 @@ HANDLERS = "pykbroker.handlers.controller"
 
 
 class LocalControllerLink:
-    """Implements request.ControllerLink and what LifecycleLoop needs. Handlers are imported when their API first comes."""
+    """request.ControllerLink, and what LifecycleLoop needs. Handlers are imported when their API first comes."""
 
     def __init__(self, controller: Controller, node_id: int) -> None:
         self._controller = controller
@@ -25,7 +25,7 @@ class LocalControllerLink:
         self._modules: dict[int, Any] = {}
 
     async def forward(self, ctx: RequestContext, request: "Message") -> "Message":
-        """The controller's response. Raises KafkaError; INVALID_REQUEST for an API that the controller does not execute."""
+        """The controller's response. Raises KafkaError: INVALID_REQUEST for an API that is not a controller's."""
         return cast("Message", await self.handler(ctx.api_key).handle(self._controller, ctx, request))
 
     def handler(self, api_key: int) -> Any:
@@ -43,7 +43,7 @@ class LocalControllerLink:
         broker = self._controller.image.brokers.get(self._node_id)
         epoch = -1 if broker is None else broker.epoch
         block = await self._controller.execute(lambda image: allocate_producer_ids(image, self._node_id, epoch))
-        return block.first, block.count
+        return block.first, block.size
 
     async def call(self, api_key: int, request: "Message") -> "Message":
         """A request of the broker itself, not of a client: registration, heartbeat. Raises KafkaError."""

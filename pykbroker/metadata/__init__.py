@@ -8,7 +8,8 @@ features           metadata.version and what each level allows; the version in w
 snapshot_records   image → records, nothing lost
 publisher          order in which the parts of the broker learn of a new image
 
-May import layers 0–1. Kafka: org.apache.kafka.image, org.apache.kafka.metadata; KIP-500, KIP-631, KIP-868 (transactions), KIP-966 (ELR).
+May import layers 0–1. Kafka: org.apache.kafka.image, org.apache.kafka.metadata; KIP-500, KIP-631,
+KIP-868 (transactions), KIP-966 (ELR).
 
 In short:
     image = MetadataImage.empty(cluster_id)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class ReplayError(Exception):
-    """A record that does not fit what was replayed before it, or that this version does not know: the node must stop."""
+    """A record that does not fit what was replayed before it, or that we do not know: the node must stop."""
 
 
 class _State(NamedTuple):
@@ -43,8 +43,9 @@ class _State(NamedTuple):
 class MetadataDelta:
     """The changes since `base`. Replay records into it, then apply() once.
 
-    changed_topics: created topics and those with changed partitions; deleted_topics: as they were; changed_configs: (resource type, name);
-    changed_parts: names of the image's parts that some record touched ("features", "brokers", "acls", …).
+    changed_topics: created topics and those with changed partitions; deleted_topics: as they were;
+    changed_configs: (resource type, name); changed_parts: names of the image's parts that some record touched
+    ("features", "brokers", "acls", …).
     """
 
     def __init__(self, base: MetadataImage) -> None:
@@ -85,7 +86,7 @@ class MetadataDelta:
             raise ReplayError(f"{record!r}: {error}") from error
 
     def apply(self, offset: int, epoch: int) -> MetadataImage:
-        """The next image; `offset` and `epoch` are those of the last record replayed. Raises ReplayError inside a transaction."""
+        """The next image; `offset` and `epoch` are the last record's. Raises ReplayError inside a transaction."""
         if self.in_transaction:
             raise ReplayError("the metadata transaction has not ended")
         self._seal_topics()
@@ -325,7 +326,7 @@ class MetadataDelta:
 
 
 def full_delta(image: MetadataImage) -> MetadataDelta:
-    """The delta from the empty image to `image`, for a subscriber that starts now. Its sets are complete; it is not for replaying."""
+    """The delta from the empty image to `image`, for a subscriber that starts now. Not for replaying."""
     delta = MetadataDelta(MetadataImage.empty(image.cluster_id))
     delta.changed_topics.update(image.topics.ids)
     delta.changed_configs.update(image.configs.resources)

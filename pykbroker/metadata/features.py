@@ -1,4 +1,7 @@
-"""metadata.version and the other feature levels: what this build supports, and in which version each record is written (MetadataVersion)."""
+"""metadata.version and the other feature levels: what we support, and in which version each record is written.
+
+Kafka: MetadataVersion.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -13,10 +16,12 @@ ELR_VERSION = "eligible.leader.replicas.version"
 MINIMUM_METADATA_VERSION = 7  # 3.3-IV3
 LATEST_METADATA_VERSION = 30  # 4.3-IV0
 LAST_KNOWN_METADATA_VERSION = 31  # 4.4-IV0: readable, not yet final
+# From MINIMUM_METADATA_VERSION on.
 METADATA_VERSION_NAMES = (
-    "3.3-IV3 3.4-IV0 3.5-IV0 3.5-IV1 3.5-IV2 3.6-IV0 3.6-IV1 3.6-IV2 3.7-IV0 3.7-IV1 3.7-IV2 3.7-IV3 3.7-IV4 3.8-IV0 3.9-IV0 "
-    "4.0-IV0 4.0-IV1 4.0-IV2 4.0-IV3 4.1-IV0 4.1-IV1 4.2-IV0 4.2-IV1 4.3-IV0 4.4-IV0"
-).split()
+    *("3.3-IV3", "3.4-IV0", "3.5-IV0", "3.5-IV1", "3.5-IV2", "3.6-IV0", "3.6-IV1", "3.6-IV2"),
+    *("3.7-IV0", "3.7-IV1", "3.7-IV2", "3.7-IV3", "3.7-IV4", "3.8-IV0", "3.9-IV0"),
+    *("4.0-IV0", "4.0-IV1", "4.0-IV2", "4.0-IV3", "4.1-IV0", "4.1-IV1", "4.2-IV0", "4.2-IV1", "4.3-IV0", "4.4-IV0"),
+)
 
 # Features that this broker honours, (min, max); claiming one is a promise to clients.
 SUPPORTED_FEATURES: dict[str, tuple[int, int]] = {

@@ -1,4 +1,4 @@
-"""MetadataImage: everything the metadata log says at one offset. Immutable; parts that did not change are shared (MetadataImage)."""
+"""MetadataImage: everything the metadata log says at one offset. Immutable; parts that did not change are shared."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -31,7 +31,7 @@ class FeaturesImage(NamedTuple):
 
 
 class BrokerRegistration(NamedTuple):
-    """A registered broker. `directories` are the ids of its online log directories, `features` its supported (min, max) ranges."""
+    """A registered broker. `directories`: ids of its online log directories; `features`: (min, max) it supports."""
 
     id: int
     epoch: int
@@ -144,7 +144,8 @@ QuotaEntity = tuple[tuple[str, str | None], ...]
 class MetadataImage(NamedTuple):
     """`offset` is the last record replayed, `epoch` the raft epoch that wrote it; both -1 when empty.
 
-    scram: (mechanism, user) → credential. client_quotas: entity → quota name → value. delegation_tokens: token id → token.
+    scram: (mechanism, user) → credential. client_quotas: entity → quota name → value.
+    delegation_tokens: token id → token.
     """
 
     cluster_id: str

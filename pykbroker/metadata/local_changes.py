@@ -11,7 +11,7 @@ from pykbroker.metadata.topics import PartitionImage, TopicImage
 class LocalChanges(NamedTuple):
     """leaders: led here now and changed in any way; elected: those of them with a new leader epoch.
 
-    followers: replicas here, led elsewhere or by nobody, and changed; deleted: no longer here, the topic or the replica.
+    followers: replicas here, led elsewhere or by nobody, and changed; deleted: topic or replica no longer here.
     """
 
     leaders: dict[TopicIdPartition, PartitionImage]

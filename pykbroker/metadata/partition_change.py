@@ -32,7 +32,7 @@ def partition_from(record: "PartitionRecord") -> PartitionImage:
 
 
 def merge(partition: PartitionImage, change: "PartitionChangeRecord") -> PartitionImage:
-    """The partition after `change`: every change bumps the partition epoch; naming a leader, even the same, bumps the leader epoch."""
+    """The partition after `change`. It bumps the partition epoch; naming a leader, even the same, the leader epoch."""
     replicas = _or(change.replicas, partition.replicas)
     leader_changes = change.leader != NO_LEADER_CHANGE
     recovery = change.leader_recovery_state

@@ -16,7 +16,8 @@ class Subscriber(Protocol):
 class MetadataPublisher:
     """Holds the broker's current image and tells the subscribers, in the order in which they were added.
 
-    broker.py adds: replicas, coordinators, dynamic config. The image is set before the first of them is told, so that all see the same.
+    broker.py adds: replicas, coordinators, dynamic config. The image is set before the first of them is told, so that
+    all see the same.
     """
 
     __slots__ = ("_image", "_subscribers")

@@ -1,4 +1,4 @@
-"""RegisterBrokerRecord, RegisterControllerRecord and BrokerRegistrationChangeRecord → registrations (BrokerRegistration)."""
+"""Records → registrations of brokers and controllers (BrokerRegistration, ControllerRegistration)."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Protocol
@@ -56,7 +56,7 @@ def controller_from(record: "RegisterControllerRecord") -> ControllerRegistratio
 
 
 def change(broker: BrokerRegistration, record: "BrokerRegistrationChangeRecord") -> BrokerRegistration:
-    """The registration after the change. Raises ValueError for a fenced or in-controlled-shutdown value Kafka does not define."""
+    """The registration after the change. Raises ValueError for a value that Kafka does not define."""
     if record.fenced not in (-1, 0, 1):
         raise ValueError(f"unknown value for fenced: {record.fenced}")
     if record.in_controlled_shutdown not in (0, 1):

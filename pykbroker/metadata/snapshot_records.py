@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def image_to_records(image: MetadataImage) -> "Iterator[Message]":
-    """In Kafka's order: features (metadata.version first), brokers, controllers, topics, configs, quotas, producer ids, security."""
+    """In Kafka's order: features (metadata.version first), brokers, controllers, topics, configs, …, security."""
     yield from _features(image)
     for broker in image.brokers.values():
         yield _broker(broker)

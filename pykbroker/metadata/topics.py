@@ -13,7 +13,8 @@ RECOVERING = 1
 class PartitionImage(NamedTuple):
     """State of one partition as the controller decided it (PartitionRegistration).
 
-    `directories` is parallel to `replicas`; all DIRECTORY_MIGRATING below metadata.version 3.7-IV2. `elr` and `last_known_elr` are KIP-966's.
+    `directories` is parallel to `replicas`; all DIRECTORY_MIGRATING below metadata.version 3.7-IV2.
+    `elr` and `last_known_elr` are KIP-966's.
     """
 
     replicas: tuple[int, ...]

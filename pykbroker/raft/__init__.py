@@ -2,8 +2,8 @@
 
 metadata_log   batches of metadata records on top of log/; one append = one atomic batch
 quorum_state   the quorum-state file                                            (FileQuorumStateStore)
-single_voter   leader of a quorum of one                                        (KafkaRaftClient, as far as one voter needs it)
-snapshot       *.checkpoint files                                               (FileRawSnapshotWriter, RecordsSnapshotReader)
+single_voter   leader of a quorum of one                                        (KafkaRaftClient, for one voter)
+snapshot       *.checkpoint files                                               (FileRawSnapshotWriter)
 control        control batches of the metadata log
 formatting     what kafka-storage format writes into an empty directory         (Formatter)
 

@@ -1,4 +1,4 @@
-"""Control batches of the metadata log and its snapshots: leader change, snapshot header and footer, kraft version, voters."""
+"""Control batches of the metadata log and its snapshots: leader change, header and footer, kraft version, voters."""
 
 import struct
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pykbroker.errors import MalformedFrame
 from pykbroker.ids import ZERO_UUID, Uuid
-from pykbroker.record.builder import build_batch
+from pykbroker.record.builder import SimpleRecord, build_batch
 
 if TYPE_CHECKING:
     from pykbroker.protocol.embedded.voters import VotersRecord
@@ -32,9 +32,10 @@ class Quorum(NamedTuple):
 def control_batch(
     records: "Sequence[tuple[int, Message]]", *, base_offset: int, epoch: int, timestamp: int
 ) -> bytearray:
-    """One control batch; `records` are (ControlRecordType, message), all messages in version 0 or as their `version` says."""
+    """One control batch of (ControlRecordType, message); messages in version 0 or as their `version` says."""
     entries = [
-        (_KEY.pack(0, kind), bytes(message.encode(_version(message))), [], timestamp) for kind, message in records
+        SimpleRecord(_KEY.pack(0, kind), bytes(message.encode(_version(message))), (), timestamp)
+        for kind, message in records
     ]
     return build_batch(entries, base_offset=base_offset, is_control=True, leader_epoch=epoch)
 

@@ -1,4 +1,4 @@
-"""An empty metadata directory, as kafka-storage format leaves it: the bootstrap snapshot (Formatter, BootstrapDirectory)."""
+"""What kafka-storage format leaves for an empty metadata log: bootstrap.checkpoint (Formatter, BootstrapDirectory)."""
 
 import os
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ def write_bootstrap(directory: str, features: Mapping[str, int], now_ms: int) ->
 
 
 def read_bootstrap(directory: str) -> "list[Message] | None":
-    """The records for a controller with an empty log; None when the directory was not formatted. Raises MalformedFrame, OSError."""
+    """The records for a controller with an empty log; None without the file. Raises MalformedFrame, OSError."""
     path = os.path.join(directory, snapshot.BOOTSTRAP_FILE)
     if not os.path.exists(path):
         return None

@@ -1,46 +1,27 @@
-"""The metadata log: append atomic batches of records, load them again, keep it short by snapshots (KafkaMetadataLog, KafkaRaftClient)."""
+"""The metadata log: append atomic batches of records, load them, keep it short by snapshots (KafkaMetadataLog)."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
 
-from pykbroker.errors import MalformedFrame
+from pykbroker.errors import KafkaError, MalformedFrame
+from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.protocol.metadata_records import frame_record, parse_record
 from pykbroker.raft import control, snapshot
 from pykbroker.raft.snapshot import SnapshotId
 from pykbroker.record.batch import crc_is_valid, iterate_batches
-from pykbroker.record.builder import build_batch
+from pykbroker.record.builder import SimpleRecord, build_batch
 from pykbroker.record.reader import iterate_records
 
 if TYPE_CHECKING:
     from pykbroker.clock import Clock
-    from pykbroker.log.unified_log import LogAppendInfo, LogRead
+    from pykbroker.log.unified_log import UnifiedLog
     from pykbroker.protocol.message import Message
 
 READ_BYTES = 1024 * 1024
 # A batch may not be larger (KafkaRaftClient.MAX_BATCH_SIZE_BYTES).
 MAX_BATCH_BYTES = 8 * 1024 * 1024
-
-
-class PartitionLog(Protocol):
-    """What the metadata log needs of log.UnifiedLog."""
-
-    @property
-    def log_start_offset(self) -> int: ...
-    @property
-    def log_end_offset(self) -> int: ...
-    @property
-    def size(self) -> int: ...
-    def append_as_leader(
-        self, records: bytearray, leader_epoch: int, now_ms: int, *, origin: str
-    ) -> "LogAppendInfo": ...
-    def read(self, offset: int, max_bytes: int, *, min_one: bool, upper_bound: int) -> "LogRead": ...
-    def update_high_watermark(self, offset: int) -> object: ...
-    def increment_log_start_offset(self, offset: int) -> object: ...
-    def truncate_fully_and_start_at(self, offset: int) -> object: ...
-    def delete_old_segments(self, now_ms: int) -> int: ...
-    def flush(self) -> object: ...
-    def close(self) -> object: ...
 
 
 class LoadedBatch(NamedTuple):
@@ -53,13 +34,14 @@ class LoadedBatch(NamedTuple):
 
 
 class MetadataLog:
-    """__cluster_metadata-0 in `directory`, as the leader of a quorum of one sees it.
+    """__cluster_metadata-0, as the leader of a quorum of one sees it.
 
     Offsets below `high_watermark` are durable. `epoch` is -1 until lead().
     """
 
-    def __init__(self, log: PartitionLog, directory: str, clock: "Clock") -> None:
-        self.directory = directory
+    def __init__(self, log: "UnifiedLog", clock: "Clock") -> None:
+        """Of an open log: see opening.open_metadata_log."""
+        self.directory = log.directory
         self.epoch = -1
         self.high_watermark = log.log_end_offset
         self.bytes_since_snapshot = 0
@@ -67,6 +49,9 @@ class MetadataLog:
         self._log = log
         self._clock = clock
         self._last_timestamp = 0
+        # The newest segment whose name is known to be on disk.
+        self._durable_segment = -1
+        self._is_closed = False
 
     @property
     def start_offset(self) -> int:
@@ -92,8 +77,10 @@ class MetadataLog:
         if newest is not None:
             position = newest.end_offset
             yield self._load_snapshot(newest)
-            if newest.end_offset > self.end_offset or newest.end_offset < self.start_offset:
-                # The log ends before the snapshot: only the snapshot is left to believe.
+            if newest.end_offset < self.start_offset:
+                raise MalformedFrame(f"{self.directory} starts at {self.start_offset}, behind {newest.file_name}")
+            if newest.end_offset > self.end_offset:
+                # The log ends before the snapshot, which holds committed records only: it is right.
                 self._log.truncate_fully_and_start_at(newest.end_offset)
                 self.high_watermark = self.end_offset
         elif position > 0:
@@ -154,10 +141,18 @@ class MetadataLog:
         self._append(batch)
 
     def append(self, records: "Sequence[Message]", version_of: "Callable[[Message], int]") -> int:
-        """Appends one atomic batch; returns the offset of its last record. It counts once it is durable: see sync(). Raises OSError."""
+        """Appends one atomic batch; returns the offset of its last record. It counts once it is durable: see sync().
+
+        Raises KafkaError: KAFKA_STORAGE_ERROR, UNKNOWN_SERVER_ERROR for more than MAX_BATCH_BYTES.
+        """
         now = self._clock.wall_ms()
-        entries = [(None, frame_record(record, version_of(record)), [], now) for record in records]
+        entries = [SimpleRecord(None, frame_record(record, version_of(record)), (), now) for record in records]
         batch = build_batch(entries, base_offset=self.end_offset, leader_epoch=self.epoch)
+        if len(batch) > MAX_BATCH_BYTES:
+            raise KafkaError(
+                ErrorCode.UNKNOWN_SERVER_ERROR,
+                f"a batch of {len(batch)} bytes is too large for the metadata log, which takes {MAX_BATCH_BYTES}",
+            )
         self._append(batch)
         return self.end_offset - 1
 
@@ -169,23 +164,32 @@ class MetadataLog:
 
     def sync(self) -> int:
         """Makes everything appended so far durable; returns the new high watermark. Slow: an fsync. Raises OSError."""
-        end = self.end_offset
-        self._log.flush()
+        end = self.sync_job()()
         self.advance_high_watermark(end)
         return end
 
     def sync_job(self) -> "Callable[[], int]":
-        """sync() in two halves: the returned function is for a thread, its result for advance_high_watermark()."""
-        end, log = self.end_offset, self._log
+        """sync() in two halves: the returned function is for a thread, its result for advance_high_watermark().
+
+        Only the segments are synced: as Kafka's, our indexes of this log are rebuilt whenever it is opened.
+        """
+        log, end = self._log, self.end_offset
+        open_files = [segment.file for segment in log.segments_to_flush(end)]
+        has_new_segment = log.active.base_offset > self._durable_segment
+        self._durable_segment = log.active.base_offset
 
         def job() -> int:
-            log.flush()
+            for file in open_files:
+                log.files.fsync(file.fileno())
+            if has_new_segment:
+                log.files.fsync_directory(log.directory)
             return end
 
         return job
 
     def advance_high_watermark(self, offset: int) -> None:
         """Everything below `offset` is durable."""
+        self._log.flushed(offset)
         if offset > self.high_watermark:
             self.high_watermark = offset
             self._log.update_high_watermark(offset)
@@ -193,7 +197,7 @@ class MetadataLog:
     # Snapshots
 
     def latest_snapshot(self) -> SnapshotId | None:
-        """The newest snapshot that replaces a part of the log. The empty one of kafka-storage format counts: it names the voters."""
+        """The newest snapshot. The one that kafka-storage format wrote for offset 0 counts: it names the voters."""
         found = snapshot.find_snapshots(self.directory)
         return found[-1] if found else None
 
@@ -211,13 +215,15 @@ class MetadataLog:
         """
         found = snapshot.find_snapshots(self.directory)
         dropped = 0
-        for old, following in zip(found, found[1:], strict=False):
+        for old, following in pairwise(found):
             if not self._is_surplus(old, max_bytes=max_bytes, max_ms=max_ms, now_ms=now_ms):
                 break
             self._log.increment_log_start_offset(following.end_offset)
             self._log.delete_old_segments(now_ms)
             os.unlink(self.snapshot_path(old))
             dropped += 1
+        # Nobody else reads this log: its files need not linger for file.delete.delay.ms.
+        self._log.unlink_doomed()
         return dropped
 
     def _is_surplus(self, old: SnapshotId, *, max_bytes: int, max_ms: int, now_ms: int) -> bool:
@@ -229,4 +235,8 @@ class MetadataLog:
         return now_ms - snapshot.read(self.snapshot_path(old)).timestamp > max_ms
 
     def close(self) -> None:
+        """Once; closing again does nothing. Raises OSError."""
+        if self._is_closed:
+            return
+        self._is_closed = True
         self._log.close()

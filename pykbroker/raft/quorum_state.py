@@ -10,7 +10,7 @@ FILE_NAME = "quorum-state"
 
 
 class QuorumState(NamedTuple):
-    """`leader_id` and `voted_id` are -1 when nobody; `voters` are known to version 0 only (static quorum, kraft.version 0)."""
+    """`leader_id` and `voted_id` are -1 for nobody; `voters` are in version 0 only (static quorum, kraft.version 0)."""
 
     leader_id: int
     leader_epoch: int

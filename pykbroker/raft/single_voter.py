@@ -11,7 +11,7 @@ class NotTheOnlyVoter(Exception):
 
 
 def become_leader(log: MetadataLog, node_id: int, last_epoch: int, directory_id: Uuid) -> int:
-    """Leads the loaded `log` in a new epoch, which is returned; `last_epoch` is that of its last batch, -1 if there is none.
+    """Leads the loaded `log` in a new epoch, which is returned; `last_epoch` is its last batch's, -1 when it is empty.
 
     Raises NotTheOnlyVoter, QuorumStateError, OSError.
     """

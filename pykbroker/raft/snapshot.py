@@ -2,13 +2,16 @@
 
 import os
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from pykbroker.errors import MalformedFrame
 from pykbroker.raft import control
 from pykbroker.record.batch import crc_is_valid, iterate_batches
-from pykbroker.record.builder import build_batch
+from pykbroker.record.builder import SimpleRecord, build_batch
 from pykbroker.record.reader import iterate_records
+
+if TYPE_CHECKING:
+    from pykbroker.protocol.message import Message
 
 SUFFIX = ".checkpoint"
 PARTIAL_SUFFIX = ".checkpoint.part"
@@ -89,14 +92,14 @@ def render(
     from pykbroker.protocol.embedded.snapshot_header import SnapshotHeaderRecord
 
     header = [(control.SNAPSHOT_HEADER, SnapshotHeaderRecord(last_contained_log_timestamp=timestamp))]
-    records: list[tuple[int, control.Message]] = list(header)
+    records: list[tuple[int, Message]] = list(header)
     if quorum is not None and quorum.voters is not None:
         records.append((control.KRAFT_VERSION, KRaftVersionRecord(kraft_version=quorum.kraft_version)))
         records.append((control.KRAFT_VOTERS, quorum.voters))
     yield control.control_batch(records, base_offset=0, epoch=epoch, timestamp=now_ms)
     offset = len(records)
     for chunk in _chunks(values):
-        entries = [(None, value, [], now_ms) for value in chunk]
+        entries = [SimpleRecord(None, value, (), now_ms) for value in chunk]
         yield build_batch(entries, base_offset=offset, leader_epoch=epoch)
         offset += len(chunk)
     footer = [(control.SNAPSHOT_FOOTER, SnapshotFooterRecord())]

@@ -12,4 +12,4 @@ async def handle(
     block = await controller.execute(
         lambda image: allocate_producer_ids(image, request.broker_id, request.broker_epoch)
     )
-    return AllocateProducerIdsResponse(producer_id_start=block.first, producer_id_len=block.count)
+    return AllocateProducerIdsResponse(producer_id_start=block.first, producer_id_len=block.size)

@@ -73,15 +73,28 @@ def write_all(files: Files, fd: int, data: Buffer, position: int) -> None:
         written += files.pwrite(fd, view[written:], position + written)
 
 
+def sync_path(files: Files, path: str) -> None:
+    """fsync of a file that may have been deleted meanwhile. Safe in a thread. Raises OSError."""
+    try:
+        fd = files.open(path, os.O_RDWR)
+    except FileNotFoundError:
+        return
+    try:
+        files.fsync(fd)
+    finally:
+        files.close(fd)
+
+
 class LogFile:
     """An open file that closes when nobody holds it any more: a segment may go while a response still reads it."""
 
     __slots__ = ("_fd", "_files", "path")
 
-    def __init__(self, files: Files, path: str) -> None:
+    def __init__(self, files: Files, path: str, *, create: bool = False) -> None:
+        """Only a new segment makes its file: one that has gone must not come back empty. Raises OSError."""
         self._files = files
         self.path = path
-        self._fd = files.open(path)
+        self._fd = files.open(path, os.O_RDWR | os.O_CREAT if create else os.O_RDWR)
 
     def fileno(self) -> int:
         return self._fd

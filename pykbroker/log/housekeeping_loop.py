@@ -3,7 +3,7 @@
 One task; the slow parts (fsync, unlink) run in a thread on immutable lists of work. (LogManager.startup's tasks)
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import trio
@@ -45,7 +45,7 @@ class Housekeeping:
         return [
             (schedule.log_retention_check_interval_ms, self.apply_retention),
             (schedule.log_flush_scheduler_interval_ms, self.flush_dirty_logs),
-            (schedule.log_flush_offset_checkpoint_interval_ms, self.logs.checkpoint_recovery_points),
+            (schedule.log_flush_offset_checkpoint_interval_ms, self.checkpoint_recovery_points),
             (schedule.log_flush_start_offset_checkpoint_interval_ms, self.logs.checkpoint_log_start_offsets),
             (schedule.replica_high_watermark_checkpoint_interval_ms, self.logs.checkpoint_high_watermarks),
             (self._expiry, self.expire_producers),
@@ -82,7 +82,14 @@ class Housekeeping:
         now_ms = self.logs.clock.wall_ms()
         for log in self.logs.all():
             if log.recovery_point < log.log_end_offset and now_ms - log.last_flushed_ms >= log.config.flush_ms:
-                await flush(log)
+                await flush(log, log.log_end_offset)
+
+    async def checkpoint_recovery_points(self) -> None:
+        """Sealed segments are flushed before, so that recovery need not read them again (UnifiedLog.roll)."""
+        for log in self.logs.all():
+            if log.recovery_point < log.active.base_offset:
+                await flush(log, log.active.base_offset)
+        self.logs.checkpoint_recovery_points()
 
     def expire_producers(self) -> None:
         now_ms = self.logs.clock.wall_ms()
@@ -95,21 +102,26 @@ class Housekeeping:
         if any(when <= now for when, _ in self.logs.doomed_directories):
             await trio.to_thread.run_sync(self.logs.remove_doomed_directories, now)
         for log in self.logs.all():
-            if log.doomed:
-                await trio.to_thread.run_sync(log.unlink_doomed)
+            paths = log.take_doomed(now)
+            if paths:
+                await unlink(log, paths)
 
 
-async def flush(log: UnifiedLog) -> None:
-    """fsync up to the present log end, in a thread; the recovery point moves when it is done."""
-    offset = log.log_end_offset
-    segments = log.segments_to_flush(offset)
-
-    def flush_segments() -> None:
-        for segment in segments:
-            segment.flush()
+async def unlink(log: UnifiedLog, paths: Sequence[str]) -> None:
+    def unlink_all() -> None:
+        for path in paths:
+            log.files.unlink(path)
 
     try:
-        await trio.to_thread.run_sync(flush_segments)
+        await trio.to_thread.run_sync(unlink_all)
+    except OSError as error:
+        log.on_io_error(error)
+
+
+async def flush(log: UnifiedLog, offset: int) -> None:
+    """fsync of what is below `offset`, in a thread; the recovery point moves when it is done."""
+    try:
+        await trio.to_thread.run_sync(log.flush_job(offset))
     except OSError as error:
         log.on_io_error(error)
         return

@@ -33,13 +33,11 @@ class LeaderEpochFileCache:
 
     def assign(self, epoch: int, start_offset: int) -> None:
         """Notes that `epoch` begins at `start_offset`, unless it is the latest already."""
-        if self._epochs and self._epochs[-1] == epoch:
-            return
         if self._insert(epoch, start_offset):
             self.flush()
 
     def _insert(self, epoch: int, start_offset: int) -> bool:
-        if epoch < 0 or start_offset < 0 or (self._epochs and self._epochs[-1] == epoch):
+        if epoch < 0 or start_offset < 0 or self._is_known(epoch, start_offset):
             return False
         # A later entry that contradicts this one is of a history that was cut off.
         while self._epochs and (self._epochs[-1] >= epoch or self._offsets[-1] >= start_offset):
@@ -48,6 +46,9 @@ class LeaderEpochFileCache:
         self._epochs.append(epoch)
         self._offsets.append(start_offset)
         return True
+
+    def _is_known(self, epoch: int, start_offset: int) -> bool:
+        return bool(self._epochs) and self._epochs[-1] == epoch and self._offsets[-1] <= start_offset
 
     def epoch_for_offset(self, offset: int) -> int | None:
         """The epoch in which the record at `offset` was written."""

@@ -33,7 +33,10 @@ class MetaProperties(NamedTuple):
 
 
 def read_meta_properties(files: Files, directory: str) -> MetaProperties | None:
-    """None for a fresh directory. Raises LogDirError for a file that is no meta.properties of version 1."""
+    """None for a fresh directory; one that has no id, from before KIP-858, gets one, written down.
+
+    Raises LogDirError for a file that is no meta.properties of version 1, OSError.
+    """
     path = f"{directory}/{META_PROPERTIES}"
     try:
         text = files.read_bytes(path).decode("utf-8", "replace")
@@ -45,9 +48,12 @@ def read_meta_properties(files: Files, directory: str) -> MetaProperties | None:
         raise LogDirError(f"{path}: version {fields.get('version')} is not known; only 1 (KRaft) is")
     try:
         directory_id = Uuid.parse(fields["directory.id"]) if "directory.id" in fields else Uuid.random()
-        return MetaProperties(fields["cluster.id"], int(fields["node.id"]), directory_id)
+        properties = MetaProperties(fields["cluster.id"], int(fields["node.id"]), directory_id)
     except (KeyError, ValueError) as error:
         raise LogDirError(f"{path}: incomplete: {error}") from None
+    if "directory.id" not in fields:
+        write_meta_properties(files, directory, properties)
+    return properties
 
 
 def write_meta_properties(files: Files, directory: str, properties: MetaProperties) -> None:

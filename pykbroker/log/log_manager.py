@@ -13,7 +13,7 @@ from pykbroker.log.checkpoints import CorruptCheckpoint, read_offsets, write_off
 from pykbroker.log.files import Files
 from pykbroker.log.log_config import LogConfig
 from pykbroker.log.log_dir import DirectoryLock, LogDirError, MetaProperties
-from pykbroker.log.partition_metadata import write_partition_metadata
+from pykbroker.log.partition_metadata import CorruptPartitionMetadata, write_partition_metadata
 from pykbroker.log.recovery import load_log
 from pykbroker.log.unified_log import UnifiedLog
 from pykbroker.protocol.error_codes import ErrorCode
@@ -66,11 +66,11 @@ class LogManager:
         """
         for path in self._paths:
             log_dir.prepare(path)
+        locks = {path: DirectoryLock(path) for path in self._paths}
         found = {path: log_dir.read_meta_properties(self.files, path) for path in self._paths}
         known = next((properties.cluster_id for properties in found.values() if properties), None)
         chosen = known or cluster_id or new_cluster_id()
         for path, properties in found.items():
-            lock = DirectoryLock(path)
             if properties is None:
                 properties = MetaProperties(chosen, node_id, Uuid.random())
                 log_dir.write_meta_properties(self.files, path, properties)
@@ -84,7 +84,7 @@ class LogManager:
                     f"the data directory {path} belongs to cluster {properties.cluster_id}, not {cluster_id or chosen}"
                 )
             clean_epoch = log_dir.read_clean_shutdown(self.files, path)
-            self.directories.append(LogDirectory(path, lock, properties, clean_epoch))
+            self.directories.append(LogDirectory(path, locks[path], properties, clean_epoch))
         return chosen
 
     @property
@@ -101,9 +101,10 @@ class LogManager:
         """Opens every log, recovering what was not closed cleanly. A directory that fails goes offline."""
         for directory in self.directories:
             try:
-                self._load_directory(directory, config_for)
+                # Before loading: a crash in the middle of it is no clean stop (KAFKA-10471).
                 log_dir.remove_clean_shutdown(self.files, directory.path)
-            except (OSError, CorruptCheckpoint) as error:
+                self._load_directory(directory, config_for)
+            except (OSError, KafkaError, CorruptCheckpoint, CorruptPartitionMetadata) as error:
                 self.fail(directory, error)
         if not any(directory.is_online for directory in self.directories):
             raise LogDirError("none of the data directories can be used: see the errors above")
@@ -199,7 +200,7 @@ class LogManager:
             os.makedirs(path, exist_ok=True)
             write_partition_metadata(self.files, path, topic_id)
             log = self._open_log(directory, path, tp, config, 0, 0)
-        except OSError as error:
+        except (OSError, CorruptCheckpoint, CorruptPartitionMetadata) as error:
             self.fail(directory, error)
             raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"Error while creating log for {tp}: {error}") from error
         self._logs[tp] = log
@@ -295,8 +296,14 @@ class LogManager:
         self.checkpoint_log_start_offsets()
         for directory in self.directories:
             if directory.is_online:
-                log_dir.write_clean_shutdown(self.files, directory.path, broker_epoch)
+                self._mark_clean(directory, broker_epoch)
         self.release()
+
+    def _mark_clean(self, directory: LogDirectory, broker_epoch: int) -> None:
+        try:
+            log_dir.write_clean_shutdown(self.files, directory.path, broker_epoch)
+        except OSError as error:
+            self.fail(directory, error)
 
     def release(self) -> None:
         """Gives the directories up without marking them clean."""

@@ -12,7 +12,7 @@ class CorruptPartitionMetadata(Exception):
 
 def write_partition_metadata(files: Files, directory: str, topic_id: Uuid) -> None:
     """Raises OSError."""
-    files.write_atomically(f"{directory}/{FILE_NAME}", f"version: 0\ntopic_id: {topic_id}\n".encode())
+    files.write_atomically(f"{directory}/{FILE_NAME}", f"version: 0\ntopic_id: {topic_id}".encode())
 
 
 def read_partition_metadata(files: Files, directory: str) -> Uuid | None:

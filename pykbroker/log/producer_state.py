@@ -1,6 +1,5 @@
 """All producers of one log, and its open transactions. (ProducerStateManager, KIP-98, KIP-360)"""
 
-import os
 from collections.abc import Iterator
 
 from pykbroker.errors import KafkaError
@@ -121,8 +120,7 @@ class ProducerStateManager:
             self._unreplicated = {first: last for first, last in self._unreplicated.items() if last >= offset}
 
     def on_log_start_offset(self, offset: int) -> None:
-        """Open transactions before the log's start are forgotten with their records."""
-        self._open = {producer: first for producer, first in self._open.items() if first >= offset}
+        """Ended transactions before the log's start are stable; open ones stay so until their marker comes."""
         self._unreplicated = {first: last for first, last in self._unreplicated.items() if last >= offset}
         self.map_end_offset = max(self.map_end_offset, offset)
 
@@ -149,12 +147,15 @@ class ProducerStateManager:
             self.last_snapshot_offset = self.map_end_offset
 
     def load(self, log_start_offset: int, end_offset: int, now_ms: int) -> None:
-        """Starts over from the latest good snapshot at or below `end_offset` (truncateAndReload); damaged ones go."""
+        """Starts over from the latest good snapshot between the two (truncateAndReload); those outside go."""
         self.clear()
-        self.map_end_offset = log_start_offset
-        for offset in reversed(snapshot_offsets(self.directory)):
-            if offset > end_offset:
+        self.map_end_offset = self.last_snapshot_offset = log_start_offset
+        offsets = snapshot_offsets(self.directory)
+        for offset in offsets:
+            if not log_start_offset < offset <= end_offset:
                 self._files.unlink(self.snapshot_path(offset))
+        for offset in reversed(offsets):
+            if not log_start_offset < offset <= end_offset:
                 continue
             try:
                 entries = read_snapshot(self._files, self.snapshot_path(offset))
@@ -193,11 +194,9 @@ class ProducerStateManager:
                 self._files.unlink(self.snapshot_path(found))
 
     def remove_stray_snapshots(self, segment_offsets: set[int]) -> None:
-        """Keeps the newest snapshot and those that a segment starts at (removeStraySnapshots)."""
+        """Keeps those that a segment starts at, and the newest behind them all (removeStraySnapshots)."""
         found = snapshot_offsets(self.directory)
-        for offset in found[:-1]:
-            if offset not in segment_offsets:
+        newest = found[-1] if found and found[-1] > max(segment_offsets) else None
+        for offset in found:
+            if offset not in segment_offsets and offset != newest:
                 self._files.unlink(self.snapshot_path(offset))
-
-    def has_snapshots(self) -> bool:
-        return bool(snapshot_offsets(self.directory)) if os.path.isdir(self.directory) else False

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 def deletable_segments(log: "UnifiedLog", now_ms: int) -> list[LogSegment]:
     """The oldest segments that cleanup.policy=delete lets go now; only below the high watermark."""
-    by_start = _oldest_while(log, lambda segment, end: end <= log.log_start_offset)
+    by_start = _oldest_while(log, lambda segment, end: segment is not log.active and end <= log.log_start_offset)
     if "delete" not in log.config.cleanup_policy:
         return by_start
     candidates = [by_start, _by_time(log, now_ms), _by_size(log)]

@@ -1,11 +1,11 @@
 """One segment: the .log file and its indexes. (LogSegment)"""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from struct import Struct
 from typing import NamedTuple
 
-from pykbroker.log.files import Files, LogFile, write_all
+from pykbroker.log.files import Files, LogFile, sync_path, write_all
 from pykbroker.log.log_config import LogConfig
 from pykbroker.log.offset_index import OffsetIndex
 from pykbroker.log.sparse_index import CorruptIndex
@@ -140,15 +140,27 @@ class LogSegment:
         self.time_index.maybe_append(self.largest_timestamp(), self.offset_of_max_timestamp, even_if_full=True)
         self.offset_index.trim()
         self.time_index.trim()
+        self.bytes_since_last_index_entry = 0
 
     def create(self) -> None:
         """Makes the files of a new segment. Raises OSError."""
-        _ = self.file
+        self._file = LogFile(self._files, self.path(".log"), create=True)
         self.offset_index.reset()
         self.time_index.reset()
 
-    def append(self, data: Buffer, last_offset: int, max_timestamp: int, *, is_one_batch: bool = True) -> None:
-        """Writes one produce's batches behind the rest, with one pwrite, and indexes them. Raises OSError."""
+    def append(self, data: Buffer, last_offset: int, max_timestamp: int) -> None:
+        """Writes one batch behind the rest and indexes it. Raises OSError."""
+        position = self._write(data)
+        self._note(position, len(data), last_offset, max_timestamp)
+
+    def append_batches(self, data: Buffer, headers: Iterable[BatchHeader]) -> None:
+        """Writes several batches with one pwrite and indexes each. Raises OSError."""
+        position = self._write(data)
+        for header in headers:
+            self._note(position, header.size_in_bytes, header.last_offset, header.max_timestamp)
+            position += header.size_in_bytes
+
+    def _write(self, data: Buffer) -> int:
         position = self.size
         file = self._file if self._file is not None else self.file
         length = len(data)
@@ -156,6 +168,10 @@ class LogSegment:
         if written != length:
             write_all(self._files, file.fileno(), memoryview(data)[written:], position + written)
         self.size = position + length
+        return position
+
+    def _note(self, position: int, size: int, last_offset: int, max_timestamp: int) -> None:
+        """Remembers and indexes a batch that was just written."""
         if position == 0:
             self.first_timestamp = max_timestamp
         known = self.max_timestamp if self.max_timestamp is not None else self.largest_timestamp()
@@ -164,11 +180,8 @@ class LogSegment:
             self.offset_of_max_timestamp = last_offset
         if self.bytes_since_last_index_entry > self.config.index_interval_bytes:
             self.add_index_entry(last_offset, position)
-        self.bytes_since_last_index_entry += length
-        if is_one_batch:
-            self._tail.add(last_offset, position)
-        else:
-            self._tail.clear()
+        self.bytes_since_last_index_entry += size
+        self._tail.add(last_offset, position)
 
     def add_index_entry(self, last_offset: int, position: int) -> None:
         self.offset_index.append(last_offset, position)
@@ -244,7 +257,7 @@ class LogSegment:
         return data
 
     def locate(self, offset: int) -> tuple[int, int] | None:
-        """(position, size) of the first batch whose last offset is `offset` or behind it, without reading at the tail."""
+        """(position, size) of the first batch whose last offset is not below `offset`; the tail is known without reading."""
         found = self._tail.find(offset, self.size)
         if found is not None:
             return found
@@ -302,8 +315,11 @@ class LogSegment:
 
     def flush(self) -> None:
         """fsync of the segment and its indexes. Safe in a thread: it reads no broker state that changes."""
-        file = self._file or LogFile(self._files, self.path(".log"))
-        self._files.fsync(file.fileno())
+        file = self._file
+        if file is not None:
+            self._files.fsync(file.fileno())
+        else:
+            sync_path(self._files, self.path(".log"))
         self.offset_index.flush()
         self.time_index.flush()
         self.transaction_index.flush()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from struct import Struct
 
-from pykbroker.log.files import Files, write_all
+from pykbroker.log.files import Files, sync_path, write_all
 
 # New entries are written when they fill this much, and when the segment is flushed, sealed or closed.
 WRITE_BYTES = 4096
@@ -49,10 +49,14 @@ class SparseIndex:
         except FileNotFoundError:
             return bytearray()
         del data[len(data) - len(data) % self.layout.size :]
-        return self.without_preallocated_tail(data)
+        is_preallocated = len(data) >= self.max_entries * self.layout.size
+        return self.without_preallocated_tail(data) if is_preallocated else data
 
     def without_preallocated_tail(self, data: bytearray) -> bytearray:
-        """Cuts the zeros that were preallocated; an entry whose own last bytes are zero stays whole."""
+        """Cuts the zeros that were preallocated; an entry whose own last bytes are zero stays whole.
+
+        A trimmed file is taken as it is: an entry of zeros says timestamp 0 at the base offset.
+        """
         size = self.layout.size
         used = len(data.rstrip(b"\0"))
         del data[(used + size - 1) // size * size :]
@@ -110,7 +114,7 @@ class SparseIndex:
         self.trim()
 
     def reset(self) -> None:
-        """Begins empty, in a file as long as it may become: a hole that costs no space (AbstractIndex). Raises OSError."""
+        """Begins empty, in a file as long as it may become: a hole, no space (AbstractIndex). Raises OSError."""
         self._entries = bytearray()
         self._written = 0
         with self._opened() as fd:
@@ -124,9 +128,8 @@ class SparseIndex:
             self._files.truncate(fd, len(self.entries))
 
     def flush(self) -> None:
-        """fsync of what was written. Safe in a thread. Raises OSError."""
-        with self._opened() as fd:
-            self._files.fsync(fd)
+        """fsync of what was written. Safe in a thread, also while the segment is deleted. Raises OSError."""
+        sync_path(self._files, self.path)
 
     def release(self) -> None:
         """Forgets the entries, written down where they were not: they are loaded again when asked for."""

@@ -23,7 +23,7 @@ class TailPositions:
             del self._positions[: CAPACITY // 2]
 
     def find(self, offset: int, end: int) -> tuple[int, int] | None:
-        """(position, size) of the batch that holds `offset`, None when it is not one of these. `end` of the last one."""
+        """(position, size) of the batch that holds `offset`, None when it is none of these. `end` is the last one's."""
         index = bisect_left(self._last_offsets, offset)
         count = len(self._positions)
         # What lies before the first one is unknown, unless that is the first of the file.

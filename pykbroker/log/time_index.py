@@ -9,6 +9,11 @@ class TimeIndex(SparseIndex):
     layout = Struct(">qi")
     __slots__ = ()
 
+    @property
+    def is_full(self) -> bool:
+        """The last slot is kept for the entry at the roll."""
+        return len(self) >= self.max_entries - 1
+
     def lookup(self, timestamp: int) -> tuple[int, int]:
         """(timestamp, offset) of the last entry at or before `timestamp`; (-1, base offset) when there is none."""
         found = self.floor(timestamp, 0)

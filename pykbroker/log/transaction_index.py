@@ -3,7 +3,7 @@
 from struct import Struct
 from typing import NamedTuple
 
-from pykbroker.log.files import Files, write_all
+from pykbroker.log.files import Files, sync_path, write_all
 from pykbroker.log.sparse_index import CorruptIndex
 
 _ENTRY = Struct(">hqqqq")
@@ -46,6 +46,8 @@ class TransactionIndex:
             if version > 0:
                 raise CorruptIndex(f"{self.path}: entry of version {version}; 0 is the highest known")
             entries.append(AbortedTransaction(*fields))
+            if entries[-1].last_offset < self.base_offset:
+                raise CorruptIndex(f"{self.path}: {entries[-1]} ended before base offset {self.base_offset}")
         return entries
 
     def append(self, aborted: AbortedTransaction) -> None:
@@ -90,10 +92,5 @@ class TransactionIndex:
         self._entries = None
 
     def flush(self) -> None:
-        if not self._entries:
-            return
-        fd = self._files.open(self.path)
-        try:
-            self._files.fsync(fd)
-        finally:
-            self._files.close(fd)
+        """fsync of the file, where there is one. Safe in a thread. Raises OSError."""
+        sync_path(self._files, self.path)

@@ -4,6 +4,7 @@ Offsets: log start ≤ last stable ≤ high watermark ≤ log end. Everything he
 more than the page cache; fsyncs and unlinks are returned as work for a thread.
 """
 
+import math
 import os
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
@@ -13,7 +14,7 @@ from typing import NamedTuple
 from pykbroker.clock import Clock
 from pykbroker.errors import KafkaError
 from pykbroker.ids import TopicPartition, Uuid
-from pykbroker.log.files import Files
+from pykbroker.log.files import Files, sync_path
 from pykbroker.log.leader_epochs import LeaderEpochFileCache
 from pykbroker.log.log_config import LogConfig
 from pykbroker.log.plain_batch import stamp_plain
@@ -99,8 +100,8 @@ class UnifiedLog:
         self.last_stable_offset = log_start_offset
         self.recovery_point = recovery_point
         self.last_flushed_ms = clock.wall_ms()
-        # Files of removed segments, renamed to .deleted: a thread unlinks them after file.delete.delay.ms.
-        self.doomed: list[str] = []
+        # Files of removed segments, renamed to .deleted: (monotonic seconds when to unlink, path).
+        self.doomed: list[tuple[float, str]] = []
         self.leader_epochs = leader_epochs
         self.producer_state = producer_state
         # Called with the path and the error when a write fails; makes the directory offline.
@@ -163,14 +164,14 @@ class UnifiedLog:
     def _append_trusted(self, records: WritableBuffer, leader_epoch: int, now_ms: int) -> LogAppendInfo:
         first_offset = next_offset = self.log_end_offset
         max_timestamp = NO_TIMESTAMP
-        headers = list(iterate_batches(records))
-        for header, position in headers:
+        headers = []
+        for header, position in iterate_batches(records):
             stamp(records, position, next_offset, leader_epoch)
             self._check_trusted(header, records, position, next_offset)
+            headers.append(header._replace(base_offset=next_offset))
             next_offset += header.last_offset_delta + 1
             max_timestamp = max(max_timestamp, header.max_timestamp)
-        is_one = len(headers) == 1
-        self._write(records, next_offset - 1, max_timestamp, leader_epoch, now_ms, is_one_batch=is_one)
+        self._write(records, next_offset - 1, max_timestamp, leader_epoch, now_ms, headers)
         self._update_producers(records)
         self._appended(next_offset - 1)
         return LogAppendInfo(
@@ -194,11 +195,13 @@ class UnifiedLog:
                 ErrorCode.UNKNOWN_SERVER_ERROR,
                 f"Unexpected offset in append to {self.topic_partition}: not behind {self.log_end_offset}",
             )
-        for header in headers:
-            self.leader_epochs.assign(header.partition_leader_epoch, header.base_offset)
+        try:
+            for header in headers:
+                self.leader_epochs.assign(header.partition_leader_epoch, header.base_offset)
+        except OSError as error:
+            raise self.storage_error(error) from error
         max_timestamp = max(header.max_timestamp for header in headers)
-        is_one = len(headers) == 1
-        self._write(records, headers[-1].last_offset, max_timestamp, -1, now_ms, is_one_batch=is_one)
+        self._write(records, headers[-1].last_offset, max_timestamp, -1, now_ms, headers)
         self._update_producers(records)
         self._appended(headers[-1].last_offset)
         return LogAppendInfo(
@@ -217,9 +220,9 @@ class UnifiedLog:
         max_timestamp: int,
         leader_epoch: int,
         now_ms: int,
-        *,
-        is_one_batch: bool = True,
+        headers: Sequence[BatchHeader] = (),
     ) -> None:
+        """`headers`, with their final offsets, where it may be more than one batch."""
         size = len(records)
         if size > self.config.segment_bytes:
             raise KafkaError(
@@ -231,8 +234,12 @@ class UnifiedLog:
             if leader_epoch >= 0 and self.leader_epochs.latest_epoch() != leader_epoch:
                 self.leader_epochs.assign(leader_epoch, self.log_end_offset)
             if self.active.should_roll(size, max_timestamp, last_offset, now_ms):
-                self.roll(now_ms)
-            self.active.append(records, last_offset, max_timestamp, is_one_batch=is_one_batch)
+                # A follower may skip offsets, and a segment's must lie within 2³¹ of its base.
+                self.roll(now_ms, headers[0].base_offset if headers else 0)
+            if len(headers) > 1:
+                self.active.append_batches(records, headers)
+            else:
+                self.active.append(records, last_offset, max_timestamp)
         except OSError as error:
             raise self.storage_error(error) from error
 
@@ -274,15 +281,17 @@ class UnifiedLog:
         """Bytes of all segments."""
         return sum(segment.size for segment in self.segments)
 
-    def roll(self, now_ms: int) -> LogSegment:
-        """Starts a new segment at the log end; the producers' state is snapshotted for it. Raises OSError."""
-        base_offset = self.log_end_offset
+    def roll(self, now_ms: int, first_offset: int = 0) -> LogSegment:
+        """Starts a new segment at the log end, or at `first_offset` behind it; the producers' state is snapshotted for
+        it. Raises OSError."""
+        base_offset = max(self.log_end_offset, first_offset)
         if self.active.base_offset == base_offset:
             # Only a full index on an empty segment leads here: start it over.
             self.active.offset_index.reset()
             self.active.time_index.reset()
             return self.active
         self.active.become_inactive()
+        self.producer_state.map_end_offset = base_offset
         self.producer_state.take_snapshot()
         segment = LogSegment(self.files, self.directory, base_offset, self.config, now_ms, 0)
         if self.config.segment_jitter_ms:
@@ -321,18 +330,24 @@ class UnifiedLog:
         kept = [segment for segment in self.segments if segment not in segments]
         self._set_segments(kept)
         gone = [segment for segment in segments if segment not in kept]
+        due = self.clock.monotonic() + self.config.file_delete_delay_ms / 1000
         for segment in gone:
-            self.doomed += segment.mark_deleted()
+            self.doomed += [(due, path) for path in segment.mark_deleted()]
         first = self.segments[0].base_offset
         if first > self.log_start_offset:
             self._set_log_start_offset(first)
         self.producer_state.delete_snapshots_before(first)
         return len(gone)
 
+    def take_doomed(self, now: float) -> list[str]:
+        """The files of deleted segments that are due at `now` (monotonic seconds): the caller unlinks them."""
+        due = [path for when, path in self.doomed if when <= now]
+        self.doomed = [(when, path) for when, path in self.doomed if when > now]
+        return due
+
     def unlink_doomed(self) -> None:
-        """Removes the files of deleted segments now. Raises OSError."""
-        paths, self.doomed = self.doomed, []
-        for path in paths:
+        """Removes the files of all deleted segments now. Raises OSError."""
+        for path in self.take_doomed(math.inf):
             self.files.unlink(path)
 
     # Reading
@@ -515,11 +530,32 @@ class UnifiedLog:
     # Flushing and closing
 
     def segments_to_flush(self, offset: int) -> list[LogSegment]:
-        """Those with batches between the recovery point and `offset`; flushing them is work for a thread."""
+        """Those with batches between the recovery point and `offset`, exclusive."""
         if offset <= self.recovery_point:
             return []
         first = self.segment_for(self.recovery_point)
-        return [segment for segment in self.segments[first:] if segment.base_offset <= offset]
+        return [segment for segment in self.segments[first:] if segment.base_offset < offset]
+
+    def flush_job(self, offset: int) -> Callable[[], None]:
+        """fsync of everything below `offset`, as work for a thread that raises OSError; flushed() tells its end."""
+        segments = self.segments_to_flush(offset)
+        has_new = any(segment.base_offset >= self.recovery_point for segment in segments)
+        snapshot = self.producer_state.snapshot_path(offset)
+
+        def job() -> None:
+            for segment in segments:
+                segment.flush()
+            sync_path(self.files, snapshot)
+            if has_new:
+                self._sync_directory()
+
+        return job
+
+    def _sync_directory(self) -> None:
+        try:
+            self.files.fsync_directory(self.directory)
+        except FileNotFoundError:
+            return  # deleted meanwhile
 
     def flushed(self, offset: int) -> None:
         """What is below `offset` is on disk."""
@@ -530,8 +566,7 @@ class UnifiedLog:
     def flush(self) -> None:
         """fsync of everything up to the log end, here and now. Raises OSError."""
         offset = self.log_end_offset
-        for segment in self.segments_to_flush(offset):
-            segment.flush()
+        self.flush_job(offset)()
         self.flushed(offset)
 
     def close(self) -> None:

@@ -1,1 +1,7 @@
-"""The same client load against pykbroker and the real Kafka 4.3.1, alternating in one run: figures and their ratio."""
+"""The same client load against pykbroker and the real Kafka, alternating in one run: figures and their ratio.
+
+suites     what is measured, against which target
+loads      the client loads: raw sockets for the broker's CPU, confluent-kafka for throughput
+wire       request frames, encoded before the clock starts, and the few fields of their answers
+processes  either broker as a process: start, stop, CPU time, memory
+"""

@@ -1,29 +1,27 @@
-"""Starts either broker as a process of its own and reads its CPU time and memory from /proc."""
+"""Starts either broker as a process of its own and reads its CPU time and memory from /proc (so: on Linux)."""
 
-import json
 import os
-import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+from tools.oracle import cluster
+
 ROOT = Path(__file__).resolve().parents[2]
-ORACLE = ROOT / "tools" / "oracle" / "kafka.py"
 TICKS = os.sysconf("SC_CLK_TCK")
+# Both get the same where Kafka's defaults would not do for a small machine.
+SETTINGS = {"group.initial.rebalance.delay.ms": "0", "offsets.topic.num.partitions": "10"}
 
 
 class Broker:
-    """A running broker: its name in the report, pid and address."""
+    """A running broker: its pid and address, and how long it took until it served."""
 
-    ready_seconds: float
-
-    def __init__(self, name: str, pid: int, bootstrap: str) -> None:
-        self.name = name
+    def __init__(self, pid: int, bootstrap: str, ready_seconds: float) -> None:
         self.pid = pid
         self.bootstrap = bootstrap
+        self.ready_seconds = ready_seconds
 
     @property
     def address(self) -> tuple[str, int]:
@@ -35,8 +33,18 @@ class Broker:
         fields = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / TICKS
 
-    def memory_mb(self, field: str = "VmRSS") -> float:
-        """Resident memory now, or at its peak with VmHWM."""
+    def memory_mb(self) -> float:
+        """Resident memory now."""
+        return self._status("VmRSS")
+
+    def peak_memory_mb(self) -> float:
+        """The most resident memory since forget_peak()."""
+        return self._status("VmHWM")
+
+    def forget_peak(self) -> None:
+        Path(f"/proc/{self.pid}/clear_refs").write_text("5")
+
+    def _status(self, field: str) -> float:
         for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
             if line.startswith(field + ":"):
                 return int(line.split()[1]) / 1024
@@ -47,19 +55,19 @@ class Broker:
 
 
 class Pykbroker(Broker):
-    def __init__(self, data_dir: Path, *settings: str) -> None:
-        started = time.monotonic()
+    def __init__(self, folder: Path) -> None:
         command = [sys.executable, "-m", "pykbroker", "serve", "--host", "127.0.0.1", "--port", "0"]
-        command += ["--data-dir", str(data_dir), "--set", "group.initial.rebalance.delay.ms=0"]
-        for setting in settings:
-            command += ["--set", setting]
-        self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        command += ["--data-dir", str(folder / "data"), "--log-level", "warning"]
+        for name, value in SETTINGS.items():
+            command += ["--set", f"{name}={value}"]
+        environment = {name: value for name, value in os.environ.items() if name != "PYKBROKER_VERIFY"}
+        started = time.monotonic()
+        self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=environment)
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if "ready: " not in line:
             raise RuntimeError(f"pykbroker did not start: {line!r}")
-        self.ready_seconds = time.monotonic() - started
-        super().__init__("pykbroker", self.process.pid, line.split("ready: ")[1].strip())
+        super().__init__(self.process.pid, line.split("ready: ")[1].strip(), time.monotonic() - started)
 
     def stop(self) -> None:
         self.process.send_signal(signal.SIGTERM)
@@ -69,20 +77,9 @@ class Pykbroker(Broker):
 
 
 class Kafka(Broker):
-    def __init__(self, *settings: str) -> None:
-        self.run = f"bench-{os.getpid()}-{time.monotonic_ns()}"
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            port = min(probe.getsockname()[1], 65000)
-        started = time.monotonic()
-        command = [sys.executable, str(ORACLE), "up", self.run, "--port", str(port)]
-        if settings:
-            command += ["--set", *settings]
-        output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        told = json.loads(output.splitlines()[-1])
-        self.ready_seconds = time.monotonic() - started - told["format_s"]
-        super().__init__("Kafka 4.3.1", told["pids"][0], told["bootstrap"])
+    def __init__(self, folder: Path) -> None:
+        self.cluster = cluster.up(folder, settings=SETTINGS)
+        super().__init__(self.cluster.nodes[0].pid, self.cluster.bootstrap, self.cluster.ready_seconds)
 
     def stop(self) -> None:
-        subprocess.run([sys.executable, str(ORACLE), "down", self.run], check=True)
-        home = Path(os.environ.get("KAFKA_ORACLE", Path.home() / ".cache" / "kafka-oracle"))
-        shutil.rmtree(home / "run" / self.run, ignore_errors=True)
+        self.cluster.stop()

@@ -126,7 +126,10 @@ class ServedApi:
         messages = import_module(f"pykbroker.protocol.messages.{self.info.module}")
         self.request_class = getattr(messages, f"{self.name}Request")
         self.response_class = getattr(messages, f"{self.name}Response")
-        if self.module != FORWARDED:
+        if self.module == FORWARDED:
+            # The handler runs in the controller; how its API tells an error is known here too.
+            self.error_response = import_module(f"pykbroker.handlers.controller.{self.info.module}").error_response
+        else:
             handler = import_module(f"pykbroker.handlers.broker.{self.module}")
             if getattr(handler, "FAST", False):
                 self.handle_frame = handler.handle_frame

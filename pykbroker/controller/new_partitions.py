@@ -1,4 +1,4 @@
-"""New partitions: from a manual assignment or from the placer, with their first leader and ISR (ReplicationControlManager)."""
+"""New partitions, placed by hand or by the placer, with their first leader and ISR (ReplicationControlManager)."""
 
 import random
 from collections.abc import Callable, Mapping, Sequence
@@ -43,7 +43,7 @@ def manual_assignment(image: MetadataImage, index: int, replicas: Sequence[int],
 
 
 def check_replicas(image: MetadataImage, replicas: Sequence[int], factor: int | None) -> None:
-    """Raises KafkaError(INVALID_REPLICA_ASSIGNMENT) for an empty list, unknown or repeated brokers, or another number of replicas."""
+    """Raises KafkaError(INVALID_REPLICA_ASSIGNMENT): no, unknown or repeated brokers, or not as many as before."""
     if not replicas:
         raise _bad_assignment("includes an empty replica list.")
     previous = None

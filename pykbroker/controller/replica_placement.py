@@ -1,4 +1,4 @@
-"""Where the replicas of new partitions go: striped over racks and brokers, unfenced ones first (StripedReplicaPlacer)."""
+"""Where replicas of new partitions go: striped over racks and brokers, unfenced ones first (StripedReplicaPlacer)."""
 
 import random
 from collections.abc import Iterable
@@ -16,8 +16,18 @@ class UsableBroker(NamedTuple):
 
 
 def usable_brokers(brokers: Iterable[BrokerRegistration]) -> list[UsableBroker]:
-    """Those that may get replicas: all that are not shutting down."""
-    return [UsableBroker(b.id, b.rack, b.fenced) for b in brokers if not b.in_controlled_shutdown]
+    """Those that may get replicas: not shutting down, with a directory that is not cordoned (KIP-1066)."""
+    return [
+        UsableBroker(b.id, b.rack, b.fenced)
+        for b in brokers
+        if not b.in_controlled_shutdown and has_uncordoned_directory(b)
+    ]
+
+
+def has_uncordoned_directory(broker: BrokerRegistration) -> bool:
+    if not broker.directories or broker.cordoned_directories is None:
+        return True
+    return not set(broker.directories) <= set(broker.cordoned_directories)
 
 
 def place(
@@ -33,11 +43,11 @@ def _check(racks: "_Racks", replication_factor: int) -> None:
     if replication_factor <= 0:
         raise _refused(f"Invalid replication factor {replication_factor}: the replication factor must be positive.")
     if racks.unfenced == 0:
-        raise _refused("All brokers are currently fenced.")
+        raise _refused("All brokers are currently fenced, or have all their log directories cordoned.")
     if replication_factor > racks.total:
         raise _refused(
             f"The target replication factor of {replication_factor} cannot be reached because only "
-            f"{racks.total} broker(s) are registered."
+            f"{racks.total} broker(s) are registered or some brokers have all their log directories cordoned."
         )
 
 

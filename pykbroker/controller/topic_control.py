@@ -24,10 +24,14 @@ if TYPE_CHECKING:
     from pykbroker.protocol.persisted.metadata.partition_record import PartitionRecord
 
 MIN_INSYNC_REPLICAS = "min.insync.replicas"
+MAX_PARTITIONS_PER_REQUEST = MAX_RECORDS_PER_USER_OP
 
 
 class Defaults(NamedTuple):
-    """What CreateTopics takes where the client says -1; `check_configs` raises KafkaError(INVALID_CONFIG); `describe` gives the answer's rows."""
+    """What CreateTopics takes where the client says -1, and how it deals with configs.
+
+    `check_configs` raises KafkaError(INVALID_CONFIG); `describe_configs` gives the rows of the answer.
+    """
 
     num_partitions: int
     replication_factor: int
@@ -39,7 +43,12 @@ class Defaults(NamedTuple):
 def create_topics(
     image: MetadataImage, request: CreateTopicsRequest, defaults: Defaults
 ) -> ControllerResult[CreateTopicsResponse]:
-    """One batch for all topics that can be created; the others get their error. The request has no duplicates any more."""
+    """One batch for all topics that can be created; the others get their error. The request has no duplicates any more.
+
+    Raises KafkaError(POLICY_VIOLATION) for more partitions than one batch holds.
+    """
+    if sum(_count(topic, defaults) for topic in request.topics) > MAX_PARTITIONS_PER_REQUEST:
+        raise KafkaError(ErrorCode.POLICY_VIOLATION, "Excessively large number of partitions per request.")
     creation = _Creation(image, defaults)
     results = [creation.topic(topic) for topic in request.topics]
     response = CreateTopicsResponse(topics=results)
@@ -66,6 +75,12 @@ def check_size(records: int) -> None:
     """Raises KafkaError(POLICY_VIOLATION) when one request would write too many records at once."""
     if records > MAX_RECORDS_PER_USER_OP:
         raise KafkaError(ErrorCode.POLICY_VIOLATION, "Unable to perform excessively large batch operation.")
+
+
+def _count(topic: CreatableTopic, defaults: Defaults) -> int:
+    if topic.assignments:
+        return len(topic.assignments)
+    return defaults.num_partitions if topic.num_partitions == -1 else max(topic.num_partitions, 0)
 
 
 class _Creation:
@@ -97,6 +112,7 @@ class _Creation:
         return CreatableTopicResult(
             name=topic.name,
             topic_id=topic_id,
+            error_message=None,
             num_partitions=len(partitions),
             replication_factor=len(partitions[0].replicas),
             configs=self._defaults.describe_configs(overrides),
@@ -162,7 +178,6 @@ class _Creation:
             )
         count = self._defaults.num_partitions if topic.num_partitions == -1 else topic.num_partitions
         factor = self._defaults.replication_factor if topic.replication_factor == -1 else topic.replication_factor
-        check_size(count)  # before a huge number costs memory
         image = self._image
         try:
             assignments = placed(image, count, factor, self._defaults.rng)

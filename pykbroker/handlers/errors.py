@@ -1,4 +1,4 @@
-"""Where a KafkaError goes when a handler module has no error_response of its own. Kafka: AbstractRequest.getErrorResponse."""
+"""Where a KafkaError goes when a handler has no error_response of its own. Kafka: AbstractRequest.getErrorResponse."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +11,10 @@ UNEXPECTED = "The server experienced an unexpected error when processing the req
 
 
 def error_response(response_class: "type[Message]", request: Any, error: KafkaError, version: int) -> "Message":
-    """A response with the top-level error_code (and error_message) set. Raises MalformedFrame when it has none: then the
-    connection is closed rather than answered with something that looks like success."""
+    """A response with the top-level error_code (and error_message) set.
+
+    Raises MalformedFrame when it has none: the connection is closed rather than answered with what looks like success.
+    """
     response: Any = response_class()
     if not hasattr(response, "error_code"):
         raise MalformedFrame(f"{response_class.__name__} v{version} cannot say {error}")

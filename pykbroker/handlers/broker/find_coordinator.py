@@ -15,18 +15,24 @@ from pykbroker.protocol.messages.find_coordinator import Coordinator, FindCoordi
 from pykbroker.request import RequestContext, Services
 
 MANY_KEYS_FROM: Final = 4
+# What the old versions say, which have no row per key; the others leave it empty.
+MESSAGES: Final = {
+    ErrorCode.NONE: "NONE",
+    ErrorCode.COORDINATOR_NOT_AVAILABLE: "The coordinator is not available.",
+}
 
 
 class Found(NamedTuple):
     node: Node = NO_NODE
     error: int = ErrorCode.NONE
-    message: str | None = None
+    message: str | None = ""
 
 
 async def handle(broker: Services, ctx: RequestContext, request: FindCoordinatorRequest) -> FindCoordinatorResponse:
     """Raises KafkaError."""
     if ctx.api_version < MANY_KEYS_FROM:
-        return single(await find(broker, ctx, request.key_type, request.key))
+        found = await find(broker, ctx, request.key_type, request.key)
+        return single(found._replace(message=found.message or MESSAGES[found.error]))
     return FindCoordinatorResponse(
         coordinators=[
             coordinator(key, await find(broker, ctx, request.key_type, key)) for key in request.coordinator_keys

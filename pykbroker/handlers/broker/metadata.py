@@ -66,10 +66,13 @@ async def handle(broker: Services, ctx: RequestContext, request: MetadataRequest
 
 
 def check_topics(request: MetadataRequest, version: int) -> None:
-    """Raises KafkaError for ids and missing names in versions 10 and 11, whose schema has them but which do not."""
+    """Raises KafkaError for what only the schema allows: ids in versions 10 and 11, neither name nor id."""
+    topics = request.topics or ()
     if version >= TOPIC_IDS_FROM:
+        if all(t.topic_id == ZERO_UUID for t in topics) and any(t.name is None for t in topics):
+            raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR)
         return
-    for topic in request.topics or ():
+    for topic in topics:
         if topic.name is None:
             raise KafkaError(ErrorCode.INVALID_REQUEST, f"Topic name can not be null for version {version}")
         if topic.topic_id != ZERO_UUID:

@@ -4,6 +4,7 @@ from pykbroker.controller import partition_control
 from pykbroker.controller.controller import Controller
 from pykbroker.controller.result import ControllerResult
 from pykbroker.errors import KafkaError
+from pykbroker.handlers.shared import require_time
 from pykbroker.metadata.image import MetadataImage
 from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.protocol.messages.create_partitions import (
@@ -28,9 +29,12 @@ async def handle(
         CreatePartitionsTopicResult(
             name=name, error_code=ErrorCode.INVALID_REQUEST, error_message="Duplicate topic name."
         )
-        for name in repeated
+        for name in sorted(repeated)
     ]
-    return CreatePartitionsResponse(results=results + await controller.execute(decide))
+    if topics:
+        require_time(request.timeout_ms)
+        results += await controller.execute(decide)
+    return CreatePartitionsResponse(results=results)
 
 
 def error_response(request: CreatePartitionsRequest, error: KafkaError, version: int) -> CreatePartitionsResponse:

@@ -6,6 +6,7 @@ from pykbroker.controller import topic_control
 from pykbroker.controller.controller import Controller
 from pykbroker.controller.result import ControllerResult
 from pykbroker.errors import KafkaError
+from pykbroker.handlers.shared import require_time
 from pykbroker.metadata.image import MetadataImage
 from pykbroker.metadata.topic_names import CLUSTER_METADATA_TOPIC
 from pykbroker.protocol.error_codes import ErrorCode
@@ -26,13 +27,16 @@ async def handle(controller: Controller, ctx: RequestContext, request: CreateTop
     def decide(image: MetadataImage) -> ControllerResult[CreateTopicsResponse]:
         return topic_control.create_topics(image, effective, defaults(controller, image))
 
+    if not accepted:
+        return CreateTopicsResponse(topics=refused)
+    require_time(request.timeout_ms)
     response = await controller.execute(decide)
     response.topics.extend(refused)
     return response
 
 
 def split_request(topics: list[CreatableTopic]) -> tuple[list[CreatableTopic], list[CreatableTopicResult]]:
-    """Topics to create, and the answers for those that are refused unseen: duplicates and the metadata topic (ControllerApis)."""
+    """Topics to create, and answers for those refused unseen: duplicates and the metadata topic (ControllerApis)."""
     counts: dict[str, int] = {}
     for topic in topics:
         counts[topic.name] = counts.get(topic.name, 0) + 1

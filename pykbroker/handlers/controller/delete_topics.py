@@ -4,6 +4,7 @@ from pykbroker.controller import topic_control
 from pykbroker.controller.controller import Controller
 from pykbroker.controller.result import ControllerResult
 from pykbroker.errors import KafkaError
+from pykbroker.handlers.shared import require_time
 from pykbroker.ids import ZERO_UUID, Uuid
 from pykbroker.metadata.image import MetadataImage
 from pykbroker.protocol.error_codes import ErrorCode
@@ -25,6 +26,8 @@ async def handle(controller: Controller, ctx: RequestContext, request: DeleteTop
 
     def decide(image: MetadataImage) -> ControllerResult[DeleteTopicsResponse]:
         selection = _Selection(image, request)
+        if selection.asks_anything:
+            require_time(request.timeout_ms)
         records, codes = topic_control.delete_topics(image, selection.ids)
         rows = [_row(selection.ids[topic_id], topic_id, code) for topic_id, code in codes.items()]
         return ControllerResult(records, DeleteTopicsResponse(responses=[*selection.refused, *rows]))
@@ -33,13 +36,14 @@ async def handle(controller: Controller, ctx: RequestContext, request: DeleteTop
 
 
 class _Selection:
-    """Which topics are meant: `ids` (id → name) may go, `refused` are the answers for the others (ControllerApis.deleteTopics)."""
+    """Which topics are meant: `ids` (id → name) may go, `refused` answers for the others (ControllerApis.deleteTopics)."""
 
     def __init__(self, image: MetadataImage, request: DeleteTopicsRequest) -> None:
         self.ids: dict[Uuid, str] = {}
         self.refused: list[DeletableTopicResult] = []
         self._image = image
         names, ids = self._given(request)
+        self.asks_anything = bool(names or ids)
         self._repeated_ids = {topic_id for topic_id in ids if ids.count(topic_id) > 1}
         for name in dict.fromkeys(names):
             if names.count(name) > 1:

@@ -16,7 +16,7 @@ from pykbroker.request import RequestContext, Services
 
 MANY_KEYS_FROM: Final = 4
 # What the old versions say, which have no row per key; the others leave it empty.
-MESSAGES: Final = {
+MESSAGES: Final[dict[int, str]] = {
     ErrorCode.NONE: "NONE",
     ErrorCode.COORDINATOR_NOT_AVAILABLE: "The coordinator is not available.",
 }

@@ -33,7 +33,7 @@ async def handle(
     ]
     if topics:
         require_time(request.timeout_ms)
-        results += await controller.execute(decide)
+        results.extend(await controller.execute(decide))
     return CreatePartitionsResponse(results=results)
 
 

@@ -65,9 +65,8 @@ class ClusterControl:
             record.in_controlled_shutdown = existing.in_controlled_shutdown
             record.broker_epoch = existing.epoch
         else:
-            if existing is not None:
-                clean = request.previous_broker_epoch == existing.epoch
-                records.extend(self._after_shutdown(request.broker_id, clean=clean))
+            clean = existing is not None and request.previous_broker_epoch == existing.epoch
+            records.extend(self._after_shutdown(request.broker_id, clean=clean))
             record.broker_epoch = new_epoch
         return [*records, record], record.broker_epoch
 

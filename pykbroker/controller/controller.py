@@ -129,8 +129,12 @@ class Controller:
         return offset, epoch
 
     def close(self) -> None:
-        """Makes everything durable, answers who waits, closes the log."""
-        self.commit(self._log.sync())
+        """Makes everything durable, answers who waits, closes the log; who followed the image is closed already."""
+        self._log.sync()
+        for write in self._writes:
+            if write.pending is not None:
+                write.pending.try_complete(write.response)
+        self._writes.clear()
         self._log.close()
 
     # Requests

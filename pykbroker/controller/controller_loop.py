@@ -43,8 +43,8 @@ class ControllerLoop:
     async def _wait(self) -> None:
         if not self._controller.has_writes:
             self._wake = trio.Event()
-            earliest = trio.current_time() + MINIMUM_PAUSE
-            with trio.CancelScope(deadline=max(self._controller.next_deadline(), earliest)):
+            pause = self._controller.next_deadline() - self._controller.clock.monotonic()
+            with trio.move_on_after(max(pause, MINIMUM_PAUSE)):
                 await self._wake.wait()
 
     async def _commit(self) -> None:

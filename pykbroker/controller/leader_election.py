@@ -140,12 +140,9 @@ def _bump_epoch_on_shrink(record: "PartitionChangeRecord", partition: PartitionI
 def _set_last_known_leader(record: "PartitionChangeRecord", partition: PartitionImage, rules: Rules) -> None:
     if not rules.elr_enabled:
         return
-    if record.isr is not None and not record.isr and partition.last_known_elr != (partition.leader,):
-        if partition.leader != NO_LEADER or len(partition.last_known_elr) != 1:
-            record.last_known_elr = [partition.leader]
-    elif partition.last_known_elr and (
-        record.leader >= 0 or (partition.leader != NO_LEADER and record.leader != NO_LEADER)
-    ):
+    if record.leader == NO_LEADER and not partition.last_known_elr:
+        record.last_known_elr = [partition.leader]
+    elif record.leader >= 0 and partition.last_known_elr:
         record.last_known_elr = []
 
 

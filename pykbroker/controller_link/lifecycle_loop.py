@@ -58,6 +58,7 @@ class LifecycleLoop:
         previous_epoch: int = -1,
     ) -> None:
         self.broker_epoch = -1
+        self._is_shutting_down = False
         self._link = link
         self._config = config
         self._image = image
@@ -111,14 +112,20 @@ class LifecycleLoop:
             await trio.sleep(RETRY_PAUSE)
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Heartbeats until cancelled. Raises KafkaError when the controller no longer knows this incarnation."""
+        """Heartbeats until controlled_shutdown(), which sends its own: one that does not ask to go would unfence again.
+
+        Raises KafkaError when the controller no longer knows this incarnation.
+        """
         task_status.started()
         while True:
             await trio.sleep(self._config.broker_heartbeat_interval_ms / 1000)
+            if self._is_shutting_down:
+                return
             await self._heartbeat()
 
     async def controlled_shutdown(self) -> None:
         """Returns once this broker leads nothing and is fenced; then the logs may be closed. Raises KafkaError."""
+        self._is_shutting_down = True
         answered_before = False
         while not (await self._heartbeat(want_shut_down=True)).should_shut_down:
             if answered_before:

@@ -5,6 +5,7 @@ import os
 from typing import Any, NamedTuple
 
 from pykbroker.ids import ZERO_UUID, Uuid
+from pykbroker.raft.snapshot import sync_directory
 
 FILE_NAME = "quorum-state"
 
@@ -47,6 +48,7 @@ def write(directory: str, state: QuorumState) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, path)
+    sync_directory(directory)
 
 
 def render(state: QuorumState) -> str:

@@ -77,10 +77,20 @@ def write(
         for batch in render(values, epoch=epoch, timestamp=timestamp, now_ms=now_ms, quorum=quorum):
             size += file.write(batch)
         file.flush()
+        os.fchmod(file.fileno(), mode)
         os.fsync(file.fileno())
-    os.chmod(temporary, mode)
     os.replace(temporary, path)
+    sync_directory(os.path.dirname(path))
     return size
+
+
+def sync_directory(directory: str) -> None:
+    """Makes names durable: those of new, renamed and removed files. Raises OSError."""
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def render(

@@ -33,7 +33,8 @@ async def handle(
     ]
     if topics:
         require_time(request.timeout_ms)
-        results.extend(await controller.execute(decide))
+        answered = await controller.execute(decide)
+        results += answered
     return CreatePartitionsResponse(results=results)
 
 

@@ -36,7 +36,7 @@ async def handle(controller: Controller, ctx: RequestContext, request: DeleteTop
 
 
 class _Selection:
-    """Which topics are meant: `ids` (id → name) may go, `refused` are the other answers (ControllerApis.deleteTopics)."""
+    """Which topics are meant: `ids` (id → name) may go, `refused` answers for others (ControllerApis.deleteTopics)."""
 
     def __init__(self, image: MetadataImage, request: DeleteTopicsRequest) -> None:
         self.ids: dict[Uuid, str] = {}

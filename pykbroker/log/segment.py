@@ -257,7 +257,7 @@ class LogSegment:
         return data
 
     def locate(self, offset: int) -> tuple[int, int] | None:
-        """(position, size) of the first batch whose last offset is not below `offset`; the tail is known without reading."""
+        """(position, size) of the first batch whose last offset is not below `offset`; the tail needs no reading."""
         found = self._tail.find(offset, self.size)
         if found is not None:
             return found

@@ -2,8 +2,9 @@
 
 import gzip
 import json
+import os
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from pykbroker.ids import TopicPartition
 from pykbroker.log.files import Files
 from pykbroker.log.recovery import load_log
 from pykbroker.log.unified_log import UnifiedLog
+from pykbroker.record.batch import BatchHeader, iterate_batches
 from pykbroker.record.builder import build_batch
 from tests.golden_data import golden_path
 
@@ -70,3 +72,17 @@ def golden_directory(state: str, into: Path) -> tuple[Path, dict[str, Any]]:
     with gzip.open(golden_path("disk", f"{state}.manifest.json.gz"), "rt", encoding="utf-8") as text:
         manifest: dict[str, Any] = json.load(text)
     return into / "data", manifest
+
+
+def read_all(log: UnifiedLog, upper_bound: int | None = None) -> Iterator[tuple[BatchHeader, bytes]]:
+    """Every batch from the log start offset on, one read after the other as a consumer does it."""
+    offset, end = log.log_start_offset, log.log_end_offset if upper_bound is None else upper_bound
+    while offset < end:
+        found = log.read(offset, 1000, upper_bound=end, min_one=True)
+        if not found.segments:
+            return
+        for region in found.segments:
+            data = os.pread(region.file.fileno(), region.length, region.position)
+            for header, position in iterate_batches(data):
+                yield header, data[position : position + header.size_in_bytes]
+                offset = header.last_offset + 1

@@ -20,6 +20,8 @@ class Uuid(bytes):
     @classmethod
     def parse(cls, text: str) -> Self:
         """Inverse of str(). Raises ValueError unless text is 22 URL-safe base64 characters for 16 bytes."""
+        if not text.isascii() or "+" in text or "/" in text:  # b64decode takes the other alphabet as well
+            raise ValueError(f"{text!r} is not a Kafka uuid: a character outside of URL-safe base64")
         try:
             raw = base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True)
         except binascii.Error as error:

@@ -24,7 +24,7 @@ Address = tuple[str, int]
 RECORDS_PER_BATCH = 1000  # of 1 kB: as large as max.message.bytes allows
 CONNECTIONS = 4  # of the raw producer and fetcher; a partition for each
 WINDOW = 2  # requests under way on each
-PATIENCE = 120  # seconds
+PATIENCE = 60  # seconds
 
 
 def new_topic(address: Address, partitions: int) -> str:

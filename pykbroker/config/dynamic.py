@@ -2,12 +2,13 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from pykbroker.config.broker_config import BrokerConfig
 from pykbroker.config.definitions import BROKER
+from pykbroker.config.known_names import SECURITY_CONFIGS, is_per_broker, row_of
 from pykbroker.config.topic_config import GroupConfig, TopicConfig
-from pykbroker.config.types import PER_BROKER, READ_ONLY, InvalidValue, parse_valid
+from pykbroker.config.types import INERT, READ_ONLY, InvalidValue, parse_valid
 from pykbroker.metadata.image import BROKER_RESOURCE, MetadataImage
 
 if TYPE_CHECKING:
@@ -20,21 +21,25 @@ CLUSTER_DEFAULT = ""  # the name of the resource that all brokers share
 Values = TypeVar("Values", TopicConfig, GroupConfig)
 
 
+class BrokerLevels(NamedTuple):
+    """Texts by name, what wins first: set for this broker, for all brokers, at start."""
+
+    broker: Mapping[str, str]
+    cluster: Mapping[str, str]
+    static: Mapping[str, str]
+
+
 class DynamicBrokerConfig:
     """Subscribe it to the metadata publisher before everything that asks it for configs."""
 
     def __init__(self, static: BrokerConfig, node_id: int) -> None:
         """`static` is what the node was started with. `on_broker_change` is called when `current` has changed."""
         self.static = static
+        self.current = static
+        self.levels = BrokerLevels({}, {}, static.texts)
         self.on_broker_change: Callable[[], None] = lambda: None
         self._node_id = node_id
         self._image = MetadataImage.empty()
-        self._current = static
-        self._dynamic: tuple[Mapping[str, str], Mapping[str, str]] = ({}, {})
-
-    @property
-    def current(self) -> BrokerConfig:
-        return self._current
 
     def topic_config(self, topic: str) -> TopicConfig:
         return self._derive(TopicConfig, f"topic {topic}", self._image.configs.topic(topic))
@@ -50,59 +55,72 @@ class DynamicBrokerConfig:
         ours = {(BROKER_RESOURCE, CLUSTER_DEFAULT), (BROKER_RESOURCE, str(self._node_id))}
         if ours.isdisjoint(delta.changed_configs):
             return
-        dynamic = accepted(image, self._node_id)
-        if dynamic == self._dynamic:
+        _log_ignored(image, self._node_id)
+        levels = levels_of(self.static, image, self._node_id)
+        if levels == self.levels:
             return
-        self._dynamic = dynamic
-        self._current = effective(self.static, *dynamic)
+        self.levels = levels
+        self.current = effective(self.static, levels)
         self.on_broker_change()
 
     def _derive(self, kind: type[Values], resource: str, overrides: Mapping[str, str]) -> Values:
         try:
-            return kind.build(self._current, overrides)
+            return kind.build(self.current, overrides)
         except InvalidValue:
-            return kind.build(self._current, _without_invalid(kind, resource, overrides))
+            return kind.build(self.current, _without_invalid(kind, resource, overrides))
 
 
-def effective(static: BrokerConfig, cluster: Mapping[str, str], broker: Mapping[str, str]) -> BrokerConfig:
-    """The three levels of broker configs, the later wins; overrides must be accepted ones."""
-    if cluster:
-        static = static.with_overrides(cluster)
-    return static.with_overrides(broker) if broker else static
-
-
-def accepted(image: MetadataImage, node_id: int) -> tuple[Mapping[str, str], Mapping[str, str]]:
-    """What counts of the cluster's and of this broker's stored configs; the rest is logged and ignored."""
-    return (
-        _accepted(image.configs.broker(CLUSTER_DEFAULT), per_broker=False),
-        _accepted(image.configs.broker(node_id), per_broker=True),
+def levels_of(static: BrokerConfig, image: MetadataImage, node_id: int) -> BrokerLevels:
+    """What counts for one broker; stored values that cannot be are left out."""
+    return BrokerLevels(
+        broker=accepted(image.configs.broker(node_id), per_broker=True),
+        cluster=accepted(image.configs.broker(CLUSTER_DEFAULT), per_broker=False),
+        static=static.texts,
     )
 
 
-def _accepted(stored: Mapping[str, str], *, per_broker: bool) -> dict[str, str]:
-    result = {}
-    for name, value in stored.items():
-        reason = _why_ignored(name, value, per_broker=per_broker)
-        if reason is None:
-            result[name] = value
-        else:
-            LOG.error("dynamic broker config %s is ignored: %s", name, reason)
-    return result
+def effective(static: BrokerConfig, levels: BrokerLevels) -> BrokerConfig:
+    for level in (levels.cluster, levels.broker):
+        if level:
+            static = static.with_overrides(level)
+    return static
 
 
-def _why_ignored(name: str, value: str, *, per_broker: bool) -> str | None:
-    row = BROKER.get(name)
-    if row is None:
-        return "there is no such config"
-    if row[3] == READ_ONLY:
+def config_of(static: BrokerConfig, image: MetadataImage, node_id: int) -> BrokerConfig:
+    """The configs of a node as the image has them now."""
+    return effective(static, levels_of(static, image, node_id))
+
+
+def accepted(stored: Mapping[str, str], *, per_broker: bool) -> dict[str, str]:
+    return {name: value for name, value in stored.items() if why_ignored(name, value, per_broker=per_broker) is None}
+
+
+def why_ignored(name: str, value: str, *, per_broker: bool) -> str | None:
+    """Why a stored config has no effect (DynamicBrokerConfig.fromPersistentProps)."""
+    if name in BROKER and BROKER[name][3] == READ_ONLY:
         return "it is read-only"
-    if row[3] == PER_BROKER and not per_broker:
+    if name in SECURITY_CONFIGS:
+        return "it can be set per listener only"
+    if not per_broker and is_per_broker(name):
         return "it can be set per broker only"
+    row = row_of(name)
     try:
-        parse_valid(name, value, row)
+        if row is not None:
+            parse_valid(name, value, row)
     except InvalidValue as error:
         return str(error)
     return None
+
+
+def _log_ignored(image: MetadataImage, node_id: int) -> None:
+    for resource, per_broker in ((CLUSTER_DEFAULT, False), (str(node_id), True)):
+        for name, value in image.configs.broker(resource).items():
+            reason = why_ignored(name, value, per_broker=per_broker)
+            row = row_of(name)
+            if reason is not None:
+                LOG.error("dynamic config %s is ignored: %s", name, reason)
+            elif row is None or row[4] & INERT or name not in BROKER:
+                LOG.warning("dynamic config %s has no effect here", name)
 
 
 def _without_invalid(

@@ -1,6 +1,26 @@
-"""Names that Kafka takes in a server.properties though no definition has them, and the nearest name to a wrong one."""
+"""What a name stands for: a definition, one of a listener, a plug-in's, one of older Kafkas, or a slip of the pen."""
 
-from pykbroker.config.definitions import BROKER
+import re
+
+from pykbroker.config.definitions import BROKER, QUOTA_BROKER, Row
+from pykbroker.config.types import PER_BROKER, READ_ONLY
+
+_LISTENER_PREFIX = r"listener\.name\.[^.]*\.(.*)"
+# A dynamic change of these must name the listener (DynamicSecurityConfigs).
+SECURITY_CONFIGS = frozenset(
+    {
+        "ssl.key.password",
+        "ssl.keystore.certificate.chain",
+        "ssl.keystore.key",
+        "ssl.keystore.location",
+        "ssl.keystore.password",
+        "ssl.keystore.type",
+        "ssl.truststore.certificates",
+        "ssl.truststore.location",
+        "ssl.truststore.password",
+        "ssl.truststore.type",
+    }
+)
 
 # Read by plug-ins: the part behind the prefix is theirs to know.
 PLUGIN_PREFIXES = (
@@ -51,8 +71,30 @@ REMOVED = frozenset(
 _REMOVED_PREFIXES = ("password.encoder.", "zookeeper.ssl.")
 
 
-def is_defined(name: str) -> bool:
-    return name in BROKER
+def base_name(name: str) -> str | None:
+    """The config that listener.name.<listener>.<config> sets for one listener; None for other names."""
+    match = re.fullmatch(_LISTENER_PREFIX, name) if name.startswith("listener.name.") else None
+    return match[1] if match else None
+
+
+def row_of(name: str) -> Row | None:
+    """The definition of a broker config: by its name, as a quota, or of a listener."""
+    row = BROKER.get(name) or QUOTA_BROKER.get(name)
+    if row is None and (base := base_name(name)):
+        return BROKER.get(base)
+    return row
+
+
+def is_dynamic(name: str) -> bool:
+    """May change while the broker runs, by this very name."""
+    row = BROKER.get(name)
+    return row[3] != READ_ONLY if row else name in QUOTA_BROKER
+
+
+def is_per_broker(name: str) -> bool:
+    """May not be set for all brokers at once."""
+    row = row_of(name)
+    return row is not None and row[3] == PER_BROKER
 
 
 def is_overlooked(name: str) -> bool:

@@ -16,6 +16,10 @@ _BITS = {SHORT: 16, INT: 32, LONG: 64}
 _INTEGER = r"[+-]?[0-9]+"
 _DOUBLE = r"([+-]?(?:NaN|Infinity|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?))[dDfF]?"
 _THROTTLED = r"([0-9]+:[0-9]+)?(,[0-9]+:[0-9]+)*"
+_THROTTLED_REASON = (
+    "must be the literal '*' or a list of replicas in the following format: "
+    "[partitionId]:[brokerId],[partitionId]:[brokerId],..."
+)
 _DURATION = (
     r"(?i)[+-]?P(?=[+-]?[0-9]|T)(?:[+-]?[0-9]+D)?"
     r"(?:T(?=[+-]?[0-9])(?:[+-]?[0-9]+H)?(?:[+-]?[0-9]+M)?(?:[+-]?[0-9]+(?:[.,][0-9]{0,9})?S)?)?"
@@ -29,6 +33,14 @@ class InvalidValue(ValueError):
         super().__init__(f"Invalid value {value} for configuration {name}: {reason}")
         self.name = name
         self.reason = reason
+
+
+class InvalidList(InvalidValue):
+    """A list that is refused as a whole; Kafka's message is the reason alone (ConfigDef.ValidList)."""
+
+    def __init__(self, name: str, value: list[str], reason: str) -> None:
+        super().__init__(name, value, reason)
+        self.args = (reason,)
 
 
 def parse(name: str, text: str, kind: int) -> Any:
@@ -125,20 +137,18 @@ def _check_list(name: str, value: list[str], validator: tuple[Any, ...] | None) 
     how = validator[0] if validator else ""
     if how == "throttled-replicas":
         if value != ["*"] and value and not re.fullmatch(_THROTTLED, ",".join(value)):
-            raise InvalidValue(
-                name, to_text(value), f"{name} must be the literal '*' or a list of replicas in the format"
-            )
+            raise InvalidValue(name, f"[{', '.join(value)}]", f"{name} {_THROTTLED_REASON}")
         return
     if how in ("voters", "servers"):
         return
     if not value and how in ("nonempty", "in_nonempty"):
-        raise InvalidValue(
-            name, "[]", f"Configuration '{name}' must not be empty. Valid values include: any non-empty value"
+        raise InvalidList(
+            name, value, f"Configuration '{name}' must not be empty. Valid values include: any non-empty value"
         )
     if len(set(value)) != len(value):
-        raise InvalidValue(name, to_text(value), f"Configuration '{name}' values must not be duplicated.")
+        raise InvalidList(name, value, f"Configuration '{name}' values must not be duplicated.")
     if any(not element for element in value):
-        raise InvalidValue(name, to_text(value), f"Configuration '{name}' values must not be empty.")
+        raise InvalidList(name, value, f"Configuration '{name}' values must not be empty.")
     if validator and how.startswith("in"):
         for element in value:
             _check_in(name, element, validator)

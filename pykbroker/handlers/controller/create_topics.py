@@ -52,13 +52,15 @@ def split_request(topics: list[CreatableTopic]) -> tuple[list[CreatableTopic], l
 
 def defaults(controller: Controller, image: MetadataImage) -> topic_control.Defaults:
     """What the node's configs say where the client says nothing."""
-    from pykbroker.config.dynamic import describe_topic
+    from pykbroker.config.describe import describe_new_topic
+    from pykbroker.config.dynamic import config_of
     from pykbroker.config.validate import validate_topic_overrides
 
     config = controller.config
+    current = config_of(config, image, controller.node_id)
 
     def check(overrides: Mapping[str, str]) -> None:
-        validate_topic_overrides(overrides, config)
+        validate_topic_overrides(overrides, current)
 
     def describe(overrides: Mapping[str, str]) -> list[CreatableTopicConfigs]:
         return [
@@ -69,7 +71,7 @@ def defaults(controller: Controller, image: MetadataImage) -> topic_control.Defa
                 config_source=row.source,
                 is_sensitive=row.is_sensitive,
             )
-            for row in describe_topic(image, config, overrides)
+            for row in describe_new_topic(config, image, overrides)
         ]
 
     return topic_control.Defaults(

@@ -232,7 +232,7 @@ class MetadataLog:
             return True
         if max_ms < 0:
             return False
-        return now_ms - snapshot.read(self.snapshot_path(old)).timestamp > max_ms
+        return now_ms - snapshot.read_timestamp(self.snapshot_path(old)) > max_ms
 
     def close(self) -> None:
         """Once; closing again does nothing. Raises OSError."""

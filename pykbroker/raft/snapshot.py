@@ -19,6 +19,8 @@ DELETED_SUFFIX = ".checkpoint.deleted"
 BOOTSTRAP_FILE = "bootstrap.checkpoint"
 # Records per batch (RaftSnapshotWriter).
 BATCH_RECORDS = 1024
+# The first batch is no larger, unless there are hundreds of voters.
+HEADER_BYTES = 16 * 1024
 
 
 class SnapshotId(NamedTuple):
@@ -139,6 +141,18 @@ def read(path: str) -> Snapshot:
     if not complete:
         raise MalformedFrame(f"{path} has no snapshot footer", len(data))
     return Snapshot(timestamp, quorum, values)
+
+
+def read_timestamp(path: str) -> int:
+    """Snapshot.timestamp, without reading the rest. Raises MalformedFrame, KafkaError, OSError."""
+    with open(path, "rb") as file:
+        data = file.read(HEADER_BYTES)
+    for header, position in iterate_batches(data):
+        record = next(iterate_records(data, position))
+        if header.is_control and control.control_type(record.key) == control.SNAPSHOT_HEADER:
+            return _header_timestamp(record.value or b"")
+        break
+    raise MalformedFrame(f"{path} has no snapshot header", 0)
 
 
 def _header_timestamp(value: bytes) -> int:

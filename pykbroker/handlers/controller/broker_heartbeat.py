@@ -76,14 +76,14 @@ def _records(
 ) -> "list[Message]":
     cluster = controller.cluster
     records: list[Message] = []
-    if allows_cordoned_directories(image.features.metadata_version):
-        records.extend(cluster.cordon(broker, heartbeat.request.cordoned_log_dirs))
     if state in (FENCED, SHUTDOWN_NOW) and not broker.fenced:
         records.extend(cluster.fence(broker))
     elif state == UNFENCED and broker.fenced:
         records.extend(cluster.unfence(broker))
     elif state == CONTROLLED_SHUTDOWN and not broker.in_controlled_shutdown:
         records.extend(cluster.begin_controlled_shutdown(broker))
+    if allows_cordoned_directories(image.features.metadata_version):
+        records.extend(cluster.cordon(broker, heartbeat.request.cordoned_log_dirs))
     return records
 
 

@@ -1,0 +1,80 @@
+import pytest
+
+from pykbroker.ids import Uuid
+from pykbroker.protocol.embedded.voters import KRaftVersionFeature, Voter, VotersRecord
+from pykbroker.raft import quorum_state
+from pykbroker.raft.control import Quorum
+from pykbroker.raft.quorum_state import QuorumState
+from pykbroker.raft.single_voter import NotTheOnlyVoter, become_leader, next_epoch
+from tests.raft.logs import append, open_log
+
+DIRECTORY = Uuid(range(16))
+
+
+def lead(tmp_path, node_id=1):
+    log = open_log(tmp_path)
+    last_epoch = -1
+    for batch in log.load():
+        last_epoch = batch.epoch
+    return log, become_leader(log, node_id, last_epoch, DIRECTORY)
+
+
+def voters(*ids):
+    feature = KRaftVersionFeature(min_supported_version=0, max_supported_version=1)
+    members = [
+        Voter(voter_id=i, voter_directory_id=DIRECTORY, endpoints=[], kraft_version_feature=feature) for i in ids
+    ]
+    return VotersRecord(version=0, voters=members)
+
+
+def test_each_start_leads_a_new_epoch(tmp_path):
+    for start in range(1, 4):
+        log, epoch = lead(tmp_path)
+        assert epoch == log.epoch == start
+        assert quorum_state.read(log.directory) == QuorumState(1, start, voters=(1,))
+        append(log, "a")
+        log.sync()
+    log = open_log(tmp_path)
+    assert [batch.epoch for batch in log.load()] == [1, 1, 2, 2, 3, 3]
+
+
+@pytest.mark.parametrize(
+    ("state", "last_epoch", "expected"),
+    [
+        (None, -1, 1),
+        (None, 4, 5),
+        (QuorumState(1, 7), 4, 8),
+        (QuorumState(-1, 2), 4, 5),
+        (QuorumState(-1, -1), -1, 1),
+    ],
+)
+def test_the_epoch_is_above_all_seen(state, last_epoch, expected):
+    assert next_epoch(state, last_epoch) == expected
+
+
+def test_the_epoch_is_taken_before_it_is_used(tmp_path, monkeypatch):
+    log = open_log(tmp_path)
+    monkeypatch.setattr(log, "lead", lambda *_: pytest.fail("stop"))
+    with pytest.raises(BaseException, match="stop"):
+        become_leader(log, 1, -1, DIRECTORY)
+    _, epoch = lead(tmp_path)
+    assert epoch == 2
+
+
+def test_a_log_of_other_voters_is_not_led(tmp_path):
+    log = open_log(tmp_path)
+    quorum_state.write(log.directory, QuorumState(2, 5, voters=(1, 2, 3)))
+    with pytest.raises(NotTheOnlyVoter, match="1, 2, 3"):
+        become_leader(log, 1, -1, DIRECTORY)
+    assert log.end_offset == 0
+    assert quorum_state.read(log.directory) == QuorumState(2, 5, voters=(1, 2, 3))
+
+
+def test_the_voters_in_the_log_count_more_than_those_in_the_file(tmp_path):
+    log = open_log(tmp_path)
+    log.quorum = Quorum(1, voters(1, 2))
+    with pytest.raises(NotTheOnlyVoter, match="1, 2"):
+        become_leader(log, 1, -1, DIRECTORY)
+    log.quorum = Quorum(1, voters(1))
+    assert become_leader(log, 1, -1, DIRECTORY) == 1
+    assert quorum_state.read(log.directory) == QuorumState(1, 1, version=1)

@@ -68,3 +68,9 @@ def asker(bootstrap: str) -> Iterator[SocketAsker]:
     asker = SocketAsker(bootstrap)
     yield asker
     asker.client.close()
+
+
+@pytest.fixture
+def cluster(asker: SocketAsker) -> SocketAsker:
+    """The dialogues about topics and brokers."""
+    return asker

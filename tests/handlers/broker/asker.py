@@ -12,7 +12,7 @@ import trio
 import trio.testing
 
 from pykbroker.clock import ManualClock
-from pykbroker.dispatch import Dispatcher, Suspended
+from pykbroker.dispatch import SERVED, Dispatcher, Suspended
 from pykbroker.errors import MalformedFrame
 from pykbroker.ids import ZERO_UUID, Uuid
 from pykbroker.protocol.apis import ApiKey
@@ -68,7 +68,7 @@ class MemoryAsker:
 
     def __init__(self, stand: Stand) -> None:
         self.stand = stand
-        served = {key: key.name.lower() for key in self.SERVED}
+        served = {key: SERVED[key] for key in self.SERVED}
         self.session = Dispatcher(stand, served).open_session(  # type: ignore[arg-type]
             "PLAINTEXT", "PLAINTEXT", ("127.0.0.1", 50000), ("127.0.0.1", 9092)
         )

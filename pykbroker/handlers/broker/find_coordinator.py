@@ -15,10 +15,16 @@ from pykbroker.protocol.messages.find_coordinator import Coordinator, FindCoordi
 from pykbroker.request import RequestContext, Services
 
 MANY_KEYS_FROM: Final = 4
+SHARE_FROM: Final = 6
+MALFORMED: Final = (
+    "This most likely occurs because of a request being malformed by the client library or the message was sent to an "
+    "incompatible broker. See the broker logs for more details."
+)
 # What the old versions say, which have no row per key; the others leave it empty.
 MESSAGES: Final[dict[int, str]] = {
     ErrorCode.NONE: "NONE",
     ErrorCode.COORDINATOR_NOT_AVAILABLE: "The coordinator is not available.",
+    ErrorCode.INVALID_REQUEST: MALFORMED,
 }
 
 
@@ -46,9 +52,11 @@ async def find(broker: Services, ctx: RequestContext, key_type: int, key: str) -
             error=ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, message="Transactions are not served by this broker."
         )
     if key_type == CoordinatorType.SHARE:
-        return Found(error=ErrorCode.INVALID_REQUEST, message="Share groups are not served by this broker.")
+        is_new_to_it = ctx.api_version < SHARE_FROM
+        message = "" if is_new_to_it else "Share groups are not served by this broker."
+        return Found(error=ErrorCode.INVALID_REQUEST, message=message)
     if key_type != CoordinatorType.GROUP:
-        raise KafkaError(ErrorCode.INVALID_REQUEST, f"Unknown coordinator type received: {key_type}")
+        raise KafkaError(ErrorCode.INVALID_REQUEST, MALFORMED)
     if GROUP_METADATA_TOPIC not in broker.image.topics:
         await broker.topic_creation.create(ctx, [GROUP_METADATA_TOPIC])
     image = broker.image

@@ -21,6 +21,16 @@ from tests.golden_data import golden_path
 NOW = 1_795_478_060_000
 
 
+class Unsynced(Files):
+    """Without fsync: for tests that kill processes, not machines."""
+
+    def fsync(self, fd: int) -> None:
+        return
+
+    def fsync_directory(self, path: str) -> None:
+        return
+
+
 def topic_config(**values: Any) -> TopicConfig:
     """Kafka's defaults but for `values`; also such as a topic's owner may not set."""
     config = TopicConfig()

@@ -40,6 +40,7 @@ class ScriptedSession:
         self.name = f"connection from {address.client_host} on {listener}"
         self.last_request = "a test"
         self.server = server
+        server.addresses.append(address)
 
     def admit(self, start: memoryview, size: int) -> None:
         if bytes(start[:4]) == b"evil":
@@ -73,7 +74,7 @@ class ScriptedSession:
 
 
 class Server:
-    def __init__(self, **limits: Any) -> None:
+    def __init__(self, host: str = "127.0.0.1", **limits: Any) -> None:
         budget = MemoryBudget(limits.pop("budget", 1 << 30))
         self.slow: list[tuple[str, float]] = []
         self.shared = SharedState(
@@ -83,10 +84,11 @@ class Server:
         self.connections: set[Connection] = set()
         self.release = trio.Event()
         self.seen: list[bytes] = []
+        self.addresses: list[Address] = []
         self.clients: list[Client] = []
         self.listener = Listener(
             "TEST",
-            bind("127.0.0.1", 0),
+            bind(host, 0),
             self.shared,
             self.limits,
             self.connections,

@@ -31,6 +31,7 @@ from pykbroker.clock import Clock
 
 if TYPE_CHECKING:
     from pykbroker.config.broker_config import BrokerConfig
+    from pykbroker.config.dynamic import DynamicBrokerConfig
     from pykbroker.coordinator.group.service import GroupCoordinatorService
     from pykbroker.log.log_manager import LogManager
     from pykbroker.metadata.image import MetadataImage
@@ -152,6 +153,10 @@ class Services(Protocol):
 
     @property
     def config(self) -> "BrokerConfig": ...
+    @property
+    def dynamic_config(self) -> "DynamicBrokerConfig":
+        """Where `config` comes from, and the configs of topics and groups."""
+
     @property
     def clock(self) -> Clock: ...
     @property

@@ -23,7 +23,8 @@ def validate_broker(config: "BrokerConfig") -> None:
     """Raises ConfigError when the node cannot run with these settings, each valid by itself."""
     _check_roles(config)
     _check_listeners(config)
-    _check_values(config)
+    validate_values(config)
+    _check_compaction_lag(config)
     _check_quorum(config)
 
 
@@ -93,38 +94,77 @@ def _check_inter_broker_listener(config: "BrokerConfig", advertised: list[str]) 
     )
 
 
-def _check_values(config: "BrokerConfig") -> None:
+def validate_values(config: "BrokerConfig") -> None:
+    """What also holds for dynamic changes, in Kafka's words: clients are told them. Raises ConfigError."""
     topic = TopicConfig.build(config)
-    _require(bool(config.log_dirs or config.log_dir), "log.dirs: at least one directory must be given")
-    _require(topic.segment_ms >= 1, "log.roll.ms: must be at least 1")
-    _require(topic.segment_jitter_ms >= 0, "log.roll.jitter.ms: must be at least 0")
-    _require(topic.retention_ms >= 1 or topic.retention_ms == -1, "log.retention.ms: must be -1 or at least 1")
     _require(
-        config.log_cleaner_dedupe_buffer_size // max(config.log_cleaner_threads, 1) > _MEBIBYTE,
-        "log.cleaner.dedupe.buffer.size: must be more than 1 MiB for each of log.cleaner.threads",
+        bool(config.log_dirs or config.log_dir), "At least one log directory must be defined via log.dirs or log.dir."
+    )
+    _require(topic.segment_ms >= 1, "log.roll.ms must be greater than or equal to 1")
+    _require(topic.segment_jitter_ms >= 0, "log.roll.jitter.ms must be greater than or equal to 0")
+    _require(
+        topic.retention_ms >= 1 or topic.retention_ms == -1,
+        "log.retention.ms must be unlimited (-1) or, greater than or equal to 1",
     )
     _require(
-        topic.min_compaction_lag_ms <= topic.max_compaction_lag_ms,
-        f"log.cleaner.min.compaction.lag.ms={topic.min_compaction_lag_ms}: "
-        f"must not be more than log.cleaner.max.compaction.lag.ms={topic.max_compaction_lag_ms}",
+        config.log_cleaner_threads > 0
+        and config.log_cleaner_dedupe_buffer_size // config.log_cleaner_threads > _MEBIBYTE,
+        "log.cleaner.dedupe.buffer.size must be at least 1MB per cleaner thread.",
     )
     wait = config.replica_fetch_wait_max_ms
     _require(
-        wait <= config.replica_socket_timeout_ms and wait <= config.replica_lag_time_max_ms,
-        f"replica.fetch.wait.max.ms={wait}: must not exceed replica.socket.timeout.ms and replica.lag.time.max.ms",
+        wait <= config.replica_socket_timeout_ms,
+        "replica.socket.timeout.ms should always be at least replica.fetch.wait.max.ms"
+        " to prevent unnecessary socket timeouts",
+    )
+    _require(
+        wait <= config.replica_lag_time_max_ms,
+        "replica.fetch.wait.max.ms should always be less than or equal to replica.lag.time.max.ms"
+        " to prevent frequent changes in ISR",
     )
     _require(
         config.queued_max_request_bytes <= 0 or config.queued_max_request_bytes >= config.socket_request_max_bytes,
-        "queued.max.request.bytes: must be at least socket.request.max.bytes",
+        "queued.max.request.bytes must be larger or equal to socket.request.max.bytes",
     )
+    _check_connections(config)
+    _check_cordoned(config)
+
+
+def _check_connections(config: "BrokerConfig") -> None:
+    overrides = config.max_connections_per_ip_overrides
     _require(
-        config.max_connections_per_ip != 0 or bool(config.max_connections_per_ip_overrides),
-        "max.connections.per.ip=0: needs max.connections.per.ip.overrides",
+        config.max_connections_per_ip != 0 or bool(overrides),
+        "max.connections.per.ip can be set to zero only if max.connections.per.ip.overrides property is set.",
     )
-    idle = config.connections_max_idle_ms
+    for entry in filter(None, overrides.split(",")):
+        host, _, count = entry.rpartition(":")
+        _require(
+            bool(host.strip()) and count.strip().isdecimal(),
+            f"max.connections.per.ip.overrides must be HOST:COUNT entries, not {entry}",
+        )
+    delay, idle = config.connection_failed_authentication_delay_ms, config.connections_max_idle_ms
     _require(
-        idle < 0 or config.connection_failed_authentication_delay_ms < idle,
-        f"connections.max.idle.ms={idle}: must be more than connection.failed.authentication.delay.ms",
+        idle < 0 or delay < idle,
+        f"connection.failed.authentication.delay.ms={delay} should always be less than"
+        f" connections.max.idle.ms={idle} to prevent failed authentication responses from timing out",
+    )
+
+
+def _check_cordoned(config: "BrokerConfig") -> None:
+    directories = config.log_dirs or config.log_dir
+    missing = [path for path in config.cordoned_log_dirs if path != "*" and path not in directories]
+    _require(
+        not missing,
+        "All entries in cordoned.log.dirs must be present in log.dirs or log.dir. "
+        f"Missing entries : {', '.join(missing)}",
+    )
+
+
+def _check_compaction_lag(config: "BrokerConfig") -> None:
+    low, high = config.log_cleaner_min_compaction_lag_ms, config.log_cleaner_max_compaction_lag_ms
+    _require(
+        low <= high,
+        f"log.cleaner.min.compaction.lag.ms={low}: must not exceed log.cleaner.max.compaction.lag.ms={high}",
     )
 
 

@@ -233,13 +233,14 @@ def _unlz4(data: Buffer, limit: int) -> bytes:
         try:
             if word == size:
                 # A byte makes at most 255: nothing is allocated for what a small block cannot be.
-                out += decompress_block(block, uncompressed_size=min(block_limit, 255 * size))
+                piece: Buffer = decompress_block(block, uncompressed_size=min(block_limit, 255 * size))
             else:
-                out += block
+                piece = block
         except LZ4BlockError as error:
             raise Undecompressable(f"lz4: {error}", bytes(out)) from None
-        if len(out) > limit:
+        if len(out) + len(piece) > limit:
             raise TooLargeDecompressed(limit)
+        out += piece
 
 
 def _lz4_header(view: memoryview) -> tuple[int, int, int]:

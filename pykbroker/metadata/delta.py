@@ -174,10 +174,10 @@ class MetadataDelta:
         partitions[record.partition_id] = partition_change.merge(partition, record)
 
     def _clear_elr(self, record: Any) -> None:
+        self._seal_topics()
         names = self._parts["names"].read()
         if record.topic_name and record.topic_name not in names:
             raise ReplayError(f"no topic {record.topic_name} to clear the ELR of")
-        self._seal_topics()
         for topic in [names[record.topic_name]] if record.topic_name else list(names.values()):
             cleared = {index: partition_change.clear_elr(old) for index, old in topic.partitions.items()}
             if cleared != topic.partitions:

@@ -1,13 +1,19 @@
 """MetadataImage → records: what a snapshot of the metadata log holds (MetadataImage.write, ImageWriter).
 
-Replaying them into an empty image gives the image back; a test proves it for every kind of record.
+Replaying them into an empty image gives the image back; a test proves it for every kind of record. At an older
+metadata.version what that version cannot say is left out, as in Kafka.
 """
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pykbroker.ids import Uuid
-from pykbroker.metadata.features import allows_directories, allows_elr_records
+from pykbroker.metadata.features import (
+    allows_controller_registration,
+    allows_cordoned_directories,
+    allows_directories,
+    allows_elr_records,
+)
 from pykbroker.metadata.image import METADATA_VERSION, BrokerRegistration, ControllerRegistration, MetadataImage
 from pykbroker.metadata.registration import security_protocol_number
 from pykbroker.metadata.topics import PartitionImage, TopicImage
@@ -21,9 +27,10 @@ def image_to_records(image: MetadataImage) -> "Iterator[Message]":
     """In Kafka's order: features (metadata.version first), brokers, controllers, topics, configs, …, security."""
     yield from _features(image)
     for broker in image.brokers.values():
-        yield _broker(broker)
-    for controller in image.controllers.values():
-        yield _controller(controller)
+        yield _broker(broker, image.features.metadata_version)
+    if allows_controller_registration(image.features.metadata_version):
+        for controller in image.controllers.values():
+            yield _controller(controller)
     for topic in image.topics:
         yield from _topic(topic, image.features.metadata_version)
     yield from _configs(image)
@@ -68,15 +75,14 @@ def _features(image: MetadataImage) -> "Iterator[Message]":
         yield FeatureLevelRecord(name=name, feature_level=finalized[name])
 
 
-def _broker(broker: BrokerRegistration) -> "Message":
+def _broker(broker: BrokerRegistration, metadata_version: int) -> "Message":
     from pykbroker.protocol.persisted.metadata.register_broker_record import (
         BrokerEndpoint,
         BrokerFeature,
         RegisterBrokerRecord,
     )
 
-    cordoned = broker.cordoned_directories
-    return RegisterBrokerRecord(
+    record = RegisterBrokerRecord(
         broker_id=broker.id,
         is_migrating_zk_broker=broker.is_migrating_zk_broker,
         incarnation_id=broker.incarnation_id,
@@ -97,9 +103,12 @@ def _broker(broker: BrokerRegistration) -> "Message":
         rack=broker.rack,
         fenced=broker.fenced,
         in_controlled_shutdown=broker.in_controlled_shutdown,
-        log_dirs=list(broker.directories),
-        cordoned_log_dirs=None if cordoned is None else list(cordoned),
     )
+    if allows_directories(metadata_version):
+        record.log_dirs = list(broker.directories)
+    if allows_cordoned_directories(metadata_version) and broker.cordoned_directories is not None:
+        record.cordoned_log_dirs = list(broker.cordoned_directories)
+    return record
 
 
 def _controller(controller: ControllerRegistration) -> "Message":

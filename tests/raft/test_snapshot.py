@@ -124,7 +124,7 @@ def test_leftovers_go_and_nothing_else(tmp_path):
 
 
 def test_kafkas_own_is_read(tmp_path):
-    data, manifest = golden_directory("clean", tmp_path)
+    data, _ = golden_directory("clean", tmp_path)
     path = data / "__cluster_metadata-0" / NAME
     found = snapshot.read(str(path))
     batches = [header for header, _ in iterate_batches(path.read_bytes())]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.structs import OffsetAndMetadata
 
 from compat_tests.brokers import PykbrokerProcess, pykbroker
@@ -44,7 +45,7 @@ def check(broker: PykbrokerProcess, topic: str, group: str, acknowledged: list[t
     consumer.close()
     assert found == acknowledged
     with KafkaAdminClient(bootstrap_servers=broker.bootstrap) as admin:
-        assert "1048576" in str(admin.describe_configs({"topic": [topic]}))
+        assert "1048576" in str(admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)]))
 
 
 @pytest.mark.parametrize("how", ["stop", "kill"])

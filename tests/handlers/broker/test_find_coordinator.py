@@ -1,4 +1,4 @@
-"""FindCoordinator of groups, as the real Kafka 4.3.1 answers it; the real one creates the topic after its first answer."""
+"""FindCoordinator of groups, as the real Kafka 4.3.1 answers it; that creates the topic after its first answer."""
 
 from typing import Any
 

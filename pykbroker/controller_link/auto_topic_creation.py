@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 LOG = getLogger(__name__)
 
+_NAMES_IN_A_LINE = 5
 _CREATED = (ErrorCode.NONE, ErrorCode.TOPIC_ALREADY_EXISTS)
 
 
@@ -50,7 +51,8 @@ class AutoTopicCreation:
         try:
             self._report(await self._send(ctx, names))
         except KafkaError as error:
-            LOG.warning("Topics %s were not created: %s", ", ".join(names), error)
+            shown = ", ".join(names[:_NAMES_IN_A_LINE]) + (" …" if len(names) > _NAMES_IN_A_LINE else "")
+            LOG.warning("%d topics were not created: %s: %s", len(names), shown, error)
         finally:
             for name in names:
                 del self._in_flight[name]

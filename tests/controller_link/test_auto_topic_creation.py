@@ -167,7 +167,7 @@ async def test_a_controller_that_fails(link: Link, caplog: pytest.LogCaptureFixt
     topics = creation(link)
     link.answer.fail(KafkaError(ErrorCode.NOT_CONTROLLER, "ask another"))
     await topics.create(CONTEXT, ["a", "b"])
-    assert caplog.messages == ["Topics a, b were not created: NOT_CONTROLLER: ask another"]
+    assert caplog.messages == ["2 topics were not created: a, b: NOT_CONTROLLER: ask another"]
     await topics.create(CONTEXT, ["a"])
     assert link.asked == [["a", "b"], ["a"]]
 
@@ -187,3 +187,9 @@ async def test_who_waits_for_another_is_freed_when_that_one_leaves(link: Link) -
         await trio.testing.wait_all_tasks_blocked()
         scope.cancel()
     assert link.asked == [["a"]]
+
+
+async def test_many_names_are_not_logged(link: Link, caplog: pytest.LogCaptureFixture) -> None:
+    link.answer.fail(KafkaError(ErrorCode.POLICY_VIOLATION, "too many"))
+    await creation(link).create(CONTEXT, [f"t{i}" for i in range(10_001)])
+    assert caplog.messages == ["10001 topics were not created: t0, t1, t2, t3, t4 …: POLICY_VIOLATION: too many"]

@@ -1,5 +1,7 @@
 """CreatePartitions (37): more partitions for a topic (KIP-195)."""
 
+from collections import Counter
+
 from pykbroker.controller import partition_control
 from pykbroker.controller.controller import Controller
 from pykbroker.controller.result import ControllerResult
@@ -18,8 +20,8 @@ from pykbroker.request import RequestContext
 async def handle(
     controller: Controller, ctx: RequestContext, request: CreatePartitionsRequest
 ) -> CreatePartitionsResponse:
-    names = [topic.name for topic in request.topics]
-    repeated = {name for name in names if names.count(name) > 1}
+    counts = Counter(topic.name for topic in request.topics)
+    repeated = {name for name, count in counts.items() if count > 1}
     topics = [topic for topic in request.topics if topic.name not in repeated]
 
     def decide(image: MetadataImage) -> ControllerResult[list[CreatePartitionsTopicResult]]:

@@ -1,5 +1,7 @@
 """DeleteTopics (20): by name, from version 6 by id too (KIP-516)."""
 
+from collections import Counter
+
 from pykbroker.controller import topic_control
 from pykbroker.controller.controller import Controller
 from pykbroker.controller.result import ControllerResult
@@ -43,27 +45,28 @@ class _Selection:
         self.refused: list[DeletableTopicResult] = []
         self._image = image
         names, ids = self._given(request)
-        self.asks_anything = bool(names or ids)
-        self._repeated_ids = {topic_id for topic_id in ids if ids.count(topic_id) > 1}
-        for name in dict.fromkeys(names):
-            if names.count(name) > 1:
+        # What is repeated is refused without a look at what there is.
+        self.asks_anything = 1 in names.values() or 1 in ids.values()
+        self._repeated_ids = {topic_id for topic_id, count in ids.items() if count > 1}
+        for name, count in names.items():
+            if count > 1:
                 self._refuse(name, ZERO_UUID, ErrorCode.INVALID_REQUEST, "Duplicate topic name.")
-        for topic_id in dict.fromkeys(ids):
+        for topic_id in ids:
             self._take_id(topic_id)
-        for name in dict.fromkeys(names):
-            if names.count(name) == 1:
+        for name, count in names.items():
+            if count == 1:
                 self._take_name(name)
 
-    def _given(self, request: DeleteTopicsRequest) -> tuple[list[str], list[Uuid]]:
-        names, ids = list(request.topic_names), []
+    def _given(self, request: DeleteTopicsRequest) -> tuple[Counter[str], Counter[Uuid]]:
+        names, ids = Counter(request.topic_names), Counter[Uuid]()
         for topic in request.topics:
             if topic.name is None and topic.topic_id == ZERO_UUID:
                 message = "Neither topic name nor id were specified."
                 self._refuse(None, ZERO_UUID, ErrorCode.INVALID_REQUEST, message)
             elif topic.name is None:
-                ids.append(topic.topic_id)
+                ids[topic.topic_id] += 1
             elif topic.topic_id == ZERO_UUID:
-                names.append(topic.name)
+                names[topic.name] += 1
             else:
                 message = "You may not specify both topic name and topic id."
                 self._refuse(topic.name, topic.topic_id, ErrorCode.INVALID_REQUEST, message)

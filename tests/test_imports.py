@@ -1,0 +1,106 @@
+"""What a freshly started broker has loaded: start-up time and idle memory are the sum of it."""
+
+import subprocess
+import sys
+
+import pytest
+
+START = """
+import os, signal, sys
+from pykbroker.cli import serve
+
+def announce(config, host, port):
+    print("\\n".join(sys.modules))
+    os.kill(os.getpid(), signal.SIGTERM)
+
+serve._announce = announce
+sys.exit(serve.main(["--port", "0", "--host", "127.0.0.1", "--ephemeral", "--log-level", "error"]))
+"""
+# trio and crc32c (which asks importlib.metadata for its version) decide about their own imports.
+DEPENDENCIES = "import sys, trio, crc32c; print('\\n'.join(sys.modules))"
+
+# Beyond what the dependencies load. The command line: argparse, gettext. The quorum-state file: json. Indexes: mmap.
+STANDARD_LIBRARY = {"argparse", "gettext", "json", "_json", "mmap"}
+THIRD_PARTY = {"attr", "attrs", "crc32c", "idna", "outcome", "sniffio", "sortedcontainers", "trio"}
+NEVER = {"asyncio", "concurrent", "dataclasses", "http", "multiprocessing", "pytest", "sqlite3", "unittest", "xml"}
+
+# The registration of the broker, and what the group coordinator speaks; all others come with their first request.
+MESSAGES = {
+    "broker_heartbeat",
+    "broker_registration",
+    "describe_groups",
+    "heartbeat",
+    "join_group",
+    "leave_group",
+    "offset_commit",
+    "offset_delete",
+    "offset_fetch",
+    "sync_group",
+}
+# What the first start writes to the metadata log, and the group coordinator's two.
+RECORDS = {
+    "group.group_metadata",
+    "group.offset_commit",
+    "metadata.begin_transaction_record",
+    "metadata.broker_registration_change_record",
+    "metadata.config_record",
+    "metadata.end_transaction_record",
+    "metadata.feature_level_record",
+    "metadata.register_broker_record",
+    "metadata.register_controller_record",
+}
+HANDLERS = {"broker_heartbeat", "broker_registration"}
+
+
+def modules_of(script: str) -> set[str]:
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.split())
+
+
+@pytest.fixture(scope="module")
+def loaded() -> set[str]:
+    return modules_of(START)
+
+
+@pytest.fixture(scope="module")
+def ours(loaded: set[str]) -> set[str]:
+    """Whole names of pykbroker's modules."""
+    return {name for name in loaded if name.startswith("pykbroker.")}
+
+
+def below(names: set[str], package: str) -> set[str]:
+    """The modules (not the packages) below one of ours, without its name."""
+    inside = {name.removeprefix(package + ".") for name in names if name.startswith(package + ".")}
+    return {name for name in inside if not any(other.startswith(name + ".") for other in inside)}
+
+
+def test_nothing_of_the_standard_library_that_is_not_needed(loaded: set[str]) -> None:
+    more = {name.split(".")[0] for name in loaded - modules_of(DEPENDENCIES)}
+    assert more & set(sys.stdlib_module_names) <= STANDARD_LIBRARY
+
+
+def test_no_heavy_module_at_all(loaded: set[str]) -> None:
+    assert not {name.split(".")[0] for name in loaded} & NEVER
+
+
+def test_codecs_are_loaded_when_a_batch_needs_them(loaded: set[str]) -> None:
+    tops = {name.split(".")[0] for name in loaded} - set(sys.stdlib_module_names) - {"pykbroker", "__mp_main__"}
+    assert {name for name in tops if not name.startswith("_")} <= THIRD_PARTY
+
+
+def test_messages_are_loaded_with_their_first_request(ours: set[str]) -> None:
+    assert below(ours, "pykbroker.protocol.messages") <= MESSAGES
+
+
+def test_records_are_loaded_when_one_is_written_or_read(ours: set[str]) -> None:
+    assert below(ours, "pykbroker.protocol.persisted") <= RECORDS | {"group", "metadata"}
+
+
+def test_handlers_are_loaded_with_their_first_request(ours: set[str]) -> None:
+    assert not below(ours, "pykbroker.handlers.broker")
+    assert below(ours, "pykbroker.handlers.controller") <= HANDLERS
+
+
+def test_tables_for_people_stay_on_disk(ours: set[str]) -> None:
+    assert not ours & {"pykbroker.config.documentation", "pykbroker.protocol.enums", "pykbroker.protocol.json_form"}

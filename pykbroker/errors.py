@@ -15,7 +15,7 @@ class KafkaError(Exception):
 
 
 class MalformedFrame(Exception):
-    """Bytes from the wire or from disk that do not follow the schema. `position` is the offset in the buffer, -1 if unknown."""
+    """Bytes from the wire or from disk that do not follow the schema. `position`: the offset, -1 if unknown."""
 
     def __init__(self, message: str, position: int = -1) -> None:
         super().__init__(message if position < 0 else f"{message} at byte {position}")

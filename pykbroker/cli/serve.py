@@ -72,7 +72,8 @@ def _overrides(options: Namespace) -> list[str]:
         overrides.append(f"listeners=PLAINTEXT://{f'[{host}]' if ':' in host else host}:{port}")
     if options.data_dir is not None:
         overrides.append(f"log.dirs={options.data_dir}")
-    return overrides + options.settings
+    overrides += options.settings
+    return overrides
 
 
 def default_data_directory() -> str:

@@ -225,7 +225,9 @@ def test_nothing_is_answered_while_loading() -> None:
 
 def test_large_logs_are_loaded_in_slices() -> None:
     play = GroupPlay()
-    rows = [(b"\0\1\0\1g\0\1t" + i.to_bytes(4, "big"), b"\0\0" + bytes(8) + b"\0\0" + bytes(8), (), 1) for i in range(1200)]
+    rows = [
+        (b"\0\1\0\1g\0\1t" + i.to_bytes(4, "big"), b"\0\0" + bytes(8) + b"\0\0" + bytes(8), (), 1) for i in range(1200)
+    ]
     play.log.append_raw(TP, build_batch(rows))
     play.log.commit(TP)
     context = open_context(play)

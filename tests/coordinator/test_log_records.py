@@ -60,9 +60,7 @@ def test_the_end_of_a_compacted_batch_counts() -> None:
 
 @pytest.mark.parametrize("committed", [True, False])
 def test_markers(committed: bool) -> None:
-    batch = end_transaction_batch(
-        commit=committed, producer_id=7, producer_epoch=1, coordinator_epoch=3, timestamp=1
-    )
+    batch = end_transaction_batch(commit=committed, producer_id=7, producer_epoch=1, coordinator_epoch=3, timestamp=1)
     first = next(decode_batches("group", bytes(batch)))
     assert (first.content, first.producer_id) == (EndTransaction(committed), 7)
 

@@ -76,7 +76,9 @@ async def test_what_is_small_is_loaded_at_once() -> None:
 
 def large_log() -> MemoryLog:
     log = MemoryLog()
-    rows = [(b"\0\1\0\1g\0\1t" + i.to_bytes(4, "big"), b"\0\0" + bytes(8) + b"\0\0" + bytes(8), (), 1) for i in range(2000)]
+    rows = [
+        (b"\0\1\0\1g\0\1t" + i.to_bytes(4, "big"), b"\0\0" + bytes(8) + b"\0\0" + bytes(8), (), 1) for i in range(2000)
+    ]
     log.append_raw(TP, build_batch(rows))
     log.commit(TP)
     return log

@@ -68,7 +68,7 @@ def join(
     instance: str | None = None,
     *,
     group: str | None = None,
-    protocols: list[tuple[str, bytes]] = RANGE,  # noqa: B006
+    protocols: list[tuple[str, bytes]] = RANGE,
     protocol_type: str = "consumer",
     session: int = 30_000,
     rebalance: int = UNTIL_REBALANCE,
@@ -84,7 +84,9 @@ def join(
     )
 
 
-def sync(s: Speaker, generation: int, member_id: str, assignments: dict[str, bytes] | None = None, **fields: Any) -> Any:
+def sync(
+    s: Speaker, generation: int, member_id: str, assignments: dict[str, bytes] | None = None, **fields: Any
+) -> Any:
     values: dict[str, Any] = {
         "group_id": s.group(),
         "generation_id": generation,
@@ -108,7 +110,10 @@ def commit(
             topic_id=s.topic_id(name),
             partitions=[
                 OffsetCommitRequestPartition(
-                    partition_index=index, committed_offset=offset, committed_leader_epoch=0, committed_metadata=metadata
+                    partition_index=index,
+                    committed_offset=offset,
+                    committed_leader_epoch=0,
+                    committed_metadata=metadata,
                 )
                 for index, offset in partitions
             ],
@@ -121,7 +126,9 @@ def commit(
 def fetch(s: Speaker, version: int, rows: dict[str, list[int]] | None, *groups: str, stable: bool = False) -> Any:
     names = groups or (s.group(),)
     if version < 8:
-        topics = None if rows is None else [OffsetFetchRequestTopic(name=n, partition_indexes=p) for n, p in rows.items()]
+        topics = (
+            None if rows is None else [OffsetFetchRequestTopic(name=n, partition_indexes=p) for n, p in rows.items()]
+        )
         return OffsetFetchRequest(group_id=names[0], topics=topics, require_stable=stable)
     return OffsetFetchRequest(
         groups=[
@@ -130,7 +137,8 @@ def fetch(s: Speaker, version: int, rows: dict[str, list[int]] | None, *groups: 
                 topics=None
                 if rows is None
                 else [
-                    OffsetFetchRequestTopics(name=n, topic_id=s.topic_id(n), partition_indexes=p) for n, p in rows.items()
+                    OffsetFetchRequestTopics(name=n, topic_id=s.topic_id(n), partition_indexes=p)
+                    for n, p in rows.items()
                 ],
             )
             for name in names
@@ -186,7 +194,9 @@ async def joining_alone(s: Speaker) -> None:
         await s.call("a", sync(s, generation, member_id, {member_id: b"x"}, group_id=name), sync_version)
         beat = HeartbeatRequest(group_id=name, generation_id=generation, member_id=member_id)
         await s.call("a", beat, min(version, 4))
-        await s.call("a", DescribeGroupsRequest(groups=[name], include_authorized_operations=version >= 3), min(version, 6))
+        await s.call(
+            "a", DescribeGroupsRequest(groups=[name], include_authorized_operations=version >= 3), min(version, 6)
+        )
         if version < 3:
             await s.call("a", LeaveGroupRequest(group_id=name, member_id=member_id), version)
             await s.call("a", LeaveGroupRequest(group_id=name, member_id=member_id), version)
@@ -258,15 +268,16 @@ async def static_members(s: Speaker) -> None:
     again = await s.call("b", join(s, "", "i1"), 9)
     await s.call("b", DescribeGroupsRequest(groups=[s.group()]), 6)
     await s.call("a", HeartbeatRequest(group_id=s.group(), generation_id=1, member_id=first.member_id), 4)
-    fenced = HeartbeatRequest(
-        group_id=s.group(), generation_id=1, member_id=first.member_id, group_instance_id="i1"
-    )
+    fenced = HeartbeatRequest(group_id=s.group(), generation_id=1, member_id=first.member_id, group_instance_id="i1")
     await s.call("a", fenced, 4)
     await s.call("a", join(s, first.member_id, "i1"), 9)
     await s.call("a", join(s, first.member_id, "i2"), 9)
     await s.call("a", sync(s, 1, first.member_id, group_instance_id="i1"), 5)
-    await s.call("a", commit(s, {"t": [(0, 1)]}, generation_id_or_member_epoch=1, member_id=first.member_id,
-                             group_instance_id="i1"), 9)
+    await s.call(
+        "a",
+        commit(s, {"t": [(0, 1)]}, generation_id_or_member_epoch=1, member_id=first.member_id, group_instance_id="i1"),
+        9,
+    )
     await s.call("b", sync(s, 1, again.member_id, group_instance_id="i1"), 5)
     older = await s.call("c", join(s, "", "i1"), 8)
     await s.call("c", sync(s, 1, older.member_id, group_instance_id="i1"), 5)
@@ -510,12 +521,32 @@ async def many_small_things(s: Speaker) -> None:
     await s.call("a", commit(s, {"t": [(-1, 1), (0, 2**62)]}), 9)
     await s.call("a", fetch(s, 9, {"t": [-1, 0, 0]}), 9)
     await s.call("a", fetch(s, 9, {"": [0]}), 9)
-    await s.call("a", OffsetCommitRequest(group_id=s.group(), topics=[
-        *commit(s, {"t": [(0, 1)]}).topics, *commit(s, {"t": [(1, 2), (9, 9)]}).topics,
-        *commit(s, {"nope": [(1, 2)]}).topics, *commit(s, {"nope": [(2, 2)]}).topics]), 9)
-    await s.call("a", OffsetCommitRequest(group_id=s.group(), topics=[
-        *commit(s, {"t": [(0, 1)]}).topics, *commit(s, {"t": [(1, 2), (9, 9)]}).topics,
-        *commit(s, {"nope": [(1, 2)]}).topics, *commit(s, {"nope": [(2, 2)]}).topics]), 10)
+    await s.call(
+        "a",
+        OffsetCommitRequest(
+            group_id=s.group(),
+            topics=[
+                *commit(s, {"t": [(0, 1)]}).topics,
+                *commit(s, {"t": [(1, 2), (9, 9)]}).topics,
+                *commit(s, {"nope": [(1, 2)]}).topics,
+                *commit(s, {"nope": [(2, 2)]}).topics,
+            ],
+        ),
+        9,
+    )
+    await s.call(
+        "a",
+        OffsetCommitRequest(
+            group_id=s.group(),
+            topics=[
+                *commit(s, {"t": [(0, 1)]}).topics,
+                *commit(s, {"t": [(1, 2), (9, 9)]}).topics,
+                *commit(s, {"nope": [(1, 2)]}).topics,
+                *commit(s, {"nope": [(2, 2)]}).topics,
+            ],
+        ),
+        10,
+    )
     await s.call("a", delete_offsets(s, {"t": [0, 0, 9, 9]}), 0)
     await s.call("a", join(s, "x" * 300), 9)
     await s.call("a", join(s, "", ""), 9)

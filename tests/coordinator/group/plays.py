@@ -66,7 +66,7 @@ class Commit:
 
     def __init__(self) -> None:
         self.done: Callable[[BaseException | None], None] | None = None
-        self.result: BaseException | None | bool = False
+        self.result: BaseException | bool | None = False
 
     def try_complete(self, value: None) -> bool:
         return self._finish(None)

@@ -21,9 +21,7 @@ async def record(host: str, port: int, names: list[str]) -> dict[str, object]:
     admin = RemoteSpeaker(host, port, "", {}, SETTLE)
     topics = [CreatableTopic(name=name, num_partitions=count, replication_factor=1) for name, count in TOPICS.items()]
     await admin.call("admin", CreateTopicsRequest(topics=topics, timeout_ms=10_000), 7)
-    rows = await admin.call(
-        "admin", MetadataRequest(topics=[MetadataRequestTopic(name=name) for name in TOPICS]), 12
-    )
+    rows = await admin.call("admin", MetadataRequest(topics=[MetadataRequestTopic(name=name) for name in TOPICS]), 12)
     topic_ids = {row.name: row.topic_id for row in rows.topics}
     recorded: dict[str, object] = {}
     for name in names:

@@ -33,9 +33,7 @@ def persistent_state(shard: GroupShard, live: GroupShard) -> dict[str, Any]:
         now = live.groups.get(group.group_id)
         settled = isinstance(now, ClassicGroup) and now.state in (EMPTY, STABLE)
         groups[group.group_id] = _group(group) if settled else "rebalancing"
-    offsets = {
-        group_id: {tp: offset for tp, offset in rows.items()} for group_id, rows in shard.offsets.offsets.groups()
-    }
+    offsets = {group_id: dict(rows.items()) for group_id, rows in shard.offsets.offsets.groups()}
     return {"groups": groups, "offsets": offsets}
 
 

@@ -1,4 +1,4 @@
-"""Who speaks a dialogue: to a broker over the wire, or to our own coordinator in this process. Both note the answers."""
+"""Who speaks a dialogue: to a broker over the wire, or to our own coordinator in this process; both note answers."""
 
 import re
 import struct
@@ -132,8 +132,7 @@ class FakeServices:
         self.groups = groups
         partition = PartitionImage((1,), (ZERO_UUID,), (1,), (), (), 1, 0, 0, 0)
         topics = [
-            TopicImage(name, topic_ids[name], {index: partition for index in range(count)})
-            for name, count in TOPICS.items()
+            TopicImage(name, topic_ids[name], dict.fromkeys(range(count), partition)) for name, count in TOPICS.items()
         ]
         by_id = {topic.id: topic for topic in topics}
         by_name = {topic.name: topic for topic in topics}

@@ -88,8 +88,8 @@ def test_a_first_member_without_protocols_leaves_an_empty_group() -> None:
 def test_the_protocol_with_most_votes_among_the_common_ones_wins() -> None:
     play = GroupPlay()
     for name, protocols in {"a": "xyz", "b": "zyq", "c": "zy"}.items():
-        registered(play, name, protocols={key: b"" for key in protocols})
-        play << join(name, protocols={key: b"" for key in protocols})
+        registered(play, name, protocols=dict.fromkeys(protocols, b""))
+        play << join(name, protocols=dict.fromkeys(protocols, b""))
     play << after(6) >> answered("a", protocol_name="z") >> answered("b", protocol_name="z")
 
 

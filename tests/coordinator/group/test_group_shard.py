@@ -6,7 +6,16 @@ from pykbroker.coordinator.group.group_shard import random_id
 from pykbroker.coordinator.shard import CoordinatorRecord, Shard
 from pykbroker.protocol.error_codes import ErrorCode as E
 from pykbroker.protocol.persisted.group.legacy_offset_commit import LegacyOffsetCommitKey, LegacyOffsetCommitValue
-from tests.coordinator.group.plays import GROUP, GroupPlay, commit, commit_answered, committed, fetched, in_state, stable
+from tests.coordinator.group.plays import (
+    GROUP,
+    GroupPlay,
+    commit,
+    commit_answered,
+    committed,
+    fetched,
+    in_state,
+    stable,
+)
 
 
 def test_it_is_a_shard() -> None:
@@ -17,7 +26,9 @@ def test_it_is_a_shard() -> None:
 def test_random_ids_look_like_javas() -> None:
     made = {random_id() for _ in range(100)}
     assert len(made) == 100
-    assert all(re.fullmatch(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", text) for text in made)
+    assert all(
+        re.fullmatch(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", text) for text in made
+    )
 
 
 def test_offsets_of_the_oldest_format() -> None:

@@ -16,7 +16,12 @@ def test_looking_up() -> None:
     classic, foreign = ClassicGroup("c", 0), ForeignGroup("f", CONSUMER_TYPE)
     groups.put(classic)
     groups.put(foreign)
-    assert (groups.get("c"), groups.classic("c"), groups.classic("f"), groups.get("x")) == (classic, classic, None, None)
+    assert (groups.get("c"), groups.classic("c"), groups.classic("f"), groups.get("x")) == (
+        classic,
+        classic,
+        None,
+        None,
+    )
     assert (len(groups), groups.ids(), "c" in groups, list(groups)) == (2, ["c", "f"], True, [classic, foreign])
     assert groups.committed() == []
     for lookup in (lambda: groups.require("x"), lambda: groups.require("c", committed=True)):
@@ -26,7 +31,7 @@ def test_looking_up() -> None:
     timeline.commit(1)
     assert groups.committed() == [classic, foreign]
     assert groups.require_classic("c") is classic
-    with pytest.raises(KafkaError, match="Group f is not a classic group."):
+    with pytest.raises(KafkaError, match=r"Group f is not a classic group\."):
         groups.require_classic("f")
     assert groups.remove("c") is classic
     assert groups.remove("c") is None

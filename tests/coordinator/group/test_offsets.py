@@ -1,4 +1,4 @@
-"""What replaying makes of offset commits: plain and transactional ones, markers, tombstones (OffsetMetadataManagerTest)."""
+"""What replaying makes of offset commits: plain, transactional, markers, tombstones (OffsetMetadataManagerTest)."""
 
 import pytest
 from hypothesis import given

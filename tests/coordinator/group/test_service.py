@@ -2,7 +2,6 @@
 
 import json
 import tarfile
-from collections.abc import Callable
 from gzip import decompress
 from typing import Any
 
@@ -59,7 +58,14 @@ def join_request(session: int = 10_000) -> JoinGroupRequest:
 
 def test_groups_go_to_the_partitions_where_kafka_put_them() -> None:
     service = make(elected=False, offsets_topic_num_partitions=3)
-    placed = {"group-share": 0, "group-deleted": 0, "group-tx": 1, "group-classic": 1, "group-new": 2, "group-simple": 2}
+    placed = {
+        "group-share": 0,
+        "group-deleted": 0,
+        "group-tx": 1,
+        "group-classic": 1,
+        "group-new": 2,
+        "group-simple": 2,
+    }
     assert {group_id: service.partition_for(group_id) for group_id in placed} == placed
 
 
@@ -210,5 +216,3 @@ async def test_groups_of_other_kinds_are_left_alone_by_classic_members() -> None
     assert {group.group_id: group.group_type for group in listed.groups}["group-new"] == "classic"
     deleted = await service.delete_groups(CTX, ["group-share", "group-tx"])
     assert [row.error_code for row in deleted] == [0, 0]
-
-

@@ -208,9 +208,8 @@ class Run:
                     if isinstance(answer, Failure) and client.waiting in ("join", "sync") and len(answers) > 1:
                         continue  # the operation failed, and its reply says so as well
                     client.hear(answer)
-                elif actor.startswith("commit ") and not isinstance(answer, Failure):
-                    if not answer.topics[0].partitions[0].error_code:
-                        self.committed = max(self.committed, int(actor.split()[1]))
+                elif actor.startswith("commit ") and not isinstance(answer, Failure) and not refused(answer):
+                    self.committed = max(self.committed, int(actor.split()[1]))
 
     def check(self) -> None:
         play = self.play
@@ -252,6 +251,10 @@ class Run:
             and all(client.generation == group.generation_id for client in self.clients)
             and all(client.assignment is not None for client in self.clients)
         )
+
+
+def refused(answer: Any) -> bool:
+    return bool(answer.topics[0].partitions[0].error_code)
 
 
 def bookkeeping(group: ClassicGroup) -> None:

@@ -19,6 +19,8 @@ def test_newer_versions_begin_alike() -> None:
     assert subscribed_topics([b"\0\x63" + encoded(0, "t")[2:] + b"whatever is new"]) == {"t"}
 
 
-@pytest.mark.parametrize("bad", [None, b"", b"\0", b"\0\0", b"\xff\xff\0\0\0\0", b"\0\0\x7f\xff\xff\xff", b"\0\0\0\0\0\1\0\5ab"])
+@pytest.mark.parametrize(
+    "bad", [None, b"", b"\0", b"\0\0", b"\xff\xff\0\0\0\0", b"\0\0\x7f\xff\xff\xff", b"\0\0\0\0\0\1\0\5ab"]
+)
 def test_one_that_is_none_makes_all_unknown(bad: bytes | None) -> None:
     assert subscribed_topics([encoded(0, "a"), bad]) is None

@@ -10,6 +10,7 @@ import resource
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import zstandard
 from cramjam import snappy
@@ -70,7 +71,7 @@ def xerial_blocks() -> bytes:
 
 def lz4_frame(flags: int, size: bytes, checksum: bytes) -> bytes:
     descriptor = bytes([flags, 0x70]) + size  # blocks of 4 MiB
-    piece = block.compress(bytes(4 * MIB), store_size=False)
+    piece: bytes = block.compress(bytes(4 * MIB), store_size=False)
     header = (0x184D2204).to_bytes(4, "little") + descriptor + bytes([xxh32(descriptor) >> 8 & 0xFF])
     return header + (len(piece).to_bytes(4, "little") + piece + checksum) * 256
 
@@ -84,7 +85,7 @@ def lz4_announced() -> bytes:
 
 
 def lz4_with_block_checksums() -> bytes:
-    options = {"block_size": frame.BLOCKSIZE_MAX4MB, "block_linked": False, "block_checksum": True}
+    options: dict[str, Any] = {"block_size": frame.BLOCKSIZE_MAX4MB, "block_linked": False, "block_checksum": True}
     data: bytes = frame.compress(bytes(64 * MIB), **options)
     return data
 

@@ -153,3 +153,39 @@ def stage_of_refusal(data: bytes) -> str | None:
 def test_refuses_what_java_refuses(line: dict[str, Any]) -> None:
     data = bytes.fromhex(line["hex"])
     assert stage_of_refusal(data) == line["stage"]
+
+
+@pytest.mark.parametrize("line", BROKEN, ids=names)
+def test_finds_the_batches_that_java_finds(line: dict[str, Any]) -> None:
+    """Which are valid, how many records the whole ones hold, how many bytes are left over."""
+    data = bytes.fromhex(line["hex"])
+    found, left = [], len(data)
+    try:
+        for pos, size in iterate_frames(data):
+            found.append((size, is_valid_or_refused(data, pos, size), records_until_damage(data, pos)))
+            left = len(data) - pos - size
+    except KafkaError:
+        assert line["stage"] is not None
+    assert left == line["leftover"]
+    assert len(found) == len(line["batches"])
+    for (size, is_whole, count), expected in zip(found, line["batches"], strict=True):
+        assert (size, is_whole) == (expected["size"], expected["valid"])
+        if "iterate_throws" not in expected:  # how far Java came before damage depends on its buffers
+            assert count == expected["iterated"]
+
+
+def is_valid_or_refused(data: bytes, pos: int, size: int) -> bool:
+    try:
+        return is_valid(data, pos, size)
+    except KafkaError:
+        return False
+
+
+def records_until_damage(data: bytes, pos: int) -> int:
+    count = 0
+    try:
+        for _ in iterate_records(data, pos):
+            count += 1
+    except KafkaError:
+        return count
+    return count

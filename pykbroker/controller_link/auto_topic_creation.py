@@ -49,10 +49,9 @@ class AutoTopicCreation:
         pending: Pending[None] = Pending()
         self._in_flight.update(dict.fromkeys(names, pending))
         try:
-            self._report(await self._send(ctx, names))
+            _report(await self._send(ctx, names))
         except KafkaError as error:
-            shown = ", ".join(names[:_NAMES_IN_A_LINE]) + (" …" if len(names) > _NAMES_IN_A_LINE else "")
-            LOG.warning("%d topics were not created: %s: %s", len(names), shown, error)
+            _complain(names, error)
         finally:
             for name in names:
                 del self._in_flight[name]
@@ -66,11 +65,18 @@ class AutoTopicCreation:
         )
         return cast("CreateTopicsResponse", await self._link.forward(_context(ctx), request))
 
-    def _report(self, response: "CreateTopicsResponse") -> None:
-        for row in response.topics:
-            if row.error_code not in _CREATED:
-                error = KafkaError(ErrorCode(row.error_code), row.error_message)
-                LOG.warning("Topic %s was not created: %s", row.name, error)
+
+def _report(response: "CreateTopicsResponse") -> None:
+    refused = [row for row in response.topics if row.error_code not in _CREATED]
+    if refused:
+        first = refused[0]
+        _complain([row.name for row in refused], KafkaError(ErrorCode(first.error_code), first.error_message))
+
+
+def _complain(names: list[str], error: KafkaError) -> None:
+    """One line, however many there are: clients ask again and again."""
+    shown = ", ".join(names[:_NAMES_IN_A_LINE]) + (" …" if len(names) > _NAMES_IN_A_LINE else "")
+    LOG.warning("Topics not created: %s: %s", shown, error)
 
 
 def _context(ctx: RequestContext) -> RequestContext:

@@ -160,14 +160,14 @@ async def test_refusals_are_logged_and_not_raised(link: Link, caplog: pytest.Log
     refused = CreatableTopicResult(name="refused", error_code=ErrorCode.POLICY_VIOLATION, error_message="too large")
     link.answer.complete(CreateTopicsResponse(topics=[taken, refused]))
     await creation(link).create(CONTEXT, ["taken", "refused"])
-    assert caplog.messages == ["Topic refused was not created: POLICY_VIOLATION: too large"]
+    assert caplog.messages == ["Topics not created: refused: POLICY_VIOLATION: too large"]
 
 
 async def test_a_controller_that_fails(link: Link, caplog: pytest.LogCaptureFixture) -> None:
     topics = creation(link)
     link.answer.fail(KafkaError(ErrorCode.NOT_CONTROLLER, "ask another"))
     await topics.create(CONTEXT, ["a", "b"])
-    assert caplog.messages == ["2 topics were not created: a, b: NOT_CONTROLLER: ask another"]
+    assert caplog.messages == ["Topics not created: a, b: NOT_CONTROLLER: ask another"]
     await topics.create(CONTEXT, ["a"])
     assert link.asked == [["a", "b"], ["a"]]
 
@@ -192,4 +192,4 @@ async def test_who_waits_for_another_is_freed_when_that_one_leaves(link: Link) -
 async def test_many_names_are_not_logged(link: Link, caplog: pytest.LogCaptureFixture) -> None:
     link.answer.fail(KafkaError(ErrorCode.POLICY_VIOLATION, "too many"))
     await creation(link).create(CONTEXT, [f"t{i}" for i in range(10_001)])
-    assert caplog.messages == ["10001 topics were not created: t0, t1, t2, t3, t4 …: POLICY_VIOLATION: too many"]
+    assert caplog.messages == ["Topics not created: t0, t1, t2, t3, t4 …: POLICY_VIOLATION: too many"]

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from pykbroker.coordinator.context import Settings
 from pykbroker.coordinator.errors import client_error
-from pykbroker.coordinator.group.group_shard import GroupShard
 from pykbroker.coordinator.runtime_loop import CoordinatorRuntime
 from pykbroker.errors import KafkaError
 from pykbroker.ids import Uuid
@@ -16,6 +15,7 @@ from pykbroker.protocol.hashes import partition_for_id
 if TYPE_CHECKING:
     from pykbroker.clock import Clock
     from pykbroker.config.broker_config import BrokerConfig
+    from pykbroker.coordinator.group.group_shard import GroupShard
     from pykbroker.coordinator.partition_writer import PartitionWriter
     from pykbroker.coordinator.shard import Outcome
     from pykbroker.protocol.messages.delete_groups import DeletableGroupResult
@@ -51,7 +51,7 @@ class GroupCoordinatorService:
         clock: "Clock",
         writer: "PartitionWriter",
         offsets_partitions: Callable[[], int | None] = lambda: None,
-        new_shard: Callable[[], GroupShard] | None = None,
+        new_shard: "Callable[[], GroupShard] | None" = None,
     ) -> None:
         self._config = config
         self._offsets_partitions = offsets_partitions
@@ -63,7 +63,7 @@ class GroupCoordinatorService:
             config.offsets_load_buffer_size,
         )
         self.runtime: CoordinatorRuntime[GroupShard] = CoordinatorRuntime(
-            OFFSETS_TOPIC, new_shard or (lambda: GroupShard(config, clock)), writer, clock, settings
+            OFFSETS_TOPIC, new_shard or (lambda: _new_shard(config, clock)), writer, clock, settings
         )
 
     # -- elections and topics, from the metadata image
@@ -240,6 +240,13 @@ class GroupCoordinatorService:
                 code = client_error(error.code)
                 rows.extend(DeletableGroupResult(group_id=group_id, error_code=code) for group_id in ids)
         return rows
+
+
+def _new_shard(config: "BrokerConfig", clock: "Clock") -> "GroupShard":
+    """Imported for the first group: a broker without groups starts sooner."""
+    from pykbroker.coordinator.group.group_shard import GroupShard
+
+    return GroupShard(config, clock)
 
 
 def _deletion(group_ids: list[str]) -> "Callable[[GroupShard], Outcome[list[DeletableGroupResult]]]":

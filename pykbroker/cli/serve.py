@@ -2,9 +2,9 @@
 
 import os
 import sys
-from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from argparse import ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from pykbroker import __version__
 
@@ -21,8 +21,15 @@ Settings have Kafka's names. The order in which they win: --set, options, enviro
 address by which it reached the broker."""
 
 
+class OneLineParser(ArgumentParser):
+    """Tells a mistake in one line, as all else that keeps a broker from starting."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(MISUSED, f"pykbroker: {message} (pykbroker serve --help tells all options)\n")
+
+
 def parser() -> ArgumentParser:
-    result = ArgumentParser(
+    result = OneLineParser(
         prog="pykbroker serve", description=DESCRIPTION, epilog=EPILOG, formatter_class=RawDescriptionHelpFormatter
     )
     result.add_argument("--port", type=_port, help=f"port of the clients' listener, 0: a free one ({DEFAULT_PORT})")
@@ -100,7 +107,6 @@ def _shown(path: str) -> str:
 
 
 def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port <= 65535:
-        raise ValueError
-    return port
+    if not (text.isascii() and text.isdigit() and int(text) <= 65535):
+        raise ArgumentTypeError(f"{text} is not a port, a number from 0 to 65535")
+    return int(text)

@@ -31,6 +31,9 @@ class Address(NamedTuple):
 class BindError(OSError):
     """A listener's address cannot be used; the text is one clear line."""
 
+    def __str__(self) -> str:
+        return str(self.strerror)
+
 
 def bind(host: str, port: int, backlog: int = BACKLOG) -> list[socket.socket]:
     """Listening sockets for a Kafka listener: "" is every address, "localhost" both loopbacks; port 0: a free one, the

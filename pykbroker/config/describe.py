@@ -19,7 +19,7 @@ from pykbroker.config.dynamic import BrokerLevels, levels_of
 from pykbroker.config.known_names import base_name, is_dynamic, row_of
 from pykbroker.config.levels import broker_value
 from pykbroker.config.topic_config import GroupConfig, TopicConfig
-from pykbroker.config.types import INTERNAL, PASSWORD, to_text
+from pykbroker.config.types import INTERNAL, PASSWORD, parse_valid, to_text
 from pykbroker.config.values import ConfigValues, attribute
 from pykbroker.metadata.image import MetadataImage
 from pykbroker.protocol.enums import ConfigSource
@@ -71,7 +71,7 @@ def describe_group(group: GroupConfig, levels: BrokerLevels) -> list[ConfigEntry
 def describe_client_metrics(overrides: Mapping[str, str]) -> list[ConfigEntry]:
     entries = []
     for name, row in CLIENT_METRICS.items():
-        value = overrides.get(name, to_text(row[1]))
+        value = to_text(parse_valid(name, overrides[name], row) if name in overrides else row[1])
         own = [Synonym(name, value, ConfigSource.CLIENT_METRICS_CONFIG)] if name in overrides else []
         entries.append(ConfigEntry(name, value, _source(own), own, row[0]))
     return entries

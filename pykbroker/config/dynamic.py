@@ -1,7 +1,7 @@
 """The node's configs as they are now: static ones, then those of the metadata image (DynamicBrokerConfig, KIP-226)."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from pykbroker.config.broker_config import BrokerConfig
@@ -55,7 +55,8 @@ class DynamicBrokerConfig:
         ours = {(BROKER_RESOURCE, CLUSTER_DEFAULT), (BROKER_RESOURCE, str(self._node_id))}
         if ours.isdisjoint(delta.changed_configs):
             return
-        _log_ignored(image, self._node_id)
+        for resource, name, value in _new_overrides(delta.base, image, self._node_id):
+            _log_doubts(resource, name, value)
         levels = levels_of(self.static, image, self._node_id)
         if levels == self.levels:
             return
@@ -112,15 +113,22 @@ def why_ignored(name: str, value: str, *, per_broker: bool) -> str | None:
     return None
 
 
-def _log_ignored(image: MetadataImage, node_id: int) -> None:
-    for resource, per_broker in ((CLUSTER_DEFAULT, False), (str(node_id), True)):
-        for name, value in image.configs.broker(resource).items():
-            reason = why_ignored(name, value, per_broker=per_broker)
-            row = row_of(name)
-            if reason is not None:
-                LOG.error("dynamic config %s is ignored: %s", name, reason)
-            elif row is None or row[4] & INERT or name not in BROKER:
-                LOG.warning("dynamic config %s has no effect here", name)
+def _new_overrides(old: MetadataImage, new: MetadataImage, node_id: int) -> Iterator[tuple[str, str, str]]:
+    """(resource, config, value) of what was set since."""
+    for resource in (CLUSTER_DEFAULT, str(node_id)):
+        before = old.configs.broker(resource)
+        for name, value in new.configs.broker(resource).items():
+            if before.get(name) != value:
+                yield resource, name, value
+
+
+def _log_doubts(resource: str, name: str, value: str) -> None:
+    reason = why_ignored(name, value, per_broker=resource != CLUSTER_DEFAULT)
+    row = row_of(name)
+    if reason is not None:
+        LOG.error("dynamic config %s is ignored: %s", name, reason)
+    elif row is None or row[4] & INERT or name not in BROKER:
+        LOG.warning("dynamic config %s has no effect here", name)
 
 
 def _without_invalid(

@@ -11,11 +11,12 @@ TYPE_NAMES = ("UNKNOWN", "BOOLEAN", "STRING", "INT", "SHORT", "LONG", "DOUBLE", 
 READ_ONLY, CLUSTER_WIDE, PER_BROKER = range(3)
 REQUIRED, INTERNAL, INERT = 1, 2, 4
 
+_KEEP_DUPLICATES = ("throttled-replicas", "voters", "servers")
 _BITS = {SHORT: 16, INT: 32, LONG: 64}
 # Patterns are compiled at their first use: most broker starts need none.
 _INTEGER = r"[+-]?[0-9]+"
 _DOUBLE = r"([+-]?(?:NaN|Infinity|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?))[dDfF]?"
-_THROTTLED = r"([0-9]+:[0-9]+)?(,[0-9]+:[0-9]+)*"
+_THROTTLED = r"([0-9]+:[0-9]+)?"
 _THROTTLED_REASON = (
     "must be the literal '*' or a list of replicas in the following format: "
     "[partitionId]:[brokerId],[partitionId]:[brokerId],..."
@@ -67,10 +68,12 @@ def parse(name: str, text: str, kind: int) -> Any:
 
 
 def parse_valid(name: str, text: str, row: Row) -> Any:
-    """The typed value of a text, checked by its validator. Raises InvalidValue."""
+    """The typed value of a text, checked by its validator; a list without repetitions. Raises InvalidValue."""
     value = parse(name, text, row[0])
     if (validator := row[2]) is not None or row[0] == LIST:
         check(name, value, validator)
+    if isinstance(value, list) and (validator is None or validator[0] not in _KEEP_DUPLICATES):
+        return list(dict.fromkeys(value))  # KIP-1161
     return value
 
 
@@ -136,7 +139,7 @@ _CHECKS: dict[str, Callable[[str, Any, tuple[Any, ...]], None]] = {
 def _check_list(name: str, value: list[str], validator: tuple[Any, ...] | None) -> None:
     how = validator[0] if validator else ""
     if how == "throttled-replicas":
-        if value != ["*"] and value and not re.fullmatch(_THROTTLED, ",".join(value)):
+        if value != ["*"] and not all(re.fullmatch(_THROTTLED, element) for element in value):
             raise InvalidValue(name, f"[{', '.join(value)}]", f"{name} {_THROTTLED_REASON}")
         return
     if how in ("voters", "servers"):
@@ -145,8 +148,6 @@ def _check_list(name: str, value: list[str], validator: tuple[Any, ...] | None) 
         raise InvalidList(
             name, value, f"Configuration '{name}' must not be empty. Valid values include: any non-empty value"
         )
-    if len(set(value)) != len(value):
-        raise InvalidList(name, value, f"Configuration '{name}' values must not be duplicated.")
     if any(not element for element in value):
         raise InvalidList(name, value, f"Configuration '{name}' values must not be empty.")
     if validator and how.startswith("in"):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from pykbroker.config.definitions import CLIENT_METRICS, GROUP
 from pykbroker.config.topic_config import GroupConfig
-from pykbroker.config.types import INT, LIST, InvalidValue, parse
+from pykbroker.config.types import InvalidValue, parse_valid
 from pykbroker.errors import KafkaError
 from pykbroker.protocol.error_codes import ErrorCode
 
@@ -76,22 +76,17 @@ def validate_client_metrics(name: str, overrides: Mapping[str, str]) -> None:
     for key in overrides:
         if key not in CLIENT_METRICS:
             _refuse(f"Unknown client metrics configuration: {key}", ErrorCode.INVALID_REQUEST)
-    if "interval.ms" in overrides:
-        _check_interval(overrides["interval.ms"])
-    for pattern in parse("match", overrides.get("match", ""), LIST):
-        _check_pattern(pattern)
-
-
-def _check_interval(text: str) -> None:
     try:
-        interval = parse("interval.ms", text, INT)
+        values = {key: parse_valid(key, text, CLIENT_METRICS[key]) for key, text in overrides.items()}
     except InvalidValue as error:
         _refuse(str(error))
-    if interval not in _INTERVAL_MS:
+    if (interval := values.get("interval.ms", _INTERVAL_MS[0])) not in _INTERVAL_MS:
         _refuse(
             f"Invalid value {interval} for interval.ms, interval must be between 100 and 3600000 (1 hour)",
             ErrorCode.INVALID_REQUEST,
         )
+    for pattern in values.get("match", ()):
+        _check_pattern(pattern)
 
 
 def _check_pattern(pattern: str) -> None:

@@ -35,7 +35,13 @@ class Outcome(NamedTuple):
 def run(*command: str | Path, cwd: Path = ROOT) -> int:
     """Runs one step, echoed, and returns its exit code."""
     print("+", *(str(part) for part in command), flush=True)
-    return subprocess.call([str(part) for part in command], cwd=cwd, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    # KAFKA_LOG_DIRS and the like of another broker's user would configure the brokers that the tests start.
+    environment = {name: value for name, value in os.environ.items() if not is_setting(name)}
+    return subprocess.call([str(part) for part in command], cwd=cwd, env={**environment, "PYTHONPATH": str(ROOT)})
+
+
+def is_setting(variable: str) -> bool:
+    return variable.startswith(("KAFKA_", "PYKBROKER_")) and variable not in ("KAFKA_ORACLE", "PYKBROKER_VENV")
 
 
 def python(*arguments: str) -> int:

@@ -22,6 +22,7 @@ _NOT_SETTINGS = frozenset(
         "KAFKA_HOST",
         "KAFKA_MODE",
         "KAFKA_OPTS",
+        "KAFKA_ORACLE",  # where our tools/oracle keeps Kafka's jars
         "KAFKA_PORT",
         "KAFKA_URL",
         "KAFKA_VERSION",

@@ -1,0 +1,206 @@
+"""A whole broker in the test's own loop, on loopback sockets: what it serves, keeps, and tells of itself."""
+
+import struct
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+
+from pykbroker.broker import Broker, LoopClock, StartError
+from pykbroker.config.broker_config import BrokerConfig
+from pykbroker.errors import KafkaError
+from pykbroker.protocol.apis import ApiKey
+from pykbroker.protocol.error_codes import ErrorCode
+from pykbroker.protocol.headers import decode_response_header, encode_request_header
+from pykbroker.protocol.lookup import response_class
+from pykbroker.protocol.message import Message
+from pykbroker.protocol.messages.api_versions import ApiVersionsRequest
+from pykbroker.protocol.messages.create_topics import CreatableTopic, CreateTopicsRequest
+from pykbroker.protocol.messages.fetch import FetchPartition, FetchRequest, FetchTopic
+from pykbroker.protocol.messages.find_coordinator import FindCoordinatorRequest
+from pykbroker.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic
+from pykbroker.protocol.messages.produce import PartitionProduceData, ProduceRequest, TopicProduceData
+from pykbroker.record.builder import build_batch
+from pykbroker.request import RequestContext
+
+NODE_ID = 7
+
+
+class Client:
+    """One connection that asks one thing after the other."""
+
+    def __init__(self, stream: trio.SocketStream) -> None:
+        self.stream = stream
+        self.received = b""
+
+    async def ask(self, request: Message, version: int) -> Any:
+        await self.send(request, version)
+        return await self.receive(request.API_KEY, version)
+
+    async def send(self, request: Message, version: int) -> None:
+        out = bytearray(4)
+        encode_request_header(out, request.API_KEY, version, 1, "test")
+        request.encode_into(out, version)
+        struct.pack_into(">i", out, 0, len(out) - 4)
+        await self.stream.send_all(out)
+
+    async def receive(self, api_key: int, version: int) -> Any:
+        (size,) = struct.unpack(">i", await self._take(4))
+        frame = await self._take(size)
+        _, position = decode_response_header(frame, api_key, version)
+        return response_class(api_key).decode(frame, version, position)[0]
+
+    async def _take(self, size: int) -> bytes:
+        while len(self.received) < size:
+            piece = await self.stream.receive_some()
+            if not piece:
+                raise EOFError
+            self.received += piece
+        taken, self.received = self.received[:size], self.received[size:]
+        return taken
+
+
+def config_of(folder: Path, **texts: str) -> BrokerConfig:
+    settings = {
+        "listeners": "PLAINTEXT://127.0.0.1:0",
+        "log.dirs": str(folder / "data"),
+        "node.id": str(NODE_ID),
+        **{name.replace("_", "."): text for name, text in texts.items()},
+    }
+    return BrokerConfig(settings)
+
+
+@asynccontextmanager
+async def running(folder: Path, **texts: str) -> AsyncIterator[tuple[Broker, Client]]:
+    """A broker and a client of it; stopped in order at the end."""
+    broker = Broker(config_of(folder, **texts))
+    addresses: list[tuple[str, int]] = []
+    ready = trio.Event()
+
+    def on_ready(host: str, port: int) -> None:
+        addresses.append((host, port))
+        ready.set()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(broker.run, on_ready)
+        await ready.wait()
+        stream = await trio.open_tcp_stream(*addresses[0])
+        yield broker, Client(stream)
+        await stream.aclose()
+        broker.stop()
+
+
+async def create(client: Client, name: str, partitions: int = 1) -> None:
+    topic = CreatableTopic(name=name, num_partitions=partitions, replication_factor=1)
+    response = await client.ask(CreateTopicsRequest(topics=[topic], timeout_ms=10_000), 7)
+    assert response.topics[0].error_code == 0
+
+
+async def produce(client: Client, topic: str, value: bytes) -> int:
+    batch = bytes(build_batch([(None, value, [], 1_700_000_000_000)]))
+    data = TopicProduceData(name=topic, partition_data=[PartitionProduceData(index=0, records=batch)])
+    response = await client.ask(ProduceRequest(acks=-1, timeout_ms=5000, topic_data=[data]), 9)
+    row = response.responses[0].partition_responses[0]
+    assert row.error_code == 0
+    return int(row.base_offset)
+
+
+def fetch_request(topic: str, offset: int = 0, max_wait_ms: int = 0) -> FetchRequest:
+    wanted = FetchPartition(partition=0, fetch_offset=offset, partition_max_bytes=1 << 20)
+    topics = [FetchTopic(topic=topic, partitions=[wanted])]
+    return FetchRequest(max_wait_ms=max_wait_ms, min_bytes=1, max_bytes=1 << 20, session_epoch=-1, topics=topics)
+
+
+async def fetched(client: Client, topic: str) -> bytes:
+    response = await client.ask(fetch_request(topic), 12)
+    return bytes(response.responses[0].partitions[0].records)
+
+
+@pytest.mark.parametrize("controlled", ["true", "false"])
+async def test_what_was_written_is_there_after_a_restart(tmp_path: Path, controlled: str) -> None:
+    async with running(tmp_path, controlled_shutdown_enable=controlled) as (broker, client):
+        cluster_id = broker.cluster_id
+        await create(client, "kept")
+        assert await produce(client, "kept", b"first") == 0
+    async with running(tmp_path) as (broker, client):
+        assert broker.cluster_id == cluster_id
+        assert await produce(client, "kept", b"second") == 1
+        records = await fetched(client, "kept")
+        assert b"first" in records
+        assert b"second" in records
+
+
+async def test_a_stop_answers_the_fetch_that_waits(tmp_path: Path) -> None:
+    async with running(tmp_path) as (broker, client):
+        await create(client, "empty")
+        await client.send(fetch_request("empty", max_wait_ms=30_000), 12)
+        while not broker.replicas.waiting_rows:
+            await trio.testing.wait_all_tasks_blocked()
+        with trio.fail_after(10):
+            broker.stop()
+            response = await client.receive(ApiKey.FETCH, 12)
+        assert response.responses[0].partitions[0].records == b""
+        with pytest.raises(EOFError):
+            await client.ask(ApiVersionsRequest(), 0)
+
+
+async def test_clients_are_told_the_address_by_which_they_came(tmp_path: Path) -> None:
+    async with running(tmp_path) as (_, client):
+        response = await client.ask(MetadataRequest(topics=[]), 12)
+        assert [(one.node_id, one.host, one.port) for one in response.brokers] == [
+            (NODE_ID, *client.stream.socket.getpeername())
+        ]
+
+
+async def test_clients_are_told_what_is_advertised(tmp_path: Path) -> None:
+    async with running(tmp_path, advertised_listeners="PLAINTEXT://example.test:19092") as (_, client):
+        response = await client.ask(MetadataRequest(topics=[]), 12)
+        assert [(one.host, one.port) for one in response.brokers] == [("example.test", 19092)]
+
+
+async def test_nodes_that_are_not_there_have_no_address(tmp_path: Path) -> None:
+    async with running(tmp_path) as (broker, _):
+        with pytest.raises(KafkaError) as raised:
+            broker.endpoint_for(RequestContext(ApiKey.METADATA, 12), NODE_ID + 1)
+        assert raised.value.code == ErrorCode.BROKER_NOT_AVAILABLE
+
+
+async def test_the_group_coordinator_is_found_and_its_topic_made(tmp_path: Path) -> None:
+    async with running(tmp_path, offsets_topic_num_partitions="3") as (broker, client):
+        response = await client.ask(FindCoordinatorRequest(key_type=0, coordinator_keys=["group"]), 4)
+        assert (response.coordinators[0].error_code, response.coordinators[0].node_id) == (0, NODE_ID)
+        assert len(broker.image.topics.by_name["__consumer_offsets"].partitions) == 3
+        assert sorted(broker.groups.runtime.partitions()) == [0, 1, 2]
+
+
+async def test_topics_are_made_on_demand(tmp_path: Path) -> None:
+    async with running(tmp_path, num_partitions="2") as (broker, client):
+        asked = MetadataRequest(topics=[MetadataRequestTopic(name="wanted")], allow_auto_topic_creation=True)
+        await client.ask(asked, 9)
+        assert len(broker.image.topics.by_name["wanted"].partitions) == 2
+
+
+async def test_a_port_in_use_is_one_clear_line(tmp_path: Path) -> None:
+    async with running(tmp_path / "one") as (_, client):
+        port = client.stream.socket.getpeername()[1]
+        other = Broker(config_of(tmp_path / "two", listeners=f"PLAINTEXT://127.0.0.1:{port}"))
+        with pytest.raises(StartError, match=f"127.0.0.1:{port} is in use"):
+            await other.run(lambda host, port: None)
+    assert not (tmp_path / "two").exists()
+
+
+async def test_another_nodes_directory_is_refused(tmp_path: Path) -> None:
+    async with running(tmp_path):
+        pass
+    with pytest.raises(StartError, match="belongs to node 7, not 8"):
+        await Broker(config_of(tmp_path, node_id="8")).run(lambda host, port: None)
+
+
+def test_trios_time_is_the_brokers_time() -> None:
+    clock = LoopClock()
+    clock.start_clock()
+    assert 0 <= clock.deadline_to_sleep_time(clock.current_time() + 5) <= 5

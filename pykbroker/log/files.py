@@ -1,7 +1,6 @@
 """The seam to the file system: every call that the log makes, so that a test can lose, tear or fail any of them."""
 
 import os
-from pathlib import Path
 
 Buffer = bytes | bytearray | memoryview
 
@@ -17,6 +16,9 @@ class Files:
 
     def size(self, fd: int) -> int:
         return os.fstat(fd).st_size
+
+    def size_of(self, path: str) -> int:
+        return os.stat(path).st_size
 
     def pread(self, fd: int, length: int, position: int) -> bytes:
         return os.pread(fd, length, position)
@@ -48,7 +50,16 @@ class Files:
             return
 
     def read_bytes(self, path: str) -> bytes:
-        return Path(path).read_bytes()
+        """Of a file that nobody writes meanwhile. A start reads thousands of small ones, for which pathlib is slow."""
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            size = os.fstat(fd).st_size
+            data = os.read(fd, size)
+            while len(data) < size and (more := os.read(fd, size - len(data))):
+                data += more
+            return data
+        finally:
+            os.close(fd)
 
     def write_atomically(self, path: str, data: bytes) -> None:
         """Kafka's way for checkpoints: written to path.tmp, synced, renamed over, the directory synced."""

@@ -13,6 +13,8 @@ DIGITS = 20
 SWAP = ".swap"
 CLEANED = ".cleaned"
 DELETED = ".deleted"
+TEMPORARY = ".tmp"
+LEFT = (SWAP, CLEANED, DELETED, TEMPORARY)
 # Snapshots of the metadata log that Kafka's raft is removing: they are raft's, not the log's.
 RAFT_DELETED = ".checkpoint.deleted"
 INDEXES = (".index", ".timeindex", ".txnindex")
@@ -24,24 +26,31 @@ def base_offset_of(name: str) -> int | None:
     return int(digits) if len(digits) == DIGITS and digits.isdigit() else None
 
 
-def tidy(files: Files, directory: str, config: LogConfig) -> None:
-    """Removes leftovers, finishes an interrupted swap, drops indexes whose segment is gone. Raises OSError.
+def tidy(files: Files, directory: str, config: LogConfig) -> list[str]:
+    """Removes leftovers, finishes an interrupted swap, drops indexes whose segment is gone; returns the names of the
+    files that stay. Raises OSError.
 
     A .swap segment is whole, and what it replaces may be .deleted already: it takes its final name. One at or behind a
     .cleaned file belongs to a swap that had not begun for all its parts: it goes, the originals are still there.
     """
     names = os.listdir(directory)
+    if any(name.endswith(LEFT) and not name.endswith(RAFT_DELETED) for name in names):
+        _tidy(files, directory, config, names)
+        names = os.listdir(directory)
+    return _without_orphaned_indexes(files, directory, names)
+
+
+def _tidy(files: Files, directory: str, config: LogConfig, names: list[str]) -> None:
     cleaned = [name for name in names if name.endswith(CLEANED)]
     begun = min((base_offset_of(name) or 0 for name in cleaned), default=None)
     swapped = [name for name in names if name.endswith(SWAP)]
     invalid = [name for name in swapped if begun is not None and (base_offset_of(name) or 0) >= begun]
     deleted = [name for name in names if name.endswith(DELETED) and not name.endswith(RAFT_DELETED)]
-    temporary = [name for name in names if name.endswith(".tmp")]
+    temporary = [name for name in names if name.endswith(TEMPORARY)]
     _unlink(files, directory, [*deleted, *cleaned, *invalid, *temporary])
     valid = sorted(set(swapped) - set(invalid))
     if valid:
         _finish_swap(files, directory, valid, config)
-    _drop_orphaned_indexes(files, directory)
 
 
 def _finish_swap(files: Files, directory: str, swapped: list[str], config: LogConfig) -> None:
@@ -72,9 +81,11 @@ def _is_within(name: str, first: int, end: int) -> bool:
     return offset is not None and first <= offset < end
 
 
-def _drop_orphaned_indexes(files: Files, directory: str) -> None:
-    names = set(os.listdir(directory))
-    _unlink(files, directory, [n for n in names if n.endswith(INDEXES) and f"{n[:DIGITS]}.log" not in names])
+def _without_orphaned_indexes(files: Files, directory: str, names: list[str]) -> list[str]:
+    known = set(names)
+    orphans = [name for name in names if name.endswith(INDEXES) and f"{name[:DIGITS]}.log" not in known]
+    _unlink(files, directory, orphans)
+    return list(known.difference(orphans))
 
 
 def _unlink(files: Files, directory: str, names: Iterable[str]) -> None:

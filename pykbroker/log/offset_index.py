@@ -30,11 +30,7 @@ class OffsetIndex(SparseIndex):
         return count
 
     def sanity_check(self, segment_size: int) -> None:
-        """Raises CorruptIndex unless offsets and positions ascend and lie within the segment."""
-        last_offset, last_position = -1, -1
-        for relative_offset, position in self:
-            if relative_offset <= last_offset or position <= last_position or position >= segment_size:
-                raise CorruptIndex(
-                    f"{self.path}: entry ({relative_offset}, {position}) follows ({last_offset}, {last_position})"
-                )
-            last_offset, last_position = relative_offset, position
+        """Raises CorruptIndex unless the file is whole and its last entry points into the segment."""
+        last = self.checked_last()
+        if last is not None and not (last[0] >= 0 and 0 <= last[1] < segment_size):
+            raise CorruptIndex(f"{self.path}: the last entry {last} is not of a segment of {segment_size} bytes")

@@ -1,6 +1,7 @@
 """All producers of one log, and its open transactions. (ProducerStateManager, KIP-98, KIP-360)"""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from logging import getLogger
 
 from pykbroker.errors import KafkaError
 from pykbroker.ids import TopicPartition
@@ -14,6 +15,7 @@ from pykbroker.record.batch import BatchHeader
 from pykbroker.record.control import ControlType, control_type_of, end_transaction_coordinator_epoch
 from pykbroker.record.reader import Record, iterate_records
 
+logger = getLogger(__name__)
 SUFFIX = ".snapshot"
 
 
@@ -32,6 +34,14 @@ class ProducerStateManager:
         # Completed transactions whose marker the high watermark has not passed: first offset → marker's offset.
         self._unreplicated: dict[int, int] = {}
         self._open: dict[int, int] = {}
+        self._known_snapshots: list[int] | None = None
+
+    @property
+    def _snapshots(self) -> list[int]:
+        """The offsets of all snapshots, ascending: the directory is listed once."""
+        if self._known_snapshots is None:
+            self._known_snapshots = snapshot_offsets(self.directory)
+        return self._known_snapshots
 
     def check(self, header: BatchHeader, offset: int, *, is_client: bool) -> BatchMetadata | None:
         """The appended batch that this one repeats, else None. Raises INVALID_PRODUCER_EPOCH,
@@ -145,22 +155,19 @@ class ProducerStateManager:
         if self.map_end_offset > self.last_snapshot_offset:
             write_snapshot(self._files, self.snapshot_path(self.map_end_offset), self.producers.values(), sync=sync)
             self.last_snapshot_offset = self.map_end_offset
+            self._known_snapshots = sorted({*self._snapshots, self.map_end_offset})
 
     def load(self, log_start_offset: int, end_offset: int, now_ms: int) -> None:
         """Starts over from the latest good snapshot between the two (truncateAndReload); those outside go."""
         self.clear()
         self.map_end_offset = self.last_snapshot_offset = log_start_offset
-        offsets = snapshot_offsets(self.directory)
-        for offset in offsets:
-            if not log_start_offset < offset <= end_offset:
-                self._files.unlink(self.snapshot_path(offset))
-        for offset in reversed(offsets):
-            if not log_start_offset < offset <= end_offset:
-                continue
+        self._delete_snapshots(lambda offset: not log_start_offset < offset <= end_offset)
+        for offset in reversed(self._snapshots):
             try:
                 entries = read_snapshot(self._files, self.snapshot_path(offset))
-            except CorruptSnapshot:
-                self._files.unlink(self.snapshot_path(offset))
+            except CorruptSnapshot as error:
+                logger.warning("%s; going on without it", error)
+                self._delete_snapshots(offset.__eq__)
                 continue
             self._restore(entries, now_ms)
             self.last_snapshot_offset = self.map_end_offset = offset
@@ -183,20 +190,21 @@ class ProducerStateManager:
         self.map_end_offset = 0
 
     def delete_snapshots_before(self, offset: int) -> None:
-        for found in snapshot_offsets(self.directory):
-            if found < offset:
-                self._files.unlink(self.snapshot_path(found))
+        self._delete_snapshots(lambda found: found < offset)
 
     def delete_snapshots_from(self, offset: int) -> None:
         """All snapshots at or behind `offset`: they describe a history that was cut off."""
-        for found in snapshot_offsets(self.directory):
-            if found >= offset:
-                self._files.unlink(self.snapshot_path(found))
+        self._delete_snapshots(lambda found: found >= offset)
 
     def remove_stray_snapshots(self, segment_offsets: set[int]) -> None:
         """Keeps those that a segment starts at, and the newest behind them all (removeStraySnapshots)."""
-        found = snapshot_offsets(self.directory)
+        found = self._snapshots
         newest = found[-1] if found and found[-1] > max(segment_offsets) else None
-        for offset in found:
-            if offset not in segment_offsets and offset != newest:
-                self._files.unlink(self.snapshot_path(offset))
+        self._delete_snapshots(lambda offset: offset not in segment_offsets and offset != newest)
+
+    def _delete_snapshots(self, is_superfluous: Callable[[int], bool]) -> None:
+        superfluous = [offset for offset in self._snapshots if is_superfluous(offset)]
+        for offset in superfluous:
+            self._files.unlink(self.snapshot_path(offset))
+        if superfluous:
+            self._known_snapshots = [offset for offset in self._snapshots if offset not in superfluous]

@@ -4,7 +4,7 @@ Pure synchronous work on one directory: a thread may run it, one log apiece.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from logging import getLogger
 
 from pykbroker.clock import Clock
@@ -45,8 +45,8 @@ def load_log(
     topic_id = read_partition_metadata(files, directory)
     leader_epochs = LeaderEpochFileCache(files, directory)
     producers = ProducerStateManager(files, directory, topic_partition, producer_id_expiration_ms)
-    tidy(files, directory, config)
-    segments = [open_segment(files, directory, base, config, now_ms) for base in segment_offsets(directory)]
+    names = tidy(files, directory, config)
+    segments = [open_segment(files, directory, base, config, now_ms) for base in segment_offsets(names)]
     if not segments:
         segments = [new_segment(files, directory, log_start_offset, config, now_ms)]
         was_clean = True  # there is nothing to recover
@@ -88,8 +88,8 @@ def load_log(
     return log
 
 
-def segment_offsets(directory: str) -> list[int]:
-    return sorted(int(name[:DIGITS]) for name in os.listdir(directory) if is_segment(name))
+def segment_offsets(names: Iterable[str]) -> list[int]:
+    return sorted(int(name[:DIGITS]) for name in names if is_segment(name))
 
 
 def is_segment(name: str) -> bool:
@@ -97,7 +97,7 @@ def is_segment(name: str) -> bool:
 
 
 def open_segment(files: Files, directory: str, base_offset: int, config: LogConfig, now_ms: int) -> LogSegment:
-    size = os.stat(segment_path(directory, base_offset, ".log")).st_size
+    size = files.size_of(segment_path(directory, base_offset, ".log"))
     return LogSegment(files, directory, base_offset, config, now_ms, size)
 
 

@@ -8,7 +8,6 @@ from typing import NamedTuple
 from pykbroker.log.files import Files, LogFile, sync_path, write_all
 from pykbroker.log.log_config import LogConfig
 from pykbroker.log.offset_index import OffsetIndex
-from pykbroker.log.sparse_index import CorruptIndex
 from pykbroker.log.tail_positions import TailPositions
 from pykbroker.log.time_index import TimeIndex
 from pykbroker.log.transaction_index import TransactionIndex
@@ -348,10 +347,7 @@ class LogSegment:
         return renamed
 
     def sanity_check(self) -> None:
-        """Raises CorruptIndex when an index is missing or contradicts itself (LogSegment.sanityCheck)."""
-        for index in (self.offset_index, self.time_index):
-            if not os.path.exists(index.path):
-                raise CorruptIndex(f"{index.path} is missing")
+        """Raises CorruptIndex when an index is missing or cannot be this segment's (LogSegment.sanityCheck)."""
         self.offset_index.sanity_check(self.size)
-        self.time_index.sanity_check(self.base_offset + INT32_MAX)
+        self.time_index.sanity_check()
         _ = self.transaction_index.entries

@@ -77,8 +77,38 @@ class SparseIndex:
         return self.layout.unpack_from(self.entries, index * self.layout.size)
 
     def last(self) -> tuple[int, int] | None:
+        """The last entry; of an index that was not read yet, without reading the rest."""
+        if self._entries is None:
+            return self._last_of_file(self._file_size())
         count = len(self)
         return self.entry(count - 1) if count else None
+
+    def _file_size(self) -> int:
+        try:
+            return self._files.size_of(self.path)
+        except FileNotFoundError:
+            return 0
+
+    def _last_of_file(self, size: int) -> tuple[int, int] | None:
+        width = self.layout.size
+        if size < width:
+            self._entries = bytearray()  # known without a look into the file
+            return None
+        if size >= self.max_entries * width:  # it may be preallocated
+            count = len(self)
+            return self.entry(count - 1) if count else None
+        with self._opened() as fd:
+            return self.layout.unpack(self._files.pread(fd, width, (size // width - 1) * width))
+
+    def checked_last(self) -> tuple[int, int] | None:
+        """The last entry. Raises CorruptIndex when the file is missing or ends within an entry."""
+        try:
+            size = self._files.size_of(self.path)
+        except FileNotFoundError:
+            raise CorruptIndex(f"{self.path} is missing") from None
+        if size % self.layout.size:
+            raise CorruptIndex(f"{self.path}: {size} bytes are no multiple of {self.layout.size}")
+        return self._last_of_file(size)
 
     def floor(self, key: int, field: int) -> tuple[int, int] | None:
         """The last entry whose `field` is not above `key`."""

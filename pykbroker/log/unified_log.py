@@ -8,7 +8,7 @@ import math
 import os
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from random import Random
+from random import randrange
 from typing import NamedTuple
 
 from pykbroker.clock import Clock
@@ -107,7 +107,6 @@ class UnifiedLog:
         # Called with the path and the error when a write fails; makes the directory offline.
         self.on_io_error: Callable[[OSError], None] = _ignore
         self._bases = [segment.base_offset for segment in segments]
-        self._random = Random()
         self._sealed_open: LogSegment | None = None
 
     # Appending
@@ -295,7 +294,7 @@ class UnifiedLog:
         self.producer_state.take_snapshot()
         segment = LogSegment(self.files, self.directory, base_offset, self.config, now_ms, 0)
         if self.config.segment_jitter_ms:
-            segment.jitter_ms = self._random.randrange(min(self.config.segment_jitter_ms, self.config.segment_ms) or 1)
+            segment.jitter_ms = randrange(min(self.config.segment_jitter_ms, self.config.segment_ms) or 1)
         segment.create()
         self._set_segments([*self.segments, segment])
         return segment

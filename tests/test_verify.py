@@ -15,3 +15,7 @@ def test_a_broken_invariant_is_named_where_it_is_checked(monkeypatch: pytest.Mon
 def test_nothing_is_checked_in_production(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verify, "ENABLED", False)
     verify.check(False, "offsets grow")
+
+
+def test_our_tests_check_all_invariants() -> None:
+    assert verify.ENABLED

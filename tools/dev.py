@@ -41,7 +41,7 @@ def run(*command: str | Path, cwd: Path = ROOT) -> int:
 
 
 def is_setting(variable: str) -> bool:
-    return variable.startswith(("KAFKA_", "PYKBROKER_")) and variable not in ("KAFKA_ORACLE", "PYKBROKER_VENV")
+    return variable.startswith("KAFKA_") and variable != "KAFKA_ORACLE"
 
 
 def python(*arguments: str) -> int:

@@ -81,3 +81,14 @@ def test_the_last_line_and_the_exit_code(capsys: pytest.CaptureFixture[str]) -> 
     assert dev.conclude(Outcome(5, 1)) == 1
     assert dev.conclude(Outcome(0, 0)) == 1
     assert capsys.readouterr().out.splitlines() == ["5 passed, 0 failed", "5 passed, 1 failed", "0 passed, 0 failed"]
+
+
+def test_settings_of_another_broker_are_not_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = {}
+    monkeypatch.setenv("KAFKA_LOG_DIRS", "/elsewhere")
+    monkeypatch.setenv("KAFKA_ORACLE", "/jars")
+    monkeypatch.setattr(dev.subprocess, "call", lambda _, env, **__: seen.update(env) or 0)
+    assert dev.python("--version") == 0
+    assert "KAFKA_LOG_DIRS" not in seen
+    assert seen["KAFKA_ORACLE"] == "/jars"
+    assert seen["PYTHONPATH"] == str(dev.ROOT)

@@ -1,6 +1,5 @@
 """What .index and .timeindex have in common: fixed-width, ascending entries in a file, searched by bisection."""
 
-import os
 from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -167,8 +166,3 @@ class SparseIndex:
         if self._entries:  # that there are none is known for free, reading a preallocated file is not
             self._entries = None
             self._written = 0
-
-    def rename(self, path: str) -> None:
-        if os.path.exists(self.path):
-            self._files.rename(self.path, path)
-        self.path = path

@@ -96,3 +96,16 @@ def read_all(log: UnifiedLog, upper_bound: int | None = None) -> Iterator[tuple[
             for header, position in iterate_batches(data):
                 yield header, data[position : position + header.size_in_bytes]
                 offset = header.last_offset + 1
+
+
+class FailingFiles(Files):
+    """The operations named in `failing` raise that errno: a full disk (ENOSPC), a broken one (EIO)."""
+
+    def __init__(self) -> None:
+        self.failing: dict[str, int] = {}
+
+    def __getattribute__(self, name: str) -> Any:
+        failing = object.__getattribute__(self, "__dict__").get("failing", {})
+        if name in failing:
+            raise OSError(failing[name], os.strerror(failing[name]))
+        return object.__getattribute__(self, name)

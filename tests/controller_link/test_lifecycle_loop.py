@@ -1,0 +1,154 @@
+import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from pykbroker.controller_link.lifecycle_loop import RETRY_PAUSE, LifecycleLoop
+from pykbroker.errors import KafkaError
+from pykbroker.protocol.apis import ApiKey
+from pykbroker.protocol.error_codes import ErrorCode
+from pykbroker.protocol.messages.broker_heartbeat import BrokerHeartbeatResponse
+from pykbroker.protocol.persisted.metadata.feature_level_record import FeatureLevelRecord
+from tests.controller.nodes import CLUSTER, ENDPOINT, ControllerNode, TrioClock
+from tests.metadata.history import uuid
+
+
+class Watched:
+    """A link that remembers the heartbeats, and can answer them itself."""
+
+    def __init__(self, link):
+        self.link = link
+        self.heartbeats = []
+        self.answers = []
+
+    async def call(self, api_key, request):
+        if api_key == ApiKey.BROKER_HEARTBEAT:
+            self.heartbeats.append((trio.current_time(), request))
+            if self.answers:
+                return self.answers.pop(0)
+        return await self.link.call(api_key, request)
+
+    def times(self):
+        return [round(time, 3) for time, _ in self.heartbeats]
+
+
+@pytest.fixture
+async def node(tmp_path):
+    return ControllerNode(tmp_path, clock=TrioClock()).start()
+
+
+def lifecycle(node, **fields):
+    link = Watched(node.link)
+    values = {
+        "link": link,
+        "config": node.config,
+        "image": lambda: node.image,
+        "node_id": 1,
+        "cluster_id": CLUSTER,
+        "incarnation_id": uuid(7),
+        "directory_ids": [uuid(1)],
+        "endpoints": [ENDPOINT],
+        **fields,
+    }
+    return LifecycleLoop(**values), link
+
+
+async def test_a_broker_comes_and_goes(node, autojump_clock):
+    life, link = lifecycle(node, rack="r", previous_epoch=3)
+    assert await life.register() == life.broker_epoch == node.image.brokers[1].epoch
+    broker = node.image.brokers[1]
+    assert (broker.fenced, broker.rack, broker.endpoints) == (True, "r", (ENDPOINT,))
+    assert (broker.incarnation_id, broker.directories) == (uuid(7), (uuid(1),))
+    await life.unfence()
+    assert not node.image.brokers[1].fenced
+    node.create("t", [1])
+    await life.controlled_shutdown()
+    assert node.image.brokers[1].fenced
+    assert node.partition("t").leader == -1
+    # Alone it need not wait for anybody: no time passed.
+    assert [request.want_shut_down for _, request in link.heartbeats] == [False, True, True]
+    assert len(set(link.times())) == 1
+
+
+async def test_registration_tells_the_epoch_of_the_last_clean_stop(node, autojump_clock):
+    life, _ = lifecycle(node)
+    epoch = await life.register()
+    await life.unfence()
+    node.create("t", [1])
+    node = node.again()
+    again, _ = lifecycle(node, previous_epoch=epoch, incarnation_id=uuid(8))
+    await again.register()
+    assert node.partition("t").elr == (1,)
+    await again.unfence()
+    assert (node.partition("t").leader, node.partition("t").leader_recovery_state) == (1, 0)
+
+
+async def test_what_the_cluster_has_finalized_is_honoured(node, autojump_clock):
+    node.write([FeatureLevelRecord(name="group.version", feature_level=1)])
+    life, _ = lifecycle(node)
+    await life.register()
+    assert node.image.brokers[1].features["group.version"] == (0, 1)
+    assert node.image.brokers[1].features["metadata.version"] == (7, 30)
+
+
+async def test_a_refused_registration_is_raised(node, autojump_clock):
+    life, _ = lifecycle(node, cluster_id="other")
+    with pytest.raises(KafkaError) as caught:
+        await life.register()
+    assert caught.value.code == ErrorCode.INCONSISTENT_CLUSTER_ID
+    assert life.broker_epoch == -1
+
+
+async def test_unfencing_is_asked_for_until_it_is_granted(node, autojump_clock):
+    life, link = lifecycle(node)
+    await life.register()
+    link.answers = [BrokerHeartbeatResponse(is_fenced=True)] * 3
+    await life.unfence()
+    assert link.times() == [round(RETRY_PAUSE * n, 3) for n in range(4)]
+
+
+async def test_heartbeats_come_every_interval(node, nursery, autojump_clock):
+    life, link = lifecycle(node)
+    await life.register()
+    await life.unfence()
+    await nursery.start(life.run)
+    link.heartbeats.clear()
+    start = trio.current_time()
+    await trio.sleep(7)
+    assert link.times() == [round(start + 2 * n, 3) for n in (1, 2, 3)]
+    assert all(request.current_metadata_offset == node.image.offset for _, request in link.heartbeats)
+    nursery.cancel_scope.cancel()
+
+
+async def test_a_broker_that_is_not_known_any_more_stops(node, autojump_clock):
+    life, _ = lifecycle(node)
+    await life.register()
+    other, _ = lifecycle(node, incarnation_id=uuid(9))
+    await other.register()
+    with pytest.raises(KafkaError) as caught:
+        await life.run()
+    assert caught.value.code == ErrorCode.STALE_BROKER_EPOCH
+
+
+async def test_a_shutdown_that_takes_long_is_asked_for_again(node, autojump_clock):
+    life, link = lifecycle(node)
+    await life.register()
+    await life.unfence()
+    link.heartbeats.clear()
+    link.answers = [BrokerHeartbeatResponse(should_shut_down=False)] * 4
+    await life.controlled_shutdown()
+    assert link.times() == [round(RETRY_PAUSE * n, 3) for n in (0, 0, 1, 2, 3)]
+
+
+async def test_a_broker_that_went_is_not_unfenced_again(node, nursery, autojump_clock):
+    life, link = lifecycle(node)
+    await life.register()
+    await life.unfence()
+    node.create("t", [1])
+    await nursery.start(life.run)
+    await life.controlled_shutdown()
+    sent = len(link.heartbeats)
+    await trio.sleep(60)
+    await wait_all_tasks_blocked()
+    assert len(link.heartbeats) == sent
+    assert node.image.brokers[1].fenced
+    assert node.partition("t").leader == -1

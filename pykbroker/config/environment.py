@@ -24,11 +24,14 @@ _NOT_SETTINGS = frozenset(
         "KAFKA_OPTS",
         "KAFKA_ORACLE",  # where our tools/oracle keeps Kafka's jars
         "KAFKA_PORT",
+        "KAFKA_SECURITY_PROTOCOL",
         "KAFKA_URL",
         "KAFKA_VERSION",
     }
 )
 _NOT_SETTINGS_PREFIXES = ("KAFKA_JMX_", "KAFKA_JVM_", "KAFKA_LOG4J_", "KAFKA_TOOLS_", "KAFKA_SERVICE_")
+# Files of secrets that the image's start script turns into settings.
+_IMAGE_SECRETS = re.compile(r"KAFKA_SSL_.*_(FILENAME|CREDENTIALS)")
 # Kubernetes tells every container of a service named kafka: KAFKA_PORT_9092_TCP_ADDR, KAFKA_BROKER_SERVICE_HOST.
 _KUBERNETES = re.compile(r"KAFKA_(.+_)?(PORT(_[0-9]+_(TCP|UDP).*)?|SERVICE_(HOST|PORT).*)")
 
@@ -39,6 +42,7 @@ def is_setting(variable: str) -> bool:
         and len(variable) > len(PREFIX)
         and variable not in _NOT_SETTINGS
         and not variable.startswith(_NOT_SETTINGS_PREFIXES)
+        and not _IMAGE_SECRETS.fullmatch(variable)
         and not _KUBERNETES.fullmatch(variable)
     )
 

@@ -27,7 +27,6 @@ PLUGIN_PREFIXES = (
     "config.providers.",
     "listener.name.",
     "metric.reporters.",
-    "kafka.metrics.",
     "rlmm.config.",
     "rsm.config.",
     "confluent.",

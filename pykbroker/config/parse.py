@@ -1,6 +1,7 @@
 """A node's settings from all sources, the later wins: defaults, server.properties, environment, --set."""
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -22,6 +23,7 @@ _ALSO_SYNONYMS = {
     "log.dirs": ("log.dir",),
     "node.id": ("broker.id",),
 }
+_ABOUT_LISTENERS = ("advertised.listeners", "inter.broker.listener.name")
 
 
 class Setting(NamedTuple):
@@ -40,27 +42,38 @@ def load(path: str | None, environ: Mapping[str, str], overrides: Sequence[str])
     _merge(merged, [Setting(name, value, variable) for variable, name, value in settings(environ)])
     command_line = _from_command_line(overrides)
     if any(setting.name == "listeners" for setting in command_line):
-        # --port beside a server.properties: the address that its file advertises is another port's.
-        merged.pop("advertised.listeners", None)
+        # --port beside a server.properties: what the file says of its own listeners is not meant for this one.
+        for name in _ABOUT_LISTENERS:
+            merged.pop(name, None)
     _merge(merged, command_line)
     for setting in merged.values():
         _check(setting)
     config = BrokerConfig(_texts(merged))
-    validate_broker(config)
+    try:
+        validate_broker(config)
+    except ConfigError as error:
+        raise ConfigError(_with_source(str(error), merged)) from None
     _tell_what_has_no_effect(config)
     return config
 
 
 def _from_file(path: str) -> list[Setting]:
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            return [Setting(name, value, f"{path}:{line}") for name, value, line in parse_properties(file.read())]
+        with open(path, "rb") as file:
+            text = _decoded(file.read())
+        return [Setting(name, value, f"{path}:{line}") for name, value, line in parse_properties(text)]
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"cannot read {path}: not text in UTF-8 at byte {error.start}") from None
     except ValueError as error:
         raise ConfigError(f"cannot read {path}: {error}") from None
+
+
+def _decoded(raw: bytes) -> str:
+    """As people write today, else as Java reads."""
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
 
 
 def _from_command_line(overrides: Sequence[str]) -> list[Setting]:
@@ -98,6 +111,12 @@ def _check(setting: Setting) -> None:
     except InvalidValue as error:
         shown = "[hidden]" if row[0] == PASSWORD else _shown(value)
         raise ConfigError(f"{source}: {name}={shown}: {error.reason}") from None
+
+
+def _with_source(message: str, merged: Mapping[str, Setting]) -> str:
+    """The message begins with the setting that it is about."""
+    setting = merged.get(re.split("[=: ]", message, maxsplit=1)[0])
+    return message if setting is None else f"{setting.source}: {message}"
 
 
 def _shown(value: str) -> str:

@@ -39,7 +39,6 @@ def _check_roles(config: "BrokerConfig") -> None:
         set(config.process_roles) == {"broker", "controller"},
         f"process.roles={roles}: pykbroker is broker and controller in one; set broker,controller or leave it out",
     )
-    _require(config.node_id >= 0, f"node.id={config.node_id}: must be at least 0")
     _require(
         config.broker_id in (-1, config.node_id),
         f"broker.id={config.broker_id}: must be the same as node.id={config.node_id}; leave broker.id out",

@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from pykbroker.errors import KafkaError, MalformedFrame
-from pykbroker.handlers.errors import UNEXPECTED, error_response
+from pykbroker.handlers.errors import UNEXPECTED, error_response, shorten_messages
 from pykbroker.protocol.apis import API_TABLE, ApiInfo, ApiKey
 from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.protocol.headers import decode_request_header
@@ -128,7 +128,7 @@ class ServedApi:
         self.response_class = getattr(messages, f"{self.name}Response")
         if self.module == FORWARDED:
             # The handler runs in the controller; how its API tells an error is known here too.
-            self.error_response = import_module(f"pykbroker.handlers.controller.{self.info.module}").error_response
+            handler = import_module(f"pykbroker.handlers.controller.{self.info.module}")
         else:
             handler = import_module(f"pykbroker.handlers.broker.{self.module}")
             if getattr(handler, "FAST", False):
@@ -136,7 +136,7 @@ class ServedApi:
                 self.keeps_frame = getattr(handler, "KEEPS_FRAME", True)
             else:
                 self.handle = handler.handle
-            self.error_response = getattr(handler, "error_response", None)
+        self.error_response = getattr(handler, "error_response", None)
         self.loaded = True
 
 
@@ -391,7 +391,14 @@ def _encode(api: ServedApi, ctx: RequestContext, response: Any) -> Answer:
         size = len(out) + (size if size >= 0 else sum(map(_length, parts)))
         _PREFIX.pack_into(out, 0, size - 4, ctx.correlation_id)
         return [out, *parts], size
-    response.encode_into(out, ctx.api_version)
+    body = len(out)
+    try:
+        response.encode_into(out, ctx.api_version)
+    except ValueError:
+        if not shorten_messages(response):
+            raise
+        del out[body:]
+        response.encode_into(out, ctx.api_version)
     _PREFIX.pack_into(out, 0, len(out) - 4, ctx.correlation_id)
     return out
 

@@ -18,7 +18,7 @@ from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.protocol.headers import encode_request_header
 from pykbroker.protocol.message import Message
 from pykbroker.protocol.messages.api_versions import ApiVersionsRequest, ApiVersionsResponse
-from pykbroker.protocol.messages.create_topics import CreateTopicsRequest, CreateTopicsResponse
+from pykbroker.protocol.messages.create_topics import CreatableTopicResult, CreateTopicsRequest, CreateTopicsResponse
 from pykbroker.protocol.messages.delete_records import DeleteRecordsRequest, DeleteRecordsTopic
 from pykbroker.protocol.messages.heartbeat import HeartbeatRequest, HeartbeatResponse
 from pykbroker.protocol.messages.produce import ProduceRequest
@@ -492,3 +492,17 @@ async def test_what_the_controller_decides_is_forwarded_whole() -> None:
 
 def test_who_has_not_asked_yet_has_no_last_request() -> None:
     assert open_session().last_request == "no request"
+
+
+def test_an_answer_that_quotes_more_than_a_string_holds_is_given_all_the_same() -> None:
+    """Found by the fuzzer: an error message around a topic name of 32,767 bytes cannot be encoded."""
+    rows = [CreatableTopicResult(name="a", error_message="'" + "a" * 32_767 + "'")]
+    session = open_session(
+        ApiKey.CREATE_TOPICS, handle=handler(CreateTopicsResponse(topics=rows)), error_response=lambda *_: None
+    )
+    raw = frame(ApiKey.CREATE_TOPICS, 2, CreateTopicsRequest())
+    answer = session.begin(memoryview(bytearray(raw)), 0.0)
+    assert isinstance(answer, bytearray)
+    response, position = CreateTopicsResponse.decode(answer, 2, 8)
+    assert position == len(answer)
+    assert response.topics[0].error_message.endswith("…")  # type: ignore[union-attr]

@@ -3,10 +3,12 @@
 from typing import TYPE_CHECKING, Any
 
 from pykbroker.errors import KafkaError, MalformedFrame
+from pykbroker.protocol.message import Struct
 
 if TYPE_CHECKING:
     from pykbroker.protocol.message import Message
 
+LONGEST_MESSAGE = 8191  # characters, four bytes each at most: a string on the wire has 32,767
 UNEXPECTED = "The server experienced an unexpected error when processing the request."
 
 
@@ -22,3 +24,20 @@ def error_response(response_class: "type[Message]", request: Any, error: KafkaEr
     if hasattr(response, "error_message"):
         response.error_message = error.message
     return response  # type: ignore[no-any-return]
+
+
+def shorten_messages(response: Struct) -> bool:
+    """Cuts error messages that quote more of a client's text than fits into a string; False: there was none.
+
+    Kafka fails at such an answer. It is ours to give all the same: the other rows have nothing to do with it.
+    """
+    shortened = False
+    for field in response.__slots__:
+        value = getattr(response, field)
+        if field == "error_message" and value is not None and len(value) > LONGEST_MESSAGE:
+            setattr(response, field, value[: LONGEST_MESSAGE - 1] + "…")
+            shortened = True
+        for nested in value if isinstance(value, list) else [value]:
+            if isinstance(nested, Struct):
+                shortened = shorten_messages(nested) or shortened
+    return shortened

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pykbroker.log.files import Files
-from pykbroker.log.segment import INT32_MAX, BatchAt, LogSegment
+from pykbroker.log.segment import INT32_MAX, LogSegment
 from pykbroker.log.sparse_index import CorruptIndex
 from pykbroker.record.batch import iterate_batches, stamp
 from pykbroker.record.damage import CorruptBatch
@@ -54,11 +54,10 @@ class TestIndexEntries:
         """Each tells the last offset of the batch that crosses the interval, and where that batch begins."""
         segment = segment_in(tmp_path, index_interval_bytes=250)
         size = add(segment, 100, 1, 1)
-        assert 250 < 2 * size < 2 * 250
+        assert size <= 250 < 2 * size
         for offset in range(102, 116, 2):
             assert add(segment, offset, offset, offset) == size
-        crossing = [2, 4, 6] if size <= 250 else []
-        assert list(segment.offset_index) == [(2 * number + 1, number * size) for number in crossing]
+        assert list(segment.offset_index) == [(2 * number + 1, number * size) for number in (2, 4, 6)]
 
     def test_exactly_the_interval_is_not_more(self, tmp_path: Path) -> None:
         size = len(batch())
@@ -184,7 +183,7 @@ class TestFinding:
     def test_an_incomplete_batch_at_the_end_is_none(self, tmp_path: Path) -> None:
         segment = segment_in(tmp_path)
         size = add(segment, 100)
-        for cut in (1, 10, 17, 60, size - 1):
+        for cut in (size - 1, 60, 17, 10, 1):
             os.truncate(segment.path(".log"), cut)
             assert list(reopened(segment).batches(0)) == []
 
@@ -193,10 +192,10 @@ class TestFinding:
         size = add(segment, 100)
         with open(segment.path(".log"), "ab") as file:
             file.write(bytes(100))
-        found: list[BatchAt] = []
+        batches = reopened(segment).batches(0)
+        assert next(batches).size == size
         with pytest.raises(CorruptBatch):
-            found.extend(reopened(segment).batches(0))
-        assert [each.size for each in reopened(segment).batches(0) if each.position < size - 1][:1] == [size] or True
+            next(batches)
 
     def test_old_magics(self, tmp_path: Path) -> None:
         lines = {line["magic"]: line for line in golden_lines("records/batches.jsonl.gz") if line["magic"] < 2}

@@ -24,30 +24,17 @@ STANDARD_LIBRARY = {"argparse", "gettext", "json", "_json", "mmap"}
 THIRD_PARTY = {"attr", "attrs", "crc32c", "idna", "outcome", "sniffio", "sortedcontainers", "trio"}
 NEVER = {"asyncio", "concurrent", "dataclasses", "http", "multiprocessing", "pytest", "sqlite3", "unittest", "xml"}
 
-# The registration of the broker, and what the group coordinator speaks; all others come with their first request.
-MESSAGES = {
-    "broker_heartbeat",
-    "broker_registration",
-    "describe_groups",
-    "heartbeat",
-    "join_group",
-    "leave_group",
-    "offset_commit",
-    "offset_delete",
-    "offset_fetch",
-    "sync_group",
-}
-# What the first start writes to the metadata log, and the group coordinator's two.
+# The broker registers with its controller; all other messages come with their first request.
+MESSAGES = {"broker_heartbeat", "broker_registration"}
+# What the first start writes to the metadata log.
 RECORDS = {
-    "group.group_metadata",
-    "group.offset_commit",
-    "metadata.begin_transaction_record",
-    "metadata.broker_registration_change_record",
-    "metadata.config_record",
-    "metadata.end_transaction_record",
-    "metadata.feature_level_record",
-    "metadata.register_broker_record",
-    "metadata.register_controller_record",
+    "begin_transaction_record",
+    "broker_registration_change_record",
+    "config_record",
+    "end_transaction_record",
+    "feature_level_record",
+    "register_broker_record",
+    "register_controller_record",
 }
 HANDLERS = {"broker_heartbeat", "broker_registration"}
 
@@ -94,12 +81,16 @@ def test_messages_are_loaded_with_their_first_request(ours: set[str]) -> None:
 
 
 def test_records_are_loaded_when_one_is_written_or_read(ours: set[str]) -> None:
-    assert below(ours, "pykbroker.protocol.persisted") <= RECORDS | {"group", "metadata"}
+    assert below(ours, "pykbroker.protocol.persisted") <= {f"metadata.{name}" for name in RECORDS}
 
 
 def test_handlers_are_loaded_with_their_first_request(ours: set[str]) -> None:
     assert not below(ours, "pykbroker.handlers.broker")
     assert below(ours, "pykbroker.handlers.controller") <= HANDLERS
+
+
+def test_the_group_coordinator_is_loaded_with_the_first_group(ours: set[str]) -> None:
+    assert not below(ours, "pykbroker.coordinator.group")
 
 
 def test_tables_for_people_stay_on_disk(ours: set[str]) -> None:

@@ -89,8 +89,8 @@ def test_handlers_are_loaded_with_their_first_request(ours: set[str]) -> None:
     assert below(ours, "pykbroker.handlers.controller") <= HANDLERS
 
 
-def test_the_group_coordinator_is_loaded_with_the_first_group(ours: set[str]) -> None:
-    assert not below(ours, "pykbroker.coordinator.group")
+def test_the_state_of_groups_is_loaded_with_the_first_group(ours: set[str]) -> None:
+    assert below(ours, "pykbroker.coordinator.group") <= {"service"}
 
 
 def test_tables_for_people_stay_on_disk(ours: set[str]) -> None:

@@ -25,17 +25,20 @@ from pykbroker.protocol.headers import decode_response_header, encode_request_he
 from pykbroker.protocol.lookup import response_class
 from pykbroker.protocol.message import Message
 from pykbroker.protocol.messages.create_topics import CreatableTopic, CreateTopicsRequest
-from tools.fuzz.corpus import PARTITIONS, Frame, aimed, plain
+from pykbroker.protocol.messages.find_coordinator import FindCoordinatorRequest
+from pykbroker.protocol.messages.join_group import JoinGroupRequest, JoinGroupRequestProtocol
+from tools.fuzz.corpus import GROUP, PARTITIONS, Frame, aimed, plain
 from tools.fuzz.fields import FieldMutator
 from tools.fuzz.findings import Finding, Stall, stopwatch
 from tools.fuzz.mutate import Mutator
-from tools.fuzz.records import batches
+from tools.fuzz.records import produced
 
 TOPICS = ("topic-a", "topic-b")
 LIFE = 2000  # inputs until a fresh broker takes over: what they left behind must not hide what comes
 PATIENCE = 1.0  # seconds until a client that waits hangs up
 RATE = 20.0  # seconds that pass in one; not all at once, as threads that write to the disk need real ones
 IN_MEMORY = "/dev/shm" if os.path.isdir("/dev/shm") else None  # nobody pulls the plug here
+LONGEST_SESSION_MS = 1_800_000
 EPOCH_MS = 1_700_000_000_000
 SETTINGS = {"group.initial.rebalance.delay.ms": "0", "log.cleaner.enable": "false", "num.partitions": "1"}
 
@@ -73,8 +76,8 @@ class Complaints(logging.Handler):
 class Sources:
     """The inputs of one run."""
 
-    def __init__(self, seed: int, topics: dict[str, Uuid]) -> None:
-        self._aimed = aimed(topics, batches())
+    def __init__(self, seed: int, topics: dict[str, Uuid], member_id: str) -> None:
+        self._aimed = aimed(topics, produced(), member_id)
         self._frames = [*plain(), *self._aimed]
         self._bytes = Mutator(seed, [frame.data for frame in self._frames])
         self._random = self._bytes.random
@@ -171,8 +174,7 @@ async def _live(seed: int, inputs: int, clock: VirtualClock) -> list[Finding]:
 
 
 async def _feed_all(target: Target, seed: int, inputs: int) -> list[Finding]:
-    topics = await _create_topics(target)
-    sources = Sources(seed, topics)
+    sources = Sources(seed, await _create_topics(target), await _join_group(target))
     complaints = Complaints()
     logging.getLogger().addHandler(complaints)
     logging.getLogger().setLevel(logging.WARNING)
@@ -190,6 +192,23 @@ async def _create_topics(target: Target) -> dict[str, Uuid]:
     topics = [CreatableTopic(name=name, num_partitions=PARTITIONS, replication_factor=1) for name in TOPICS]
     response = await target.ask(CreateTopicsRequest(topics=topics, timeout_ms=10_000), 7)
     return {row.name: Uuid(row.topic_id) for row in response.topics}
+
+
+async def _join_group(target: Target) -> str:
+    """The member's id; it is alone in generation 1."""
+    await target.ask(FindCoordinatorRequest(coordinator_keys=[GROUP]), 4)
+    protocols = [JoinGroupRequestProtocol(name="range", metadata=b"")]
+    request = JoinGroupRequest(
+        group_id=GROUP,
+        session_timeout_ms=LONGEST_SESSION_MS,
+        rebalance_timeout_ms=LONGEST_SESSION_MS,
+        protocol_type="consumer",
+        protocols=protocols,
+    )
+    request.member_id = (await target.ask(request, 9)).member_id
+    response = await target.ask(request, 9)
+    assert (response.error_code, response.generation_id) == (0, 1), response
+    return str(response.member_id)
 
 
 async def _judge(target: Target, data: bytes, complaints: Complaints) -> list[str]:

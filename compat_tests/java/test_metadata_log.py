@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from compat_tests.java.tools import run
+from pykbroker.clock import ManualClock
 from tests.controller.nodes import ControllerNode, records_of
-from tests.raft.logs import PARTITION
+from tests.raft.logs import NOW, PARTITION
 
 pytestmark = pytest.mark.own_broker
 DUMP = "org.apache.kafka.tools.DumpLogSegments"
@@ -17,10 +18,11 @@ TOPICS = 60
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> ControllerNode:
     """Of many starts and topics, with a snapshot in the middle."""
-    node = ControllerNode(tmp_path_factory.mktemp("node")).start()
+    clock = ManualClock(wall_ms=NOW)
+    node = ControllerNode(tmp_path_factory.mktemp("node"), clock=clock).start()
     node.bring_up(1, 2)
     for number in range(TOPICS):
-        node.clock.advance(0.25)
+        clock.advance(0.25)
         node.create(f"topic-{number}", [1, 2], [2, 1], [1])
         node.set_config("retention.ms", "1000", topic=f"topic-{number}")
         if number == TOPICS // 2:

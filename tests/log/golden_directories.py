@@ -10,7 +10,7 @@ from pykbroker.ids import TopicPartition
 from pykbroker.log.log_manager import LogManager
 from pykbroker.log.unified_log import UnifiedLog
 from pykbroker.record.reader import Record, iterate_records
-from tests.log.logs import NOW, golden_directory, read_all, topic_config
+from tests.log.logs import NOW, Unsynced, golden_directory, read_all, topic_config
 
 STATES = ["clean", "killed", "torn"]
 LARGEST_INT = 2**31 - 1
@@ -25,7 +25,9 @@ class GoldenDirectory:
         self.served: dict[str, Any] = self.manifest["served"]["topics"]
         self.files: dict[str, Any] = self.manifest["files"]
         self.clock = ManualClock(wall_ms=NOW)
-        self.manager = LogManager([str(self.path)], clock=self.clock, producer_id_expiration_ms=LARGEST_INT)
+        self.manager = LogManager(
+            [str(self.path)], files=Unsynced(), clock=self.clock, producer_id_expiration_ms=LARGEST_INT
+        )
 
     def load(self) -> "GoldenDirectory":
         self.manager.open(node_id=1, cluster_id=None, new_cluster_id=lambda: "new")

@@ -55,7 +55,7 @@ def open_log(
         directory=str(directory),
         topic_partition=TopicPartition(topic, int(partition)),
         config=topic_config(**config),
-        files=files or Files(),
+        files=files if files is not None else Unsynced(),
         clock=clock or ManualClock(wall_ms=NOW),
         was_clean=clean,
         recovery_point=recovery_point,
@@ -98,7 +98,7 @@ def read_all(log: UnifiedLog, upper_bound: int | None = None) -> Iterator[tuple[
                 offset = header.last_offset + 1
 
 
-class FailingFiles(Files):
+class FailingFiles(Unsynced):
     """The operations named in `failing` raise that errno: a full disk (ENOSPC), a broken one (EIO)."""
 
     def __init__(self) -> None:

@@ -171,7 +171,7 @@ def plain(record: Any) -> tuple[int, int, bytes]:
     return record.offset, record.timestamp, record.value
 
 
-@settings(max_examples=400, deadline=None, derandomize=True, database=None)
+@settings(max_examples=200, deadline=None, derandomize=True, database=None)
 @given(st.lists(st.tuples(OPERATIONS, FRACTION), min_size=3, max_size=25))
 def test_the_log_is_the_list(operations: list[tuple[tuple[Any, ...], float]]) -> None:
     with tempfile.TemporaryDirectory() as directory:

@@ -9,6 +9,7 @@ import pytest
 
 from pykbroker.clock import ManualClock
 from pykbroker.errors import KafkaError
+from pykbroker.log.files import Files
 from pykbroker.log.segment import INT32_MAX
 from pykbroker.log.unified_log import UnifiedLog
 from pykbroker.protocol.error_codes import ErrorCode
@@ -29,7 +30,7 @@ def offsets(log: UnifiedLog) -> list[int]:
     return [record.offset for _, data in read_all(log) for record in iterate_records(data)]
 
 
-def code(raised: pytest.ExceptionInfo[KafkaError]) -> ErrorCode:
+def code(raised: pytest.ExceptionInfo[KafkaError]) -> int:
     return raised.value.code
 
 
@@ -72,7 +73,7 @@ class TestAppend:
         ]  # fmt: skip
 
     def test_a_repeated_batch_is_answered_and_not_written(self, log: UnifiedLog) -> None:
-        fields = {"producer_id": 7, "producer_epoch": 0, "base_sequence": 0}
+        fields: dict[str, Any] = {"producer_id": 7, "producer_epoch": 0, "base_sequence": 0}
         produce(log, NOW, NOW + 1, **fields)
         produce(log)
         info = log.append_as_leader(batch((NOW, NOW + 1), **fields), 0, NOW)
@@ -355,7 +356,8 @@ class TestFlushing:
         assert log.recovery_point == 5
         assert log.segments_to_flush(5) == []
 
-    def test_a_log_that_is_deleted_meanwhile(self, log: UnifiedLog) -> None:
+    def test_a_log_that_is_deleted_meanwhile(self, tmp_path: Path) -> None:
+        log = open_log(tmp_path / "t-0", files=Files())
         produce(log)
         job = log.flush_job(1)
         for segment in log.segments:

@@ -50,9 +50,16 @@ SERVED: Mapping[ApiKey, str] = {
     ApiKey.DESCRIBE_LOG_DIRS: "describe_log_dirs",
     ApiKey.CREATE_PARTITIONS: FORWARDED,
     ApiKey.DELETE_GROUPS: "delete_groups",
+    ApiKey.ELECT_LEADERS: FORWARDED,
     ApiKey.INCREMENTAL_ALTER_CONFIGS: "incremental_alter_configs",
+    ApiKey.ALTER_PARTITION_REASSIGNMENTS: FORWARDED,
+    ApiKey.LIST_PARTITION_REASSIGNMENTS: FORWARDED,
     ApiKey.OFFSET_DELETE: "offset_delete",
+    ApiKey.DESCRIBE_QUORUM: FORWARDED,
+    ApiKey.UPDATE_FEATURES: FORWARDED,
     ApiKey.DESCRIBE_CLUSTER: "describe_cluster",
+    ApiKey.UNREGISTER_BROKER: FORWARDED,
+    ApiKey.LIST_CONFIG_RESOURCES: "list_config_resources",
     ApiKey.DESCRIBE_TOPIC_PARTITIONS: "describe_topic_partitions",
 }
 # Kafka advertises Produce 0–2 for old librdkafka, though it refuses them (KIP-896, KAFKA-18659).

@@ -9,6 +9,10 @@ topic_control        create and delete topics                                  (
 partition_control    add partitions
 replica_placement    where new partitions go                                   (StripedReplicaPlacer)
 leader_election      leader, ISR and ELR after a change                        (PartitionChangeBuilder, KIP-966)
+election_rules       by which rules a topic elects
+elections            elections that an operator asks for                       (KIP-460)
+reassignment         other replicas for a partition                            (KIP-455)
+feature_control      feature levels                                            (FeatureControlManager)
 configuration_control  dynamic configs                                         (ConfigurationControlManager)
 producer_id_control  blocks of producer ids                                    (ProducerIdControlManager)
 activation           what a new leader writes first                            (ActivationRecordsGenerator)

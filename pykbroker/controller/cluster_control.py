@@ -6,11 +6,12 @@ Kafka: ClusterControlManager, ReplicationControlManager.
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from pykbroker.controller.leader_election import ONLINE, UNCLEAN, Rules, partition_change
+from pykbroker.controller.election_rules import elr_enabled, rules_of
+from pykbroker.controller.leader_election import partition_change
 from pykbroker.controller.new_partitions import is_active
 from pykbroker.errors import KafkaError
 from pykbroker.ids import Uuid
-from pykbroker.metadata.features import ELR_VERSION, allows_directories, allows_elr_records
+from pykbroker.metadata.features import allows_directories
 from pykbroker.metadata.image import METADATA_VERSION, BrokerRegistration, MetadataImage
 from pykbroker.metadata.topics import NO_LEADER, PartitionImage, TopicImage
 from pykbroker.protocol.error_codes import ErrorCode
@@ -166,6 +167,15 @@ class ClusterControl:
                 records.extend(self._update(topic, index, partition, add=broker.id))
         return records
 
+    def unregister(self, broker_id: int) -> "list[Message]":
+        """An operator says that the broker will not come back. Raises KafkaError(BROKER_ID_NOT_REGISTERED)."""
+        from pykbroker.protocol.persisted.metadata.unregister_broker_record import UnregisterBrokerRecord
+
+        broker = self._image.brokers.get(broker_id)
+        if broker is None:
+            raise KafkaError(ErrorCode.BROKER_ID_NOT_REGISTERED, f"Broker ID {broker_id} is not currently registered")
+        return [*self._without(broker_id), UnregisterBrokerRecord(broker_id=broker_id, broker_epoch=broker.epoch)]
+
     def begin_controlled_shutdown(self, broker: BrokerRegistration) -> "list[Message]":
         """Its leaderships move to others before it goes (KIP-841)."""
         from pykbroker.protocol.persisted.metadata.broker_registration_change_record import (
@@ -205,7 +215,7 @@ class ClusterControl:
 
     def _after_shutdown(self, broker_id: int, *, clean: bool) -> "list[Message]":
         """After an unclean shutdown the broker may have lost what it acknowledged: it leaves every ISR and ELR."""
-        if clean or not self._elr_enabled:
+        if clean or not elr_enabled(self._image):
             return self._without(broker_id)
         records: list[Message] = []
         for topic, index, partition in self._partitions():
@@ -232,33 +242,10 @@ class ClusterControl:
             index,
             isr=[replica for replica in partition.isr if replica not in (remove, unclean)],
             is_acceptable=is_acceptable,
-            rules=self._rules(topic),
+            rules=rules_of(self._image, self._config, topic),
             unclean_shutdown=(unclean,),
         )
         return [] if record is None else [record]
-
-    def _rules(self, topic: TopicImage) -> Rules:
-        factor = len(topic.partitions[0].replicas) if 0 in topic.partitions else 1
-        unclean = str(self._topic_config(topic.name, "unclean.leader.election.enable")).lower() == "true"
-        return Rules(
-            metadata_version=self._image.features.metadata_version,
-            elr_enabled=self._elr_enabled,
-            min_isr=min(int(str(self._topic_config(topic.name, "min.insync.replicas"))), factor),
-            election=UNCLEAN if unclean else ONLINE,
-        )
-
-    def _topic_config(self, topic: str, name: str) -> object:
-        """The effective value of a topic config whose broker synonym has the same name."""
-        configs = self._image.configs
-        for level in (configs.topic(topic), configs.broker(self._config.node_id), configs.broker("")):
-            if name in level:
-                return level[name]
-        return getattr(self._config, name.replace(".", "_"))
-
-    @property
-    def _elr_enabled(self) -> bool:
-        features = self._image.features
-        return allows_elr_records(features.metadata_version) and features.level(ELR_VERSION) >= 1
 
     def _partitions(self) -> Iterator[tuple[TopicImage, int, PartitionImage]]:
         for topic in self._image.topics:

@@ -46,6 +46,18 @@ class _Write(NamedTuple):
     response: object
 
 
+class QuorumStatus(NamedTuple):
+    """What DescribeQuorum tells. `directory_id`: of the only voter, zero where voters are static."""
+
+    leader_id: int
+    leader_epoch: int
+    high_watermark: int
+    log_end_offset: int
+    kraft_version: int
+    directory_id: Uuid
+    endpoints: tuple[Endpoint, ...]
+
+
 class Controller:
     """The embedded controller: leader of a quorum of one. Knows files through MetadataLog, no sockets and no trio.
 
@@ -166,6 +178,21 @@ class Controller:
     def cluster(self) -> ClusterControl:
         """Decisions about brokers on the newest image."""
         return ClusterControl(self.image, self.config)
+
+    @property
+    def quorum(self) -> QuorumStatus:
+        """The quorum of one that this controller leads."""
+        log, endpoints = self._log, tuple(self._endpoints)
+        directory_id = self._directory_id if log.quorum.kraft_version else ZERO_UUID
+        return QuorumStatus(
+            self.node_id,
+            log.epoch,
+            log.high_watermark,
+            log.end_offset,
+            log.quorum.kraft_version,
+            directory_id,
+            endpoints,
+        )
 
     def registered(self, broker_id: int, offset: int) -> None:
         """`offset` is that of its RegisterBrokerRecord."""

@@ -1,10 +1,10 @@
 """Leader, ISR and ELR of a partition after something happened to its replicas (PartitionChangeBuilder, KIP-966)."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from pykbroker.ids import Uuid
-from pykbroker.metadata.features import bumps_epoch_on_isr_shrink
+from pykbroker.ids import DIRECTORY_UNASSIGNED, Uuid
+from pykbroker.metadata.features import allows_directories, bumps_epoch_on_isr_shrink
 from pykbroker.metadata.partition_change import NO_LEADER_CHANGE
 from pykbroker.metadata.topics import NO_LEADER, RECOVERING, PartitionImage
 
@@ -25,9 +25,18 @@ class Rules(NamedTuple):
     election: str = ONLINE
 
 
+class Assignment(NamedTuple):
+    """Which replicas there are, and which of them come or go by a reassignment (KIP-455)."""
+
+    replicas: tuple[int, ...]
+    removing: tuple[int, ...] = ()
+    adding: tuple[int, ...] = ()
+
+
 class _Target(NamedTuple):
     isr: tuple[int, ...]
     elr: tuple[int, ...]
+    assignment: Assignment
 
 
 class _Election(NamedTuple):
@@ -44,33 +53,57 @@ def partition_change(
     is_acceptable: Callable[[int], bool],
     rules: Rules,
     unclean_shutdown: Iterable[int] = (),
+    assignment: Assignment | None = None,
+    directory_of: Callable[[int], Uuid] = lambda _: DIRECTORY_UNASSIGNED,
+    directories: Mapping[int, Uuid] | None = None,
 ) -> "PartitionChangeRecord | None":
     """The record that takes the partition to the target `isr` and the leader that follows; None when nothing changes.
 
-    `is_acceptable` says which brokers may lead; `unclean_shutdown` are brokers that may have lost their data.
+    `is_acceptable` says which brokers may lead; `unclean_shutdown` are brokers that may have lost their data;
+    `assignment`: the replicas it gets, without one those it has. `directory_of`: the log directory of a new replica;
+    `directories`: replicas whose log directory changes.
     """
     from pykbroker.protocol.persisted.metadata.partition_change_record import PartitionChangeRecord
 
     record = PartitionChangeRecord(topic_id=topic_id, partition_id=index)
-    target = _target(partition, tuple(isr), rules, frozenset(unclean_shutdown))
+    wanted = assignment or Assignment(partition.replicas, partition.removing_replicas, partition.adding_replicas)
+    target = _target(partition, *completed(wanted, tuple(isr)), rules, frozenset(unclean_shutdown))
     target = _elect(record, partition, target, is_acceptable, rules)
+    if record.leader == NO_LEADER_CHANGE and not set(partition.replicas) <= set(target.assignment.replicas):
+        record.leader = partition.leader  # a new leader epoch, so that a removed replica is fenced
     _set_elr(record, partition, target, rules)
     # Only with ELR may an ISR become empty.
     if record.isr is None and target.isr != partition.isr and (target.isr or rules.elr_enabled):
         record.isr = list(target.isr)
     _bump_epoch_on_shrink(record, partition, rules)
     _set_last_known_leader(record, partition, rules)
+    _set_assignment(record, partition, target.assignment)
+    if allows_directories(rules.metadata_version):
+        _set_directories(record, partition, target.assignment.replicas, directory_of, directories or {})
     return None if _is_empty(record) else record
 
 
-def _target(partition: PartitionImage, isr: tuple[int, ...], rules: Rules, unclean: frozenset[int]) -> _Target:
+def completed(assignment: Assignment, isr: tuple[int, ...]) -> tuple[Assignment, tuple[int, ...]]:
+    """A reassignment ends once all replicas that stay are in sync (PartitionReassignmentReplicas)."""
+    replicas, removing, adding = assignment
+    staying = tuple(replica for replica in replicas if replica not in removing)
+    staying_isr = tuple(replica for replica in isr if replica not in removing)
+    is_over = staying and staying_isr and set(staying) <= set(staying_isr)
+    if not (removing or adding) or not is_over:
+        return assignment, isr
+    return Assignment(staying), staying_isr
+
+
+def _target(
+    partition: PartitionImage, assignment: Assignment, isr: tuple[int, ...], rules: Rules, unclean: frozenset[int]
+) -> _Target:
     """The ELR takes in who leaves an ISR that is too small, and gives up who may have lost data."""
     if not rules.elr_enabled:
-        return _Target(isr, partition.elr)
+        return _Target(isr, partition.elr, assignment)
     if len(isr) >= rules.min_isr:
-        return _Target(isr, ())
+        return _Target(isr, (), assignment)
     candidates = dict.fromkeys((*partition.elr, *partition.isr))
-    return _Target(isr, tuple(r for r in candidates if r not in isr and r not in unclean))
+    return _Target(isr, tuple(r for r in candidates if r not in isr and r not in unclean), assignment)
 
 
 def _elect(
@@ -91,7 +124,7 @@ def _elect(
             record.leader_recovery_state = RECOVERING
         return target
     if election.leader in target.elr:
-        return _Target((election.leader,), tuple(r for r in target.elr if r != election.leader))
+        return target._replace(isr=(election.leader,), elr=tuple(r for r in target.elr if r != election.leader))
     return target
 
 
@@ -102,18 +135,19 @@ def _election(
         member = replica in target.isr or (not target.isr and replica in target.elr)
         return member and is_acceptable(replica)
 
-    preferred = partition.replicas[0]
+    replicas = target.assignment.replicas
+    preferred = replicas[0]
     if rules.election == PREFERRED and is_valid(preferred):
         return _Election(preferred)
     if is_valid(partition.leader):
         return _Election(partition.leader)
-    for replica in partition.replicas:
+    for replica in replicas:
         if is_valid(replica):
             return _Election(replica)
     if _may_elect_last_known(partition, target, rules) and is_acceptable(partition.last_known_elr[0]):
         return _Election(partition.last_known_elr[0], unclean=True)
     if rules.election == UNCLEAN:
-        for replica in partition.replicas:
+        for replica in replicas:
             if is_acceptable(replica):
                 return _Election(replica, unclean=True)
     return _Election(NO_LEADER)
@@ -146,6 +180,29 @@ def _set_last_known_leader(record: "PartitionChangeRecord", partition: Partition
         record.last_known_elr = []
 
 
+def _set_assignment(record: "PartitionChangeRecord", partition: PartitionImage, assignment: Assignment) -> None:
+    if assignment.replicas != partition.replicas:
+        record.replicas = list(assignment.replicas)
+    if assignment.removing != partition.removing_replicas:
+        record.removing_replicas = list(assignment.removing)
+    if assignment.adding != partition.adding_replicas:
+        record.adding_replicas = list(assignment.adding)
+
+
+def _set_directories(
+    record: "PartitionChangeRecord",
+    partition: PartitionImage,
+    replicas: tuple[int, ...],
+    directory_of: Callable[[int], Uuid],
+    changes: Mapping[int, Uuid],
+) -> None:
+    present = dict(zip(partition.replicas, partition.directories, strict=True))
+    known = {**present, **changes}
+    wanted = [known[replica] if replica in known else directory_of(replica) for replica in replicas]
+    if wanted != list(partition.directories):
+        record.directories = wanted
+
+
 def _is_empty(record: "PartitionChangeRecord") -> bool:
     return (
         record.isr is None
@@ -153,4 +210,8 @@ def _is_empty(record: "PartitionChangeRecord") -> bool:
         and record.eligible_leader_replicas is None
         and record.last_known_elr is None
         and record.leader_recovery_state == -1
+        and record.replicas is None
+        and record.removing_replicas is None
+        and record.adding_replicas is None
+        and record.directories is None
     )

@@ -24,15 +24,16 @@ from pykbroker.protocol.messages.fetch import FetchPartition, FetchRequest, Fetc
 from pykbroker.protocol.messages.find_coordinator import FindCoordinatorRequest
 from pykbroker.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic
 from pykbroker.protocol.messages.produce import PartitionProduceData, ProduceRequest, TopicProduceData
+from pykbroker.protocol.messages.unregister_broker import UnregisterBrokerRequest
 from pykbroker.record.builder import build_batch
 from pykbroker.request import RequestContext
 
 NODE_ID = 7
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def loop_clock() -> LoopClock:
-    """pytest-trio runs the test by it, as the broker is run."""
+    """pytest-trio runs the tests that ask for it by it, as the broker is run."""
     return LoopClock()
 
 
@@ -115,6 +116,14 @@ async def produce(client: Client, topic: str, value: bytes) -> int:
     return int(row.base_offset)
 
 
+async def is_served(client: Client) -> bool:
+    try:
+        await client.ask(ApiVersionsRequest(), 0)
+    except (EOFError, trio.BrokenResourceError):
+        return False
+    return True
+
+
 def fetch_request(topic: str, offset: int = 0, max_wait_ms: int = 0) -> FetchRequest:
     wanted = FetchPartition(partition=0, fetch_offset=offset, partition_max_bytes=1 << 20)
     topics = [FetchTopic(topic=topic, partitions=[wanted])]
@@ -140,7 +149,7 @@ async def test_what_was_written_is_there_after_a_restart(tmp_path: Path, control
         assert b"second" in records
 
 
-async def test_a_stop_answers_the_fetch_that_waits(tmp_path: Path) -> None:
+async def test_a_stop_answers_the_fetch_that_waits(tmp_path: Path, loop_clock: LoopClock) -> None:
     async with running(tmp_path) as (broker, client):
         await create(client, "empty")
         await client.send(fetch_request("empty", max_wait_ms=30_000), 12)
@@ -150,9 +159,8 @@ async def test_a_stop_answers_the_fetch_that_waits(tmp_path: Path) -> None:
             broker.stop()
             response = await client.receive(ApiKey.FETCH, 12)
             assert response.responses[0].partitions[0].records == b""
-            with pytest.raises((EOFError, trio.BrokenResourceError)):
-                while True:
-                    await client.ask(ApiVersionsRequest(), 0)
+            while await is_served(client):
+                pass
 
 
 async def test_clients_are_told_the_address_by_which_they_came(tmp_path: Path) -> None:
@@ -211,3 +219,26 @@ def test_trios_time_is_the_brokers_time() -> None:
     clock = LoopClock()
     clock.start_clock()
     assert 0 <= clock.deadline_to_sleep_time(clock.current_time() + 5) <= 5
+
+
+@pytest.mark.parametrize(("host", "warned"), [("127.0.0.1", False), ("localhost", False), ("0.0.0.0", True)])
+async def test_who_opens_it_to_the_network_is_warned(
+    host: str, warned: bool, tmp_path: Path, loop_clock: LoopClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """scenarios.md section 3, default exposure: PLAINTEXT without authentication on a public address."""
+    async with running(tmp_path, listeners=f"PLAINTEXT://{host}:0"):
+        pass
+    assert ("is open to other machines without authentication" in caplog.text) is warned
+
+
+async def test_a_client_that_unregisters_the_broker_does_not_stop_it(tmp_path: Path, loop_clock: LoopClock) -> None:
+    """Found by the fuzzer; it registers anew and leads its partitions again, and nothing is lost."""
+    async with running(tmp_path, broker_heartbeat_interval_ms="20") as (broker, client):
+        await create(client, "topic")
+        await produce(client, "topic", b"kept")
+        epoch = broker.image.brokers[NODE_ID].epoch
+        assert (await client.ask(UnregisterBrokerRequest(broker_id=NODE_ID), 0)).error_code == 0
+        while NODE_ID not in broker.image.brokers or broker.image.brokers[NODE_ID].fenced:  # noqa: ASYNC110
+            await trio.sleep(0.01)
+        assert broker.image.brokers[NODE_ID].epoch > epoch
+        assert await produce(client, "topic", b"next") == 1

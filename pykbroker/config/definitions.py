@@ -438,7 +438,7 @@ TOPIC: Final[dict[str, Row]] = {
     "flush.ms": (5, 9223372036854775807, ("range", 0, None), 0, 0),
     "follower.replication.throttled.replicas": (7, (), ("throttled-replicas",), 0, 4),
     "index.interval.bytes": (3, 4096, ("range", 0, None), 0, 0),
-    "internal.segment.bytes": (3, None, None, 0, 6),
+    "internal.segment.bytes": (3, None, None, 0, 2),
     "leader.replication.throttled.replicas": (7, (), ("throttled-replicas",), 0, 4),
     "local.retention.bytes": (5, -2, ("range", -2, None), 0, 4),
     "local.retention.ms": (5, -2, ("range", -2, None), 0, 4),

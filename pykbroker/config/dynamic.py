@@ -45,7 +45,10 @@ class DynamicBrokerConfig:
         return self._derive(TopicConfig, f"topic {topic}", self._image.configs.topic(topic))
 
     def log_config(self, topic: str) -> "LogConfig":
-        return self.topic_config(topic)
+        config = self.topic_config(topic)
+        if config.internal_segment_bytes is not None:  # what tests of Kafka use for segments below 1 MiB
+            config.segment_bytes = config.internal_segment_bytes
+        return config
 
     def group_config(self, group: str) -> GroupConfig:
         return self._derive(GroupConfig, f"group {group}", self._image.configs.group(group))

@@ -254,6 +254,12 @@ class LogManager:
             if tp.topic == topic:
                 log.update_config(config)
 
+    def update_producer_id_expiration(self, milliseconds: int) -> None:
+        """producer.id.expiration.ms, of the logs to come too."""
+        self.producer_id_expiration_ms = milliseconds
+        for log in self._logs.values():
+            log.producer_state.expiration_ms = milliseconds
+
     # Checkpoints
 
     def checkpoint_recovery_points(self) -> None:

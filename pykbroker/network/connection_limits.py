@@ -26,6 +26,16 @@ class ConnectionLimits:
         self._when_free: list[Callable[[], None]] = []
         self.count = 0
 
+    def change(self, total: int, per_ip: int, per_ip_overrides: Mapping[str, int], creation_rate: int) -> None:
+        """Other limits for the connections to come; none is closed that is there."""
+        self._total = total
+        self._per_ip = per_ip
+        self._overrides = dict(per_ip_overrides)
+        if creation_rate != self._rate:
+            self._rate = creation_rate
+            self._tokens = min(self._tokens, float(creation_rate))
+        self._wake()
+
     @property
     def is_full(self) -> bool:
         """No listener accepts before a connection ends: new ones wait in the backlog, as with Kafka."""
@@ -61,6 +71,9 @@ class ConnectionLimits:
         else:
             del self._by_ip[ip]
         self.count -= 1
+        self._wake()
+
+    def _wake(self) -> None:
         if self._when_free:
             callbacks, self._when_free = self._when_free, []
             for callback in callbacks:

@@ -57,6 +57,13 @@ def test_topics_and_groups_follow_at_once() -> None:
     assert node.dynamic.group_config("h").consumer_session_timeout_ms == 45000
 
 
+def test_segments_of_tests_may_be_small() -> None:
+    node = Follower()
+    node.set("internal.segment.bytes", "1000", TOPIC_RESOURCE, "t")
+    assert node.dynamic.log_config("t").segment_bytes == 1000
+    assert node.dynamic.topic_config("t").segment_bytes == 1073741824
+
+
 def test_only_what_concerns_this_broker_counts() -> None:
     node = Follower()
     node.set("log.retention.ms", "5", resource="2")

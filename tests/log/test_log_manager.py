@@ -360,3 +360,10 @@ class TestFailures:
         (stand.paths[0] / "t-0" / "partition.metadata").write_text("nonsense")
         with pytest.raises(LogDirError, match="none of the data directories"):
             stand.start()
+
+
+def test_producers_of_all_logs_expire_alike(stand: Stand) -> None:
+    stand.create(TP)
+    stand.manager.update_producer_id_expiration(5)
+    stand.create(OTHER)
+    assert [log.producer_state.expiration_ms for log in stand.manager.all()] == [5, 5]

@@ -49,3 +49,21 @@ def test_overrides_are_parsed() -> None:
     for bad in ("127.0.0.1", "a:b", ":5"):
         with pytest.raises(ValueError, match="ip:count"):
             parse_overrides(bad)
+
+
+def test_other_limits_hold_for_the_connections_to_come() -> None:
+    limits = ConnectionLimits(total=1)
+    woken: list[bool] = []
+    assert limits.admit("a")
+    limits.when_free(lambda: woken.append(True))
+    limits.change(3, 1, {"a": 2}, 10)
+    assert woken == [True]
+    assert limits.admit("a")
+    assert not limits.admit("a")
+    assert limits.admit("b")
+    assert limits.is_full
+    assert [limits.pause_before_accepting(0.0) for _ in range(11)][-1] == pytest.approx(0.1)
+    limits.change(1, 1, {}, 10)
+    assert limits.count == 3
+    limits.forget("a")
+    assert limits.is_full

@@ -210,6 +210,7 @@ class Broker:
         for endpoint in client_listeners(self._static):
             self._bound.append(BoundListener(endpoint, self._static.socket_listen_backlog_size))
             opened.callback(self._bound[-1].close)
+        self._warn_of_exposure()
         opened.callback(self.logs.release)
         self.cluster_id = self.logs.open(
             node_id=self.node_id, cluster_id=None, new_cluster_id=lambda: str(Uuid.random())
@@ -238,11 +239,21 @@ class Broker:
         self.topic_creation = AutoTopicCreation(self.controller, self._static)
         return controller
 
+    def _warn_of_exposure(self) -> None:
+        for bound in self._bound:
+            if bound.is_exposed:
+                LOG.warning(
+                    "Listener %s (port %d) is open to other machines without authentication or encryption: "
+                    "who reaches it may read, change and delete everything",
+                    bound.endpoint.listener,
+                    bound.endpoint.port,
+                )
+
     async def _run(self, controller: Controller, on_ready: Callable[[str, int], None]) -> None:
         lifecycle = self._lifecycle()
         async with trio.open_nursery() as system:
             await system.start(ControllerLoop(controller).run, name="controller")
-            broker_epoch = await lifecycle.register()
+            await lifecycle.register()
             system.start_soon(Housekeeping(self.logs, self._static).run, name="housekeeping")
             async with trio.open_nursery() as data:
                 data.start_soon(self.groups.runtime.run, name="group coordinator")
@@ -251,7 +262,7 @@ class Broker:
                 data.start_soon(lifecycle.run, name="lifecycle")
                 await self._serve(lifecycle, on_ready)
                 data.cancel_scope.cancel()
-            await trio.to_thread.run_sync(self.logs.shutdown, broker_epoch)
+            await trio.to_thread.run_sync(self.logs.shutdown, lifecycle.broker_epoch)
             system.cancel_scope.cancel()
         controller.close()
 
@@ -272,6 +283,8 @@ class Broker:
             await self._stop.wait()
             if self.config.controlled_shutdown_enable:
                 await lifecycle.controlled_shutdown()
+            self.groups.runtime.close()
+            self.replicas.shut_down()
             server.stop(PATIENCE)
 
     def _first_address(self) -> tuple[str, int]:

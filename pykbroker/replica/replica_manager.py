@@ -14,16 +14,21 @@ from pykbroker.log.unified_log import COORDINATOR
 from pykbroker.metadata.image import TOPIC_RESOURCE
 from pykbroker.metadata.local_changes import LocalChanges, local_changes
 from pykbroker.metadata.topics import EMPTY_TOPICS, TopicsImage
+from pykbroker.pending import Pending
 from pykbroker.protocol.error_codes import ErrorCode
-from pykbroker.record.batch import iterate_frames
+from pykbroker.record.batch import ATTRIBUTES_OFFSET, TRANSACTIONAL_BIT, iterate_frames, parse_header
 from pykbroker.replica.partition import ACKS_ALL, HighWatermarkListener, Partition
+from pykbroker.replica.transaction_markers import append_marker, committed
+from pykbroker.replica.verifications import check_verified, forget_verification
 
 if TYPE_CHECKING:
+    from pykbroker.coordinator.shard import Marker
     from pykbroker.metadata.delta import MetadataDelta
     from pykbroker.metadata.image import MetadataImage
     from pykbroker.metadata.topics import PartitionImage
 
 logger = getLogger(__name__)
+_LAST_ATTRIBUTES_BYTE = ATTRIBUTES_OFFSET + 1
 
 
 class ReplicaManager:
@@ -131,6 +136,13 @@ class ReplicaManager:
             if partition is not None:
                 partition.retire()
 
+    def shut_down(self) -> None:
+        """No partition is served here any more; whoever waits for one is answered (ReplicaManager.shutdown)."""
+        for tp in list(self._partitions):
+            partition = self._forget(tp)
+            if partition is not None:
+                partition.retire()
+
     def update_topic_config(self, topic: str) -> None:
         """The topic's configs changed."""
         self.logs.update_config(topic, self._config_for(topic))
@@ -185,17 +197,38 @@ class ReplicaManager:
 
     # PartitionWriter
 
-    def append_batch(self, tp: TopicPartition, batch: bytearray, leader_epoch: int) -> int:
+    def append_batch(self, tp: TopicPartition, batch: bytearray, leader_epoch: int, guard: object | None = None) -> int:
         """A coordinator's batch; the offset behind it. Raises KafkaError."""
+        partition = self._led(tp, leader_epoch)
+        is_transactional = batch[_LAST_ATTRIBUTES_BYTE] & TRANSACTIONAL_BIT
+        if is_transactional:
+            check_verified(partition, parse_header(batch), guard)
+        if len(batch) > partition.log.config.max_message_bytes:
+            raise KafkaError(ErrorCode.MESSAGE_TOO_LARGE, f"A batch of {len(batch)} bytes is too large for {tp}")
+        end = partition.append(batch, ACKS_ALL, self.clock.wall_ms(), COORDINATOR).last_offset + 1
+        if is_transactional:
+            forget_verification(partition, parse_header(batch).producer_id)
+        return end
+
+    def append_marker(self, tp: TopicPartition, marker: "Marker", leader_epoch: int) -> int:
+        """The end of a transaction; the offset behind it. Raises KafkaError."""
+        return append_marker(self._led(tp, leader_epoch), marker, self.clock.wall_ms())
+
+    def write_marker(self, tp: TopicPartition, marker: "Marker") -> Pending[None] | None:
+        """The same, under whatever leader epoch; None: committed, else who waits for that. Raises KafkaError."""
+        partition = self.partition(tp)
+        end = append_marker(partition, marker, self.clock.wall_ms())
+        return None if partition.log.high_watermark >= end else committed(partition, end)
+
+    def _led(self, tp: TopicPartition, leader_epoch: int) -> Partition:
+        """Raises KafkaError."""
         partition = self.partition(tp)
         if leader_epoch != partition.leader_epoch or not partition.is_leader:
             raise KafkaError(
                 ErrorCode.NOT_LEADER_OR_FOLLOWER,
                 f"Partition {tp} has leader epoch {partition.leader_epoch}, the writer expected {leader_epoch}",
             )
-        if len(batch) > partition.log.config.max_message_bytes:
-            raise KafkaError(ErrorCode.MESSAGE_TOO_LARGE, f"A batch of {len(batch)} bytes is too large for {tp}")
-        return partition.append(batch, ACKS_ALL, self.clock.wall_ms(), COORDINATOR).last_offset + 1
+        return partition
 
     def read_for_load(self, tp: TopicPartition, offset: int, max_bytes: int) -> bytes:
         """Whole batches up to the log end, at least one; b"" at the end. Raises KafkaError."""

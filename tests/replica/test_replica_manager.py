@@ -18,6 +18,7 @@ from pykbroker.protocol.persisted.metadata.remove_topic_record import RemoveTopi
 from pykbroker.protocol.persisted.metadata.topic_record import TopicRecord
 from pykbroker.record.batch import iterate_batches
 from pykbroker.record.builder import build_batch
+from pykbroker.replica.delayed_fetch import Awaited, DelayedFetch
 from pykbroker.replica.replica_manager import ReplicaManager
 from tests.replica.stand import NODE_ID, Stand, partition_image
 
@@ -228,3 +229,16 @@ class TestPartitionWriter:
         assert seen == [2]
         with pytest.raises(KafkaError):
             writer.add_high_watermark_listener(TopicPartition("none", 0), seen.append)
+
+
+def test_a_shutdown_serves_no_partition_and_wakes_who_waits(stand: Stand) -> None:
+    stand.create("topic")
+    partition = stand.partition("topic")
+    woken = []
+    waiting = DelayedFetch([Awaited(partition, 0, 100)], 1, False, lambda: woken.append(True))
+    waiting.arm()
+    stand.replicas.shut_down()
+    assert woken == [True]
+    assert stand.replicas.find("topic", 0) is None
+    assert not partition.is_leader
+    assert stand.replicas.missing("topic", 0).code == ErrorCode.NOT_LEADER_OR_FOLLOWER

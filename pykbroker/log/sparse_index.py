@@ -117,7 +117,8 @@ class SparseIndex:
     def _append(self, first: int, second: int) -> None:
         entries = self.entries
         entries += self.layout.pack(first, second)
-        if len(entries) - self._written >= WRITE_BYTES:
+        # The first is written at once: kafka-dump-log takes a preallocated file that begins with zeros for damaged.
+        if not self._written or len(entries) - self._written >= WRITE_BYTES:
             self._write_pending()
 
     def _write_pending(self) -> None:

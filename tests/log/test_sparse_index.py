@@ -65,19 +65,19 @@ def test_an_entry_of_zeros_in_a_trimmed_file_is_one(tmp_path: Path) -> None:
     assert TimeIndex(Files(), index.path, 5, 1200).lookup(7) == (0, 5)
 
 
-def test_entries_are_written_in_groups_and_when_it_is_released(tmp_path: Path) -> None:
+def test_the_first_entry_is_written_at_once_the_others_in_groups_and_at_release(tmp_path: Path) -> None:
     index = offset_index(tmp_path, 80_000)
     index.reset()
     group = WRITE_BYTES // 8
-    for number in range(1, group):
+    for number in range(1, group + 1):
         index.append(number, number)
-    assert list(offset_index(tmp_path, 80_000)) == []
-    index.append(group, group)
-    assert len(offset_index(tmp_path, 80_000)) == group
+    assert list(offset_index(tmp_path, 80_000)) == [(1, 1)]
     index.append(group + 1, group + 1)
-    index.release()
     assert len(offset_index(tmp_path, 80_000)) == group + 1
-    assert index.last() == (group + 1, group + 1)
+    index.append(group + 2, group + 2)
+    index.release()
+    assert len(offset_index(tmp_path, 80_000)) == group + 2
+    assert index.last() == (group + 2, group + 2)
 
 
 def test_a_released_index_can_go_on(tmp_path: Path) -> None:

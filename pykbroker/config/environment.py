@@ -31,9 +31,9 @@ _NOT_SETTINGS = frozenset(
 )
 _NOT_SETTINGS_PREFIXES = ("KAFKA_JMX_", "KAFKA_JVM_", "KAFKA_LOG4J_", "KAFKA_TOOLS_", "KAFKA_SERVICE_")
 # Files of secrets that the image's start script turns into settings.
-_IMAGE_SECRETS = re.compile(r"KAFKA_SSL_.*_(FILENAME|CREDENTIALS)")
+_IMAGE_SECRETS = r"KAFKA_SSL_.*_(FILENAME|CREDENTIALS)"
 # Kubernetes tells every container of a service named kafka: KAFKA_PORT_9092_TCP_ADDR, KAFKA_BROKER_SERVICE_HOST.
-_KUBERNETES = re.compile(r"KAFKA_(.+_)?(PORT(_[0-9]+_(TCP|UDP).*)?|SERVICE_(HOST|PORT).*)")
+_KUBERNETES = r"KAFKA_(.+_)?(PORT(_[0-9]+_(TCP|UDP).*)?|SERVICE_(HOST|PORT).*)"
 
 
 def is_setting(variable: str) -> bool:
@@ -42,8 +42,8 @@ def is_setting(variable: str) -> bool:
         and len(variable) > len(PREFIX)
         and variable not in _NOT_SETTINGS
         and not variable.startswith(_NOT_SETTINGS_PREFIXES)
-        and not _IMAGE_SECRETS.fullmatch(variable)
-        and not _KUBERNETES.fullmatch(variable)
+        and not re.fullmatch(_IMAGE_SECRETS, variable)
+        and not re.fullmatch(_KUBERNETES, variable)
     )
 
 

@@ -10,7 +10,6 @@ from pykbroker.config.definitions import BROKER, BROKER_SYNONYMS
 from pykbroker.config.environment import settings
 from pykbroker.config.errors import ConfigError as ConfigError
 from pykbroker.config.known_names import is_overlooked, nearest
-from pykbroker.config.properties import parse_properties
 from pykbroker.config.types import INERT, PASSWORD, InvalidValue, parse_valid
 from pykbroker.config.validate import validate_broker
 
@@ -58,6 +57,8 @@ def load(path: str | None, environ: Mapping[str, str], overrides: Sequence[str])
 
 
 def _from_file(path: str) -> list[Setting]:
+    from pykbroker.config.properties import parse_properties
+
     try:
         with open(path, "rb") as file:
             text = _decoded(file.read())

@@ -133,6 +133,7 @@ def test_values_that_a_topic_cannot_have(cluster: Asker) -> None:
             "Tiered Storage functionality is disabled in the broker. "
             "Topic cannot be configured with remote log storage."
         ),
+        ("cleanup.policy", APPEND, ""): "Configuration 'cleanup.policy' values must not be empty.",
         ("retention.ms", APPEND, "5"): "Can't APPEND to key retention.ms because its type is not LIST.",
         ("no.such", SUBTRACT, "x"): "Can't SUBTRACT to key no.such because its type is not LIST.",
     }

@@ -84,11 +84,15 @@ def partition_change(
 
 
 def completed(assignment: Assignment, isr: tuple[int, ...]) -> tuple[Assignment, tuple[int, ...]]:
-    """A reassignment ends once all replicas that stay are in sync (PartitionReassignmentReplicas)."""
+    """A reassignment ends once those that came are in sync, one that shrinks once all that stay are.
+
+    Kafka: PartitionReassignmentReplicas.
+    """
     replicas, removing, adding = assignment
     staying = tuple(replica for replica in replicas if replica not in removing)
     staying_isr = tuple(replica for replica in isr if replica not in removing)
-    is_over = staying and staying_isr and set(staying) <= set(staying_isr)
+    awaited = staying if len(adding) < len(removing) else adding
+    is_over = staying and staying_isr and set(awaited) <= set(staying_isr)
     if not (removing or adding) or not is_over:
         return assignment, isr
     return Assignment(staying), staying_isr
@@ -102,8 +106,9 @@ def _target(
         return _Target(isr, partition.elr, assignment)
     if len(isr) >= rules.min_isr:
         return _Target(isr, (), assignment)
-    candidates = dict.fromkeys((*partition.elr, *partition.isr))
-    return _Target(isr, tuple(r for r in candidates if r not in isr and r not in unclean), assignment)
+    # In ascending order, as the real controller's set of small numbers iterates.
+    candidates = {*partition.elr, *partition.isr}.difference(isr, unclean)
+    return _Target(isr, tuple(sorted(candidates)), assignment)
 
 
 def _elect(

@@ -1,8 +1,19 @@
+import gzip
+import json
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pykbroker.controller.leader_election import ONLINE, PREFERRED, UNCLEAN, Rules, partition_change
+from pykbroker.controller.leader_election import (
+    ONLINE,
+    PREFERRED,
+    UNCLEAN,
+    Assignment,
+    Rules,
+    partition_change,
+)
 from pykbroker.metadata.partition_change import merge
 from pykbroker.metadata.topics import PartitionImage
 from pykbroker.protocol.persisted.metadata.partition_change_record import PartitionChangeRecord
@@ -137,6 +148,50 @@ ALONE = {"replicas": (1,)}
 )
 def test_known_cases(before, options, expected):
     assert change(before, **options) == expected
+
+
+def recorded():
+    """2,500 random situations with what the PartitionChangeBuilder of Kafka 4.3.1 made of them."""
+    path = Path(__file__).parent / "data" / "partition_changes.jsonl.gz"
+    with gzip.open(path, "rt", encoding="utf-8") as lines:
+        yield from map(json.loads, lines)
+
+
+def test_the_real_builder_makes_the_same_of_random_situations():
+    for case in recorded():
+        before = PartitionImage(
+            replicas=tuple(case["replicas"]),
+            directories=tuple(map(uuid, case["replicas"])),
+            isr=tuple(case["isr"]),
+            removing_replicas=tuple(case["removing"]),
+            adding_replicas=tuple(case["adding"]),
+            leader=case["leader"],
+            leader_recovery_state=case["recovery"],
+            leader_epoch=5,
+            partition_epoch=7,
+            elr=tuple(case["elr"]),
+            last_known_elr=tuple(case["last_known_elr"]),
+        )
+        assignment = None
+        if case["target_replicas"] is not None:
+            assignment = Assignment(
+                tuple(case["target_replicas"]), tuple(case["target_removing"]), tuple(case["target_adding"])
+            )
+        found = partition_change(
+            before,
+            TOPIC,
+            0,
+            isr=case["target_isr"],
+            is_acceptable=case["up"].__contains__,
+            rules=Rules(case["metadata_version"], case["elr_enabled"], case["min_isr"], case["election"]),
+            unclean_shutdown=case["unclean"],
+            assignment=assignment,
+            directory_of=uuid,
+        )
+        change = case["change"]
+        if change is not None and "directories" in change:
+            change["directories"] = list(map(uuid, change["directories"]))
+        assert found == (None if change is None else record(**change)), case
 
 
 @st.composite

@@ -274,7 +274,8 @@ class Broker:
             client, local = (address.client_host, address.client_port), (address.local_host, address.local_port)
             return dispatcher.open_session(listener, protocol, client, local)
 
-        server = SocketServer(self._bound, self._static, self.clock, open_session)
+        server = SocketServer(self._bound, self.config, self.clock, open_session)
+        self._apply_changes_to(server)
         async with trio.open_nursery() as clients:
             await clients.start(server.run, name="socket server")
             self.is_serving = True
@@ -287,6 +288,17 @@ class Broker:
             self.replicas.shut_down()
             server.stop(PATIENCE)
 
+    def _apply_changes_to(self, server: SocketServer) -> None:
+        """Dynamic configs of the broker, as they change."""
+
+        def apply() -> None:
+            self.logs.update_producer_id_expiration(self.config.producer_id_expiration_ms)
+            self.replicas.update_all_configs()
+            server.update(self.config)
+
+        self.dynamic_config.on_broker_change = apply
+        self.logs.update_producer_id_expiration(self.config.producer_id_expiration_ms)
+
     def _first_address(self) -> tuple[str, int]:
         """For people on this machine."""
         endpoint = self._bound[0].endpoint
@@ -296,7 +308,6 @@ class Broker:
         """In this order: a coordinator that is elected appends at once; what depends on configs comes last."""
         self._publisher.subscribe(self.replicas)
         self._publisher.subscribe(Elections(OFFSETS_TOPIC, self.groups, self.node_id))
-        self.dynamic_config.on_broker_change = self.replicas.update_all_configs
 
     def _lifecycle(self) -> LifecycleLoop:
         return LifecycleLoop(

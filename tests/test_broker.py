@@ -14,6 +14,7 @@ from pykbroker.broker import Broker, LoopClock, StartError
 from pykbroker.config.broker_config import BrokerConfig
 from pykbroker.errors import KafkaError
 from pykbroker.protocol.apis import ApiKey
+from pykbroker.protocol.enums import AlterConfigOp, ConfigResourceType
 from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.protocol.headers import decode_response_header, encode_request_header
 from pykbroker.protocol.lookup import response_class
@@ -22,6 +23,11 @@ from pykbroker.protocol.messages.api_versions import ApiVersionsRequest
 from pykbroker.protocol.messages.create_topics import CreatableTopic, CreateTopicsRequest
 from pykbroker.protocol.messages.fetch import FetchPartition, FetchRequest, FetchTopic
 from pykbroker.protocol.messages.find_coordinator import FindCoordinatorRequest
+from pykbroker.protocol.messages.incremental_alter_configs import (
+    AlterableConfig,
+    AlterConfigsResource,
+    IncrementalAlterConfigsRequest,
+)
 from pykbroker.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic
 from pykbroker.protocol.messages.produce import PartitionProduceData, ProduceRequest, TopicProduceData
 from pykbroker.protocol.messages.unregister_broker import UnregisterBrokerRequest
@@ -147,6 +153,31 @@ async def test_what_was_written_is_there_after_a_restart(tmp_path: Path, control
         records = await fetched(client, "kept")
         assert b"first" in records
         assert b"second" in records
+
+
+def limits_of(broker: Broker) -> set[tuple[int, int]]:
+    return {(log.config.max_message_bytes, log.producer_state.expiration_ms) for log in broker.logs.all()}
+
+
+async def test_configs_change_while_it_runs_and_are_kept(tmp_path: Path) -> None:
+    changes = {"message.max.bytes": "2000", "producer.id.expiration.ms": "5", "max.connections.per.ip": "1"}
+    configs = [AlterableConfig(name=name, config_operation=AlterConfigOp.SET, value=v) for name, v in changes.items()]
+    every_broker = AlterConfigsResource(resource_type=ConfigResourceType.BROKER, resource_name="", configs=configs)
+    async with running(tmp_path) as (broker, client):
+        await create(client, "t")
+        response = await client.ask(IncrementalAlterConfigsRequest(resources=[every_broker]), 1)
+        assert response.responses[0].error_code == 0
+        assert {(log.config.max_message_bytes, log.producer_state.expiration_ms) for log in broker.logs.all()} == {
+            (2000, 5)
+        }
+        refused = Client(await trio.open_tcp_stream("127.0.0.1", client.stream.socket.getpeername()[1]))
+        assert not await is_served(refused)
+        await refused.stream.aclose()
+    async with running(tmp_path) as (broker, _):
+        assert (broker.config.message_max_bytes, broker.config.max_connections_per_ip) == (2000, 1)
+        assert {(log.config.max_message_bytes, log.producer_state.expiration_ms) for log in broker.logs.all()} == {
+            (2000, 5)
+        }
 
 
 async def test_a_stop_answers_the_fetch_that_waits(tmp_path: Path, loop_clock: LoopClock) -> None:

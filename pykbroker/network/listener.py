@@ -199,6 +199,11 @@ def _plain(host: str) -> str:
     return host[7:] if host.startswith("::ffff:") and "." in host else host
 
 
+def is_loopback(host: str) -> bool:
+    """Whether a numeric address is reached from this machine alone."""
+    return host == "::1" or _plain(host).startswith("127.")
+
+
 def _explain(host: str, port: int, error: OSError) -> str:
     where = f"{host or '0.0.0.0'}:{port}"
     if error.errno == errno.EADDRINUSE:

@@ -7,7 +7,7 @@ import trio
 
 from pykbroker.network.connection import Connection, Session, SharedState
 from pykbroker.network.connection_limits import ConnectionLimits, parse_overrides
-from pykbroker.network.listener import Address, Listener, bind
+from pykbroker.network.listener import Address, Listener, bind, is_loopback
 from pykbroker.network.memory_budget import DEFAULT_LIMIT, MemoryBudget
 from pykbroker.network.sweep import Sweep
 from pykbroker.observability.slow import SlowReports
@@ -31,6 +31,11 @@ class BoundListener:
         self.sockets: list[socket.socket] = bind(endpoint.host, endpoint.port, backlog)
         self.endpoint = endpoint._replace(port=self.sockets[0].getsockname()[1])
 
+    @property
+    def is_exposed(self) -> bool:
+        """Whether other machines may reach it."""
+        return any(not is_loopback(one.getsockname()[0]) for one in self.sockets)
+
     def close(self) -> None:
         for one in self.sockets:
             one.close()
@@ -46,25 +51,24 @@ class SocketServer:
         budget = MemoryBudget(limit if limit > 0 else DEFAULT_LIMIT)
         self.shared = SharedState(clock, budget, config.socket_request_max_bytes, SlowReports(clock.monotonic))
         self.connections: set[Connection] = set()
-        limits = ConnectionLimits(
-            config.max_connections,
-            config.max_connections_per_ip,
-            parse_overrides(config.max_connections_per_ip_overrides),
-            config.max_connection_creation_rate,
-        )
-        self._listeners = [self._listener(one, limits, open_session) for one in bound]
+        self._limits = ConnectionLimits(*_limits(config))
+        self._listeners = [self._listener(one, open_session) for one in bound]
         idle = config.connections_max_idle_ms
         self._sweep = Sweep(self.connections, self.shared, idle / 1000 if idle >= 0 else None)
         self._scope = trio.CancelScope()
         self._sweeping = trio.CancelScope()
 
-    def _listener(self, bound: BoundListener, limits: ConnectionLimits, open_session: OpenSession) -> Listener:
+    def update(self, config: "BrokerConfig") -> None:
+        """The limits of connections changed."""
+        self._limits.change(*_limits(config))
+
+    def _listener(self, bound: BoundListener, open_session: OpenSession) -> Listener:
         protocol = bound.endpoint.security_protocol
         return Listener(
             bound.endpoint.listener,
             bound.sockets,
             self.shared,
-            limits,
+            self._limits,
             self.connections,
             lambda name, address: open_session(name, protocol, address),
         )
@@ -90,3 +94,12 @@ class SocketServer:
             connection.drain()
         self._sweeping.cancel()
         self._scope.deadline = trio.current_time() + patience
+
+
+def _limits(config: "BrokerConfig") -> tuple[int, int, dict[str, int], int]:
+    return (
+        config.max_connections,
+        config.max_connections_per_ip,
+        parse_overrides(config.max_connections_per_ip_overrides),
+        config.max_connection_creation_rate,
+    )

@@ -105,6 +105,21 @@ async def test_limits_come_from_the_config() -> None:
         await first.closed()
 
 
+async def test_limits_may_change_while_it_serves() -> None:
+    async with running(ENDPOINT) as (server, bound, _):
+        first = await connect(bound[0])
+        await first.send(b"hello")
+        assert await first.receive() == b"hello"
+        server.update(BrokerConfig({"max.connections.per.ip": "1"}))
+        await (await connect(bound[0])).closed()
+        server.update(BrokerConfig({"max.connections.per.ip": "1", "max.connections.per.ip.overrides": "127.0.0.1:2"}))
+        second = await connect(bound[0])
+        await second.send(b"hello")
+        assert await second.receive() == b"hello"
+        await first.stream.aclose()
+        await second.stream.aclose()
+
+
 async def test_without_a_limit_memory_is_bounded_all_the_same() -> None:
     async with running(ENDPOINT) as (server, _, _):
         assert server.shared.budget.limit == DEFAULT_LIMIT
@@ -125,3 +140,14 @@ def test_a_free_port_is_told() -> None:
     bound.close()
     assert bound.endpoint.port > 0
     assert framed(b"x") == b"\0\0\0\1x"
+
+
+@pytest.mark.parametrize(
+    ("host", "exposed"),
+    [("127.0.0.1", False), ("127.9.9.9", False), ("localhost", False), ("", True), ("0.0.0.0", True)],
+)
+def test_who_may_be_reached_from_elsewhere(host: str, exposed: bool) -> None:
+    """scenarios.md section 3, default exposure."""
+    bound = BoundListener(ENDPOINT._replace(host=host), 50)
+    assert bound.is_exposed is exposed
+    bound.close()

@@ -19,11 +19,11 @@ class CorruptCheckpoint(Exception):
     """A checkpoint file that does not follow the format; the message names file and line."""
 
 
-def write_entries(files: Files, path: str, lines: Iterable[str]) -> None:
+def write_entries(files: Files, path: str, lines: Iterable[str], *, sync: bool = True) -> None:
     """Replaces the file in one step. Raises OSError."""
     listed = list(lines)
     text = "".join(f"{line}\n" for line in [str(_VERSION), str(len(listed)), *listed])
-    files.write_atomically(path, text.encode())
+    files.write_atomically(path, text.encode(), sync=sync)
 
 
 def read_entries(files: Files, path: str, parse: Callable[[str], Entry]) -> list[Entry]:

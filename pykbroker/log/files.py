@@ -61,17 +61,22 @@ class Files:
         finally:
             os.close(fd)
 
-    def write_atomically(self, path: str, data: bytes) -> None:
-        """Kafka's way for checkpoints: written to path.tmp, synced, renamed over, the directory synced."""
+    def write_atomically(self, path: str, data: bytes, *, sync: bool = True) -> None:
+        """Kafka's way for checkpoints: written to path.tmp, synced, renamed over, the directory synced.
+
+        Without `sync` a power cut may leave an empty file, a killed process never does.
+        """
         temporary = path + ".tmp"
         fd = self.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         try:
             write_all(self, fd, data, 0)
-            self.fsync(fd)
+            if sync:
+                self.fsync(fd)
         finally:
             self.close(fd)
         self.rename(temporary, path)
-        self.fsync_directory(os.path.dirname(path))
+        if sync:
+            self.fsync_directory(os.path.dirname(path))
 
 
 def write_all(files: Files, fd: int, data: Buffer, position: int) -> None:

@@ -11,14 +11,16 @@ UNDEFINED_OFFSET = -1
 
 
 class LeaderEpochFileCache:
-    """Ascending (epoch, start offset); written through to the file on every change."""
+    """Ascending (epoch, start offset); written through to the file on every change, and synced with the log's batches:
+    an epoch is worth no more than they, and a start gives a new one to each of thousands of partitions."""
 
-    __slots__ = ("_epochs", "_files", "_offsets", "path")
+    __slots__ = ("_epochs", "_files", "_offsets", "is_synced", "path")
 
     def __init__(self, files: Files, directory: str) -> None:
         """Raises CorruptCheckpoint."""
         self._files = files
         self.path = f"{directory}/{FILE_NAME}"
+        self.is_synced = True
         self._epochs: list[int] = []
         self._offsets: list[int] = []
         for epoch, offset in read_entries(files, self.path, _parse):
@@ -98,7 +100,8 @@ class LeaderEpochFileCache:
 
     def flush(self) -> None:
         """Raises OSError."""
-        write_entries(self._files, self.path, (f"{epoch} {offset}" for epoch, offset in self.entries))
+        write_entries(self._files, self.path, (f"{epoch} {offset}" for epoch, offset in self.entries), sync=False)
+        self.is_synced = False
 
 
 def _parse(line: str) -> tuple[int, int]:

@@ -539,12 +539,16 @@ class UnifiedLog:
         """fsync of everything below `offset`, as work for a thread that raises OSError; flushed() tells its end."""
         segments = self.segments_to_flush(offset)
         has_new = any(segment.base_offset >= self.recovery_point for segment in segments)
-        snapshot = self.producer_state.snapshot_path(offset)
+        small_files = [self.producer_state.snapshot_path(offset)]
+        if not self.leader_epochs.is_synced:
+            small_files.append(self.leader_epochs.path)
+            self.leader_epochs.is_synced = True
 
         def job() -> None:
             for segment in segments:
                 segment.flush()
-            sync_path(self.files, snapshot)
+            for path in small_files:
+                sync_path(self.files, path)
             if has_new:
                 self._sync_directory()
 

@@ -1,6 +1,7 @@
 """Leader epochs: what is asked of them, and the file that always says the same."""
 
 import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from pykbroker.log.checkpoints import CorruptCheckpoint
 from pykbroker.log.files import Files
 from pykbroker.log.leader_epochs import FILE_NAME, LeaderEpochFileCache
-from tests.log.logs import FailingFiles, Unsynced
+from tests.log.logs import FailingFiles, Unsynced, append, batch, open_log
 
 Entries = list[tuple[int, int]]
 
@@ -136,5 +137,31 @@ class Nowhere(Files):
     def read_bytes(self, path: str) -> bytes:
         return b""
 
-    def write_atomically(self, path: str, data: bytes) -> None:
+    def write_atomically(self, path: str, data: bytes, *, sync: bool = True) -> None:
         return
+
+
+class OpenedPaths(Unsynced):
+    """Keeps the names of files that were opened."""
+
+    def __init__(self) -> None:
+        self.opened: list[str] = []
+
+    def open(self, path: str, flags: int = os.O_RDWR | os.O_CREAT) -> int:
+        self.opened.append(Path(path).name)
+        return super().open(path, flags)
+
+
+def test_epochs_are_synced_with_the_batches(tmp_path: Path) -> None:
+    files = OpenedPaths()
+    log = open_log(tmp_path / "t-0", files=files)
+    append(log, batch(), leader_epoch=3)
+    files.opened.clear()
+    assert not log.leader_epochs.is_synced
+    log.flush()
+    assert log.leader_epochs.is_synced
+    assert FILE_NAME in files.opened
+    append(log, batch(), leader_epoch=3)
+    files.opened.clear()
+    log.flush()
+    assert FILE_NAME not in files.opened

@@ -17,14 +17,15 @@ def test_the_bytes_are_kafkas(tmp_path: Path) -> None:
     assert read_partition_metadata(Files(), str(tmp_path)) == TOPIC_ID
 
 
-def test_no_file(tmp_path: Path) -> None:
+def test_no_file_or_what_a_power_cut_left_of_one(tmp_path: Path) -> None:
+    assert read_partition_metadata(Files(), str(tmp_path)) is None
+    (tmp_path / "partition.metadata").touch()
     assert read_partition_metadata(Files(), str(tmp_path)) is None
 
 
 @pytest.mark.parametrize(
     "content",
     [
-        "",
         "version: 0\n",
         "topic_id: PEXy-nNgToGi2RBdUPHsjQ\n",
         "version: 1\ntopic_id: PEXy-nNgToGi2RBdUPHsjQ\n",

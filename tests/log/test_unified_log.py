@@ -413,7 +413,7 @@ class TestFailingDisk:
     def test_a_full_disk_for_the_epochs_of_a_follower(self, tmp_path: Path) -> None:
         files = FailingFiles()
         log = open_log(tmp_path / "t-0", files=files)
-        files.failing["fsync"] = errno.ENOSPC
+        files.failing["rename"] = errno.ENOSPC
         with pytest.raises(KafkaError) as raised:
             log.append_as_follower(batch(leader_epoch=3), NOW)
         assert code(raised) == ErrorCode.KAFKA_STORAGE_ERROR

@@ -18,10 +18,10 @@ READY = "pykbroker ready: "
 class PykbrokerProcess:
     """`pykbroker serve` on a data directory that outlives it, so that a test can stop, kill and start it again."""
 
-    def __init__(self, data_dir: Path, *settings: str) -> None:
+    def __init__(self, data_dir: Path, *settings: str, port: int = 0) -> None:
         self.data_dir = data_dir
         self.settings = settings
-        self.port = 0
+        self.port = port
         self.errors = data_dir.parent / f"{data_dir.name}.stderr"
         self.process: subprocess.Popen[str] | None = None
 
@@ -68,8 +68,8 @@ class PykbrokerProcess:
 
 
 @contextmanager
-def pykbroker(data_dir: Path, *settings: str) -> Iterator[PykbrokerProcess]:
-    broker = PykbrokerProcess(data_dir, *settings)
+def pykbroker(data_dir: Path, *settings: str, port: int = 0) -> Iterator[PykbrokerProcess]:
+    broker = PykbrokerProcess(data_dir, *settings, port=port)
     broker.start()
     try:
         yield broker

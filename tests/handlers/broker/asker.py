@@ -62,6 +62,7 @@ class MemoryAsker:
         ApiKey.LIST_OFFSETS,
         ApiKey.DELETE_RECORDS,
         ApiKey.OFFSET_FOR_LEADER_EPOCH,
+        ApiKey.ALTER_REPLICA_LOG_DIRS,
         ApiKey.DESCRIBE_LOG_DIRS,
         ApiKey.INIT_PRODUCER_ID,
     )

@@ -6,6 +6,7 @@ from pykbroker.handlers.broker import describe_log_dirs
 from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.protocol.messages.describe_log_dirs import DescribeLogDirsRequest
 from tests.handlers.broker.asker import MemoryAsker, Topic, batch, codes, fetch, produce, rows_of, wants
+from tests.handlers.broker.test_alter_replica_log_dirs import alter
 from tests.handlers.broker.test_delete_records import delete
 from tests.handlers.broker.test_list_offsets import one
 from tests.handlers.broker.test_offset_for_leader_epoch import end_offsets
@@ -32,6 +33,18 @@ def test_every_api_says_so(asker: MemoryAsker, topic: Topic) -> None:
     assert one(asker, topic, -1) == (0, FAILED, -1, -1, -1)
     assert delete(asker, topic, [(0, 1)]) == [(0, FAILED, -1)]
     assert end_offsets(asker, (topic, [(0, -1, 0)])) == [(0, FAILED, -1, -1)]
+
+
+def test_no_replica_moves_there(asker: MemoryAsker, topic: Topic) -> None:
+    path = asker.stand.logs.directories[0].path
+    assert alter(asker, (path, topic.name, [0])) == {(topic.name, 0): FAILED}
+
+
+def test_a_move_between_directories_is_refused(asker: MemoryAsker, monkeypatch: pytest.MonkeyPatch) -> None:
+    topic = asker.create()
+    monkeypatch.setattr(asker.stand.logs, "directory_of", lambda _: None)
+    path = asker.stand.logs.directories[0].path
+    assert alter(asker, (path, topic.name, [0])) == {(topic.name, 0): FAILED}
 
 
 def test_the_directory_is_described_as_failed(asker: MemoryAsker, topic: Topic) -> None:

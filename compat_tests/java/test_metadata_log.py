@@ -7,6 +7,7 @@ import pytest
 
 from compat_tests.java.tools import run
 from pykbroker.clock import ManualClock
+from pykbroker.metadata.features import INITIAL_FEATURES
 from tests.controller.nodes import ControllerNode, records_of
 from tests.raft.logs import NOW, PARTITION
 
@@ -68,7 +69,7 @@ def test_the_snapshot_too(node: ControllerNode) -> None:
 
 def test_the_bootstrap_too(node: ControllerNode) -> None:
     output = run(DUMP, "--cluster-metadata-decoder", "--files", str(node.folder / "bootstrap.checkpoint"))
-    assert output.count('"type":"FEATURE_LEVEL_RECORD"') == 2
+    assert output.count('"type":"FEATURE_LEVEL_RECORD"') == len(INITIAL_FEATURES)
 
 
 def test_the_indexes_agree_with_the_log(node: ControllerNode) -> None:

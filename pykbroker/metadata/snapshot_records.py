@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from pykbroker.protocol.message import Message
     from pykbroker.protocol.persisted.metadata.partition_record import PartitionRecord
 
+# metadata.version 3.5-IV2 and 3.6-IV2.
+SCRAM_LEVEL = 11
+DELEGATION_TOKEN_LEVEL = 14
+
 
 def image_to_records(image: MetadataImage) -> "Iterator[Message]":
     """In Kafka's order: features (metadata.version first), brokers, controllers, topics, configs, …, security."""
@@ -37,8 +41,10 @@ def image_to_records(image: MetadataImage) -> "Iterator[Message]":
     yield from _client_quotas(image)
     yield from _producer_ids(image)
     yield from _acls(image)
-    yield from _scram(image)
-    yield from _delegation_tokens(image)
+    if image.features.metadata_version >= SCRAM_LEVEL:
+        yield from _scram(image)
+    if image.features.metadata_version >= DELEGATION_TOKEN_LEVEL:
+        yield from _delegation_tokens(image)
 
 
 def partition_to_record(

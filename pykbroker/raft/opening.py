@@ -27,6 +27,7 @@ def open_metadata_log(folder: str, *, files: "Files", clock: "Clock", config: "B
     """
     directory = os.path.join(folder, str(METADATA_PARTITION))
     if not os.path.isdir(directory):
+        os.makedirs(folder, exist_ok=True)
         if not os.path.exists(os.path.join(folder, snapshot.BOOTSTRAP_FILE)):
             write_bootstrap(folder, INITIAL_FEATURES, clock.wall_ms())
         os.mkdir(directory)

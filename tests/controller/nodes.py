@@ -14,6 +14,7 @@ from pykbroker.controller.result import ControllerResult
 from pykbroker.controller_link.local import LocalControllerLink
 from pykbroker.ids import Endpoint, Uuid
 from pykbroker.log.files import Files
+from pykbroker.metadata.features import SUPPORTED_FEATURES
 from pykbroker.metadata.image import MetadataImage
 from pykbroker.metadata.publisher import MetadataPublisher
 from pykbroker.metadata.topics import PartitionImage
@@ -30,9 +31,9 @@ from tests.raft.logs import NOW, config
 
 T = TypeVar("T")
 CLUSTER = "MkU3OEVBNTcwNTJENDM2Qg"
-FEATURES = (
-    Feature(name="metadata.version", min_supported_version=7, max_supported_version=30),
-    Feature(name="eligible.leader.replicas.version", min_supported_version=0, max_supported_version=1),
+FEATURES = tuple(
+    Feature(name=name, min_supported_version=low, max_supported_version=high)
+    for name, (low, high) in SUPPORTED_FEATURES.items()
 )
 
 

@@ -1,6 +1,6 @@
 from pykbroker.controller.activation import abort_transaction, bootstrap_records, controller_registration
 from pykbroker.ids import Endpoint
-from pykbroker.metadata.features import SUPPORTED_FEATURES
+from pykbroker.metadata.features import INITIAL_FEATURES, SUPPORTED_FEATURES
 from pykbroker.metadata.image import MetadataImage
 from pykbroker.protocol.persisted.metadata.abort_transaction_record import AbortTransactionRecord
 from pykbroker.protocol.persisted.metadata.begin_transaction_record import BeginTransactionRecord
@@ -31,8 +31,7 @@ def test_they_are_those_of_kafkas_controller(tmp_path):
 def test_without_a_bootstrap_the_features_are_those_of_a_fresh_cluster():
     assert bootstrap_records(None, 2) == [
         BeginTransactionRecord(name="Bootstrap records"),
-        level("metadata.version", 30),
-        level("eligible.leader.replicas.version", 1),
+        *(level(name, number) for name, number in INITIAL_FEATURES.items()),
         ConfigRecord(resource_type=4, resource_name="", name="min.insync.replicas", value="2"),
         EndTransactionRecord(),
     ]

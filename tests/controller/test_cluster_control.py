@@ -3,6 +3,7 @@ import pytest
 from pykbroker.controller.cluster_control import ClusterControl, check_broker_epoch
 from pykbroker.errors import KafkaError
 from pykbroker.ids import DIRECTORY_LOST, DIRECTORY_MIGRATING, DIRECTORY_UNASSIGNED, Endpoint, Uuid
+from pykbroker.metadata.features import SUPPORTED_FEATURES
 from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.protocol.messages.broker_registration import Feature
 from pykbroker.protocol.persisted.metadata.broker_registration_change_record import BrokerRegistrationChangeRecord
@@ -43,7 +44,7 @@ def test_a_new_broker_is_fenced_with_the_offset_as_its_epoch(node):
     assert not broker.in_controlled_shutdown
     assert broker.endpoints == (Endpoint("L", "PLAINTEXT", "h", 9091),)
     assert broker.directories == (uuid(1),)
-    assert broker.features == {"metadata.version": (7, 30), "eligible.leader.replicas.version": (0, 1)}
+    assert broker.features == SUPPORTED_FEATURES
 
 
 def test_the_same_incarnation_keeps_its_epoch_and_state(node):
@@ -107,26 +108,34 @@ def feature(name, low, high):
     return Feature(name=name, min_supported_version=low, max_supported_version=high)
 
 
+def without(name):
+    return [each for each in FEATURES if each.name != name]
+
+
 @pytest.mark.parametrize(
     ("features", "code", "message"),
     [
-        (FEATURES[1:], ErrorCode.INVALID_REGISTRATION, "Request features do not contain 'metadata.version'"),
         (
-            [feature("metadata.version", 7, 29), FEATURES[1]],
+            without("metadata.version"),
+            ErrorCode.INVALID_REGISTRATION,
+            "Request features do not contain 'metadata.version'",
+        ),
+        (
+            [feature("metadata.version", 7, 29), *without("metadata.version")],
             ErrorCode.UNSUPPORTED_VERSION,
             "Unable to register because the broker does not support finalized version 30 of metadata.version. "
             "The broker wants a version between 7 and 29, inclusive.",
         ),
         (
-            FEATURES[:1],
+            without("eligible.leader.replicas.version"),
             ErrorCode.UNSUPPORTED_VERSION,
             "Unable to register because the broker does not support finalized version 1 of "
             "eligible.leader.replicas.version. The broker wants a version between 0 and 0, inclusive.",
         ),
         (
-            [*FEATURES, feature("group.version", 1, 2)],
+            [*FEATURES, feature("new.version", 1, 2)],
             ErrorCode.UNSUPPORTED_VERSION,
-            "Unable to register because the broker does not support finalized version 0 of group.version. "
+            "Unable to register because the broker does not support finalized version 0 of new.version. "
             "The broker wants a version between 1 and 2, inclusive.",
         ),
     ],

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from pykbroker.controller.result import MAX_RECORDS_PER_USER_OP, ControllerResult
 from pykbroker.errors import KafkaError
 from pykbroker.metadata.delta import ReplayError
+from pykbroker.metadata.features import INITIAL_FEATURES
 from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.protocol.persisted.metadata.begin_transaction_record import BeginTransactionRecord
 from pykbroker.protocol.persisted.metadata.no_op_record import NoOpRecord
@@ -44,18 +45,17 @@ def answer(value, *records):
 def test_the_first_start_writes_what_kafkas_controller_writes(node):
     assert names_of(records_of(node)) == [
         "BeginTransactionRecord",
-        "FeatureLevelRecord",
-        "FeatureLevelRecord",
+        *["FeatureLevelRecord"] * len(INITIAL_FEATURES),
         "ConfigRecord",
         "EndTransactionRecord",
         "RegisterControllerRecord",
     ]
     assert node.image is node.controller.image
-    assert (node.image.offset, node.image.epoch) == (6, 1)
-    assert node.image.features.finalized == {"metadata.version": 30, "eligible.leader.replicas.version": 1}
+    assert (node.image.offset, node.image.epoch) == (4 + len(INITIAL_FEATURES), 1)
+    assert node.image.features.finalized == INITIAL_FEATURES
     assert node.image.configs.broker("") == {"min.insync.replicas": "1"}
     assert node.image.controllers[1].incarnation_id == uuid(77)
-    assert node.log.high_watermark == node.log.end_offset == 7
+    assert node.log.high_watermark == node.log.end_offset == node.image.offset + 1
 
 
 def test_later_starts_lead_a_new_epoch_and_find_everything(node):

@@ -132,6 +132,49 @@ async def test_a_snapshot_is_written_an_hour_after_a_change(node, nursery, mock_
     nursery.cancel_scope.cancel()
 
 
+async def test_a_snapshot_holds_up_nobody(node, nursery, monkeypatch):
+    begin, go_on = threading.Event(), threading.Event()
+    make_job = node.controller.snapshot_job
+
+    def slow_job():
+        job = make_job()
+
+        def slowly():
+            begin.set()
+            go_on.wait()
+            return job()
+
+        return slowly
+
+    monkeypatch.setattr(node.controller, "snapshot_job", slow_job)
+    node.config.metadata_log_max_record_bytes_between_snapshots = 1
+    await nursery.start(ControllerLoop(node.controller).run)
+    assert await node.controller.submit(answer(1, "a")).wait() == 1
+    await trio.to_thread.run_sync(begin.wait)
+    for number in range(3):
+        assert await node.controller.submit(answer(number, "b")).wait() == number
+    assert snapshot.find_snapshots(node.log.directory) == []
+    end = node.image.offset
+    go_on.set()
+    while not (found := snapshot.find_snapshots(node.log.directory)):
+        await wait_all_tasks_blocked()
+    assert found[0].end_offset == end + 1 - 3
+    nursery.cancel_scope.cancel()
+
+
+async def test_a_snapshot_that_cannot_be_written_stops_the_node(node, monkeypatch):
+    def failing():
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(node.controller, "snapshot_job", lambda: failing)
+    node.config.metadata_log_max_record_bytes_between_snapshots = 1
+    with pytest.raises(ExceptionGroup) as caught:  # noqa: PT012
+        async with trio.open_nursery() as nursery:
+            await nursery.start(ControllerLoop(node.controller).run)
+            await node.controller.submit(answer(1, "a")).wait()
+    assert caught.group_contains(OSError, match="No space")
+
+
 async def test_an_idle_loop_sleeps(node, nursery, mock_clock: MockClock, monkeypatch):
     node.bring_up(1)
     looked = []

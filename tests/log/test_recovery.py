@@ -75,6 +75,16 @@ def test_segments_behind_a_cut_go(tmp_path: Path) -> None:
     recovered = open_log(tmp_path / "t-0", clean=False, segment_bytes=300)
     assert [segment.base_offset for segment in recovered.segments] == [0]
     assert recovered.log_end_offset == 1
+    kept = {f"{0:020d}.log", f"{0:020d}.index", f"{0:020d}.timeindex", f"{1:020d}.snapshot", "leader-epoch-checkpoint"}
+    assert set(os.listdir(tmp_path / "t-0")) == kept
+
+
+def test_epochs_of_what_was_cut_go(tmp_path: Path) -> None:
+    log = open_log(tmp_path / "t-0")
+    for epoch in (1, 2):
+        append(log, batch(), leader_epoch=epoch)
+    os.truncate(tmp_path / "t-0" / f"{0:020d}.log", log.size - 1)
+    assert open_log(tmp_path / "t-0", clean=False).leader_epochs.entries == [(1, 0)]
 
 
 def test_epochs_keep_their_starts_when_recovery_begins_in_the_middle(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pykbroker.controller.leader_election import (
@@ -17,7 +17,7 @@ from pykbroker.controller.leader_election import (
 from pykbroker.metadata.partition_change import merge
 from pykbroker.metadata.topics import PartitionImage
 from pykbroker.protocol.persisted.metadata.partition_change_record import PartitionChangeRecord
-from tests.metadata.history import uuid
+from tests.metadata.history import CALM, uuid
 
 TOPIC = uuid(1)
 NODES = (1, 2, 3)
@@ -221,6 +221,7 @@ def situations(draw):
     return before, rules, gone, unclean, draw(subsets)
 
 
+@settings(CALM, max_examples=100)
 @given(situations())
 def test_every_change_keeps_what_must_hold(situation):
     before, rules, gone, unclean, up = situation
@@ -254,6 +255,7 @@ def test_every_change_keeps_what_must_hold(situation):
         assert set(before.isr) - set(unclean) <= set(after.elr)
 
 
+@settings(CALM, max_examples=100)
 @given(situations())
 def test_a_change_that_was_made_is_not_made_again(situation):
     before, rules, gone, unclean, up = situation

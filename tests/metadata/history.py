@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from pykbroker.ids import Uuid
@@ -41,6 +42,8 @@ from pykbroker.protocol.persisted.metadata.unregister_broker_record import Unreg
 from pykbroker.protocol.persisted.metadata.user_scram_credential_record import UserScramCredentialRecord
 from pykbroker.protocol.persisted.metadata.zk_migration_state_record import ZkMigrationStateRecord
 
+# A busy machine is no failure.
+CALM = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 NODES = (1, 2, 3)
 NAMES = ("a", "b", "c.d")

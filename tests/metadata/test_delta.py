@@ -1,7 +1,7 @@
 import copy
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pykbroker.metadata.delta import _REPLAY, MetadataDelta, ReplayError, full_delta
@@ -21,7 +21,7 @@ from pykbroker.protocol.persisted.metadata.remove_topic_record import RemoveTopi
 from pykbroker.protocol.persisted.metadata.topic_record import TopicRecord
 from pykbroker.protocol.persisted.metadata.unfence_broker_record import UnfenceBrokerRecord
 from pykbroker.protocol.record_types import RECORD_TYPES
-from tests.metadata.history import flat, histories, replay, uuid
+from tests.metadata.history import CALM, flat, histories, replay, uuid
 
 EMPTY = MetadataImage.empty("c")
 TOPIC = uuid(1)
@@ -47,7 +47,7 @@ def deep(image):
     )
 
 
-@settings(max_examples=25, deadline=None)
+@CALM
 @given(histories(), st.randoms(use_true_random=False))
 def test_one_delta_or_many_make_the_same_image_and_touch_no_older_one(batches, random):
     whole = replay(EMPTY, flat(batches))
@@ -63,7 +63,7 @@ def test_one_delta_or_many_make_the_same_image_and_touch_no_older_one(batches, r
         assert deep(before) == copied
 
 
-@settings(max_examples=25, deadline=None)
+@CALM
 @given(histories(), st.randoms(use_true_random=False), st.booleans())
 def test_an_aborted_transaction_leaves_nothing_and_an_ended_one_all(batches, random, is_aborted):
     begin, end = sorted(random.choices(range(1, len(batches) + 1), k=2))
@@ -83,7 +83,7 @@ def test_an_aborted_transaction_leaves_nothing_and_an_ended_one_all(batches, ran
         assert replay(EMPTY, [*records, *after]) == replay(EMPTY, flat(batches))
 
 
-@settings(max_examples=25, deadline=None)
+@CALM
 @given(histories(), histories())
 def test_a_delta_names_everything_that_differs(first, second):
     base = replay(EMPTY, flat(first))

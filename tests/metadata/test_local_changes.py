@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from pykbroker.ids import TopicIdPartition
 from pykbroker.metadata.delta import MetadataDelta, full_delta
@@ -9,7 +9,7 @@ from pykbroker.protocol.persisted.metadata.partition_change_record import Partit
 from pykbroker.protocol.persisted.metadata.partition_record import PartitionRecord
 from pykbroker.protocol.persisted.metadata.remove_topic_record import RemoveTopicRecord
 from pykbroker.protocol.persisted.metadata.topic_record import TopicRecord
-from tests.metadata.history import flat, histories, replay, uuid
+from tests.metadata.history import CALM, flat, histories, replay, uuid
 
 EMPTY = MetadataImage.empty("c")
 TOPIC = uuid(1)
@@ -87,7 +87,7 @@ def test_a_topic_made_anew_is_deleted_and_made():
     assert found.leaders == {TopicIdPartition(new, "t", 0)}
 
 
-@settings(max_examples=25, deadline=None)
+@CALM
 @given(histories())
 def test_at_the_start_everything_here_is_named_once(batches):
     image = replay(EMPTY, flat(batches))

@@ -6,7 +6,7 @@ from pykbroker.metadata.image import METADATA_VERSION, MetadataImage
 from pykbroker.metadata.snapshot_records import image_to_records
 from pykbroker.protocol.metadata_records import frame_record, parse_record
 from pykbroker.protocol.persisted.metadata.feature_level_record import FeatureLevelRecord
-from tests.metadata.history import flat, histories, replay
+from tests.metadata.history import CALM, flat, histories, replay
 
 EMPTY = MetadataImage.empty("c")
 
@@ -16,7 +16,7 @@ def through_the_log(records, level):
     return [parse_record(frame_record(record, record_version(record, level)))[0] for record in records]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(CALM, max_examples=40)
 @given(histories(max_steps=40))
 def test_an_image_written_and_replayed_is_the_same(batches):
     image = replay(EMPTY, flat(batches), offset=5)
@@ -24,14 +24,14 @@ def test_an_image_written_and_replayed_is_the_same(batches):
     assert replay(EMPTY, through_the_log(records, 30), offset=5) == image
 
 
-@settings(max_examples=15, deadline=None)
+@settings(CALM, max_examples=15)
 @given(histories(max_steps=40))
 def test_the_log_carries_every_record_whole(batches):
     records = flat(batches)
     assert replay(EMPTY, through_the_log(records, 30)) == replay(EMPTY, records)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(CALM, max_examples=30)
 @given(histories(), st.integers(7, 31))
 def test_an_older_version_takes_what_it_can_say(batches, level):
     lowered = replay(EMPTY, [*flat(batches), FeatureLevelRecord(name=METADATA_VERSION, feature_level=level)])

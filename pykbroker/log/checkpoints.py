@@ -19,11 +19,15 @@ class CorruptCheckpoint(Exception):
     """A checkpoint file that does not follow the format; the message names file and line."""
 
 
-def write_entries(files: Files, path: str, lines: Iterable[str], *, sync: bool = True) -> None:
+def write_entries(files: Files, path: str, lines: Iterable[str]) -> None:
     """Replaces the file in one step. Raises OSError."""
+    files.write_atomically(path, checkpoint_text(lines))
+
+
+def checkpoint_text(lines: Iterable[str]) -> bytes:
+    """The content of the file."""
     listed = list(lines)
-    text = "".join(f"{line}\n" for line in [str(_VERSION), str(len(listed)), *listed])
-    files.write_atomically(path, text.encode(), sync=sync)
+    return "".join(f"{line}\n" for line in [str(_VERSION), str(len(listed)), *listed]).encode()
 
 
 def read_entries(files: Files, path: str, parse: Callable[[str], Entry]) -> list[Entry]:

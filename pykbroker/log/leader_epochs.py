@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 
-from pykbroker.log.checkpoints import read_entries, write_entries
+from pykbroker.log.checkpoints import checkpoint_text, read_entries
 from pykbroker.log.files import Files
 
 FILE_NAME = "leader-epoch-checkpoint"
@@ -14,7 +14,7 @@ class LeaderEpochFileCache:
     """Ascending (epoch, start offset); written through to the file on every change, and synced with the log's batches:
     an epoch is worth no more than they, and a start gives a new one to each of thousands of partitions."""
 
-    __slots__ = ("_epochs", "_files", "_offsets", "is_synced", "path")
+    __slots__ = ("_epochs", "_files", "_offsets", "_size", "is_synced", "path")
 
     def __init__(self, files: Files, directory: str) -> None:
         """Raises CorruptCheckpoint."""
@@ -25,6 +25,8 @@ class LeaderEpochFileCache:
         self._offsets: list[int] = []
         for epoch, offset in read_entries(files, self.path, _parse):
             self._insert(epoch, offset)
+        # Bytes of the file.
+        self._size = len(checkpoint_text(f"{epoch} {offset}" for epoch, offset in self.entries)) if self._epochs else 0
 
     @property
     def entries(self) -> list[tuple[int, int]]:
@@ -100,7 +102,12 @@ class LeaderEpochFileCache:
 
     def flush(self) -> None:
         """Raises OSError."""
-        write_entries(self._files, self.path, (f"{epoch} {offset}" for epoch, offset in self.entries), sync=False)
+        content = checkpoint_text(f"{epoch} {offset}" for epoch, offset in self.entries)
+        if len(content) >= self._size:
+            self._files.overwrite(self.path, content)
+        else:
+            self._files.write_atomically(self.path, content, sync=False)
+        self._size = len(content)
         self.is_synced = False
 
 

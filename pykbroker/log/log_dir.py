@@ -117,6 +117,23 @@ def parse_partition_directory(name: str) -> TopicPartition | None:
     return TopicPartition(topic, int(number))
 
 
+def parse_future_directory(name: str) -> TopicPartition | None:
+    """The partition of topic-partition.uniqueid-future, None for any other name."""
+    if not name.endswith(FUTURE_SUFFIX):
+        return None
+    stem, dot, _ = name.rpartition(".")
+    return parse_partition_directory(stem) if dot else None
+
+
+def future_name(tp: TopicPartition) -> str:
+    """Of a directory that will take the place of the partition's (LocalLog.logFutureDirName)."""
+    return f"{tp}.{Uuid.random().hex()}{FUTURE_SUFFIX}"
+
+
+def is_too_long_for_a_future(tp: TopicPartition) -> bool:
+    return len(future_name(tp)) > _MAX_NAME
+
+
 def is_doomed(name: str) -> bool:
     """A directory whose topic was deleted, renamed and not removed yet."""
     return name.endswith(DELETE_SUFFIX)

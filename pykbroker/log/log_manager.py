@@ -7,11 +7,12 @@ from logging import getLogger
 
 from pykbroker.clock import Clock
 from pykbroker.errors import KafkaError
-from pykbroker.ids import TopicPartition, Uuid
+from pykbroker.ids import DIRECTORY_UNASSIGNED, TopicPartition, Uuid
 from pykbroker.log import checkpoints, log_dir
 from pykbroker.log.checkpoints import CorruptCheckpoint, read_offsets, write_offsets
 from pykbroker.log.files import Files
 from pykbroker.log.log_config import LogConfig
+from pykbroker.log.log_copy import CopyError, LogCopy
 from pykbroker.log.log_dir import DirectoryLock, LogDirError, MetaProperties
 from pykbroker.log.partition_metadata import CorruptPartitionMetadata, write_partition_metadata
 from pykbroker.log.recovery import load_log
@@ -20,6 +21,10 @@ from pykbroker.protocol.error_codes import ErrorCode
 
 logger = getLogger(__name__)
 METADATA_DIRECTORY = "__cluster_metadata-0"
+
+
+def _unassigned(_: TopicPartition) -> Uuid:
+    return DIRECTORY_UNASSIGNED
 
 
 class LogDirectory:
@@ -53,6 +58,10 @@ class LogManager:
         self.on_directory_failure: Callable[[str], None] = _ignore
         # Renamed directories of deleted logs: (monotonic seconds when to remove, path).
         self.doomed_directories: list[tuple[float, str]] = []
+        # Where logs shall be made that do not exist yet (AlterReplicaLogDirs).
+        self.preferred: dict[TopicPartition, LogDirectory] = {}
+        # Copies that were under way when the broker stopped: they begin anew.
+        self.interrupted_copies: dict[TopicPartition, LogDirectory] = {}
         self._paths = list(paths)
         self._logs: dict[TopicPartition, UnifiedLog] = {}
         self._directory_of: dict[TopicPartition, LogDirectory] = {}
@@ -97,19 +106,33 @@ class LogManager:
         epoch = epochs.pop() if len(epochs) == 1 else None
         return -1 if epoch is None else epoch
 
-    def load(self, config_for: Callable[[str], LogConfig]) -> None:
-        """Opens every log, recovering what was not closed cleanly. A directory that fails goes offline."""
+    def load(
+        self, config_for: Callable[[str], LogConfig], assigned: Callable[[TopicPartition], Uuid] = _unassigned
+    ) -> None:
+        """Opens every log, recovering what was not closed cleanly. A directory that fails goes offline.
+
+        `assigned` is the directory that the cluster knows for a partition: it decides where a move between directories
+        was interrupted.
+        """
         for directory in self.directories:
             try:
                 # Before loading: a crash in the middle of it is no clean stop (KAFKA-10471).
                 log_dir.remove_clean_shutdown(self.files, directory.path)
-                self._load_directory(directory, config_for)
+                self._load_directory(directory, config_for, assigned)
             except (OSError, KafkaError, CorruptCheckpoint, CorruptPartitionMetadata) as error:
                 self.fail(directory, error)
         if not any(directory.is_online for directory in self.directories):
             raise LogDirError("none of the data directories can be used: see the errors above")
+        for directory in self.directories:
+            if directory.is_online:
+                self._load_futures(directory, config_for, assigned)
 
-    def _load_directory(self, directory: LogDirectory, config_for: Callable[[str], LogConfig]) -> None:
+    def _load_directory(
+        self,
+        directory: LogDirectory,
+        config_for: Callable[[str], LogConfig],
+        assigned: Callable[[TopicPartition], Uuid],
+    ) -> None:
         recovery_points = self._read_checkpoint(directory, checkpoints.RECOVERY_POINT)
         start_offsets = self._read_checkpoint(directory, checkpoints.LOG_START_OFFSET)
         high_watermarks = self._read_checkpoint(directory, checkpoints.HIGH_WATERMARK)
@@ -125,8 +148,45 @@ class LogManager:
                 directory, path, tp, config_for(tp.topic), recovery_points.get(tp, 0), start_offsets.get(tp, 0)
             )
             log.update_high_watermark(high_watermarks.get(tp, log.log_start_offset))
-            self._logs[tp] = log
-            self._directory_of[tp] = directory
+            self._settle(tp, log, directory, assigned(tp))
+
+    def _settle(self, tp: TopicPartition, log: UnifiedLog, directory: LogDirectory, assigned: Uuid) -> None:
+        """A move that was cut off at its last step left both logs: the one where the partition is assigned is right,
+        and without an assignment the longer one."""
+        other, place = self._logs.get(tp), self._directory_of.get(tp)
+        if other is not None and place is not None:
+            is_right = directory.id == assigned
+            if place.id == assigned or (not is_right and other.log_end_offset >= log.log_end_offset):
+                self.doom(log, directory)
+                return
+            self.doom(other, place)
+        self._logs[tp] = log
+        self._directory_of[tp] = directory
+
+    def _load_futures(
+        self,
+        directory: LogDirectory,
+        config_for: Callable[[str], LogConfig],
+        assigned: Callable[[TopicPartition], Uuid],
+    ) -> None:
+        """Unfinished copies begin anew, for the log went on without them. One that has no log beside it any more, and
+        is where the partition is assigned, is the log (recoverAbandonedFutureLogs)."""
+        for name in sorted(os.listdir(directory.path)):
+            tp = log_dir.parse_future_directory(name)
+            if tp is None:
+                continue
+            path = os.path.join(directory.path, name)
+            if tp in self._logs:
+                if self._directory_of[tp] is not directory:
+                    self.interrupted_copies[tp] = directory
+                self.doom_path(path, tp, directory)
+            elif assigned(tp) == directory.id:
+                final = os.path.join(directory.path, str(tp))
+                self.files.rename(path, final)
+                self._logs[tp] = self._open_log(directory, final, tp, config_for(tp.topic), 0, 0)
+                self._directory_of[tp] = directory
+            else:
+                self.doom_path(path, tp, directory)
 
     def _read_checkpoint(self, directory: LogDirectory, name: str) -> dict[TopicPartition, int]:
         try:
@@ -143,6 +203,8 @@ class LogManager:
         config: LogConfig,
         recovery_point: int,
         start_offset: int,
+        *,
+        was_clean: bool | None = None,
     ) -> UnifiedLog:
         log = load_log(
             directory=path,
@@ -150,7 +212,7 @@ class LogManager:
             config=config,
             files=self.files,
             clock=self.clock,
-            was_clean=directory.clean_epoch is not None,
+            was_clean=directory.clean_epoch is not None if was_clean is None else was_clean,
             recovery_point=recovery_point,
             log_start_offset=start_offset,
             producer_id_expiration_ms=self.producer_id_expiration_ms,
@@ -184,8 +246,11 @@ class LogManager:
     def directory_of(self, tp: TopicPartition) -> LogDirectory | None:
         return self._directory_of.get(tp)
 
-    def create(self, tp: TopicPartition, topic_id: Uuid, config: LogConfig) -> UnifiedLog:
-        """The log of a partition, made in the online directory with the fewest logs unless it exists.
+    def create(
+        self, tp: TopicPartition, topic_id: Uuid, config: LogConfig, assigned: Uuid = DIRECTORY_UNASSIGNED
+    ) -> UnifiedLog:
+        """The log of a partition. Unless it exists it is made in the directory `assigned`, else in the preferred one,
+        else in the online one with the fewest logs.
 
         Raises KafkaError KAFKA_STORAGE_ERROR, and INCONSISTENT_TOPIC_ID when the directory is another topic's.
         """
@@ -194,7 +259,7 @@ class LogManager:
             return self._with_topic_id(log, topic_id)
         if self.is_offline(tp):
             raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"The log directory of partition {tp} is offline")
-        directory = self._next_directory()
+        directory = self._place(tp, assigned)
         path = os.path.join(directory.path, str(tp))
         try:
             os.makedirs(path, exist_ok=True)
@@ -205,7 +270,19 @@ class LogManager:
             raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"Error while creating log for {tp}: {error}") from error
         self._logs[tp] = log
         self._directory_of[tp] = directory
+        self.preferred.pop(tp, None)
         return log
+
+    def _place(self, tp: TopicPartition, assigned: Uuid) -> LogDirectory:
+        for directory in self.directories:
+            if directory.id == assigned:
+                if not directory.is_online:
+                    raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"The log directory of partition {tp} is offline")
+                return directory
+        preferred = self.preferred.get(tp)
+        if preferred is not None and preferred.is_online:
+            return preferred
+        return self._next_directory()
 
     def _with_topic_id(self, log: UnifiedLog, topic_id: Uuid) -> UnifiedLog:
         if log.topic_id is None:
@@ -229,18 +306,67 @@ class LogManager:
         """Takes a log away: its directory is renamed at once and removed after file.delete.delay.ms."""
         log = self._logs.pop(tp, None)
         directory = self._directory_of.pop(tp, None)
-        if log is None or directory is None:
-            return
+        if log is not None and directory is not None:
+            self.doom(log, directory)
+
+    def doom(self, log: UnifiedLog, directory: LogDirectory) -> None:
+        """The log is nobody's any more."""
+        for segment in log.segments:
+            segment.release()
+        log.on_io_error = _ignore_error  # its files go: who still holds it may trip over that
+        self.doom_path(log.directory, log.topic_partition, directory, log.config.file_delete_delay_ms)
+
+    def doom_path(self, path: str, tp: TopicPartition, directory: LogDirectory, delay_ms: int = 0) -> None:
         doomed = os.path.join(directory.path, log_dir.deleted_name(tp))
         try:
-            for segment in log.segments:
-                segment.release()
-            self.files.rename(log.directory, doomed)
+            self.files.rename(path, doomed)
         except OSError as error:
             self.fail(directory, error)
             return
-        due = self.clock.monotonic() + log.config.file_delete_delay_ms / 1000
-        self.doomed_directories.append((due, doomed))
+        self.doomed_directories.append((self.clock.monotonic() + delay_ms / 1000, doomed))
+
+    # Moving between directories
+
+    def begin_copy(self, tp: TopicPartition, directory: LogDirectory) -> LogCopy:
+        """Of a log that is online. Raises OSError."""
+        path = os.path.join(directory.path, log_dir.future_name(tp))
+        os.mkdir(path)
+        return LogCopy(self._logs[tp], path)
+
+    def replace(self, copy: LogCopy, directory: LogDirectory) -> UnifiedLog:
+        """The copy, which next_round() called complete, becomes the partition's log; the old one is deleted.
+
+        Raises CopyError; then the old one stays. As Kafka does it: the copy takes its name first, so that wherever a
+        crash interrupts, a whole log is left (see _settle).
+        """
+        old = copy.log
+        tp = old.topic_partition
+        synced = copy.finish()
+        final = os.path.join(directory.path, str(tp))
+        try:
+            # Known there before the log is: deleted records must not come back.
+            self._checkpoint_with(directory, old)
+            self.files.fsync_directory(copy.directory)
+            self.files.rename(copy.directory, final)
+            self.files.fsync_directory(directory.path)
+            new = self._open_log(directory, final, tp, old.config, synced, old.log_start_offset, was_clean=False)
+        except (OSError, KafkaError, CorruptCheckpoint, CorruptPartitionMetadata) as error:
+            raise CopyError(final, error) from error
+        new.update_high_watermark(old.high_watermark)
+        source = self._directory_of[tp]
+        self._logs[tp] = new
+        self._directory_of[tp] = directory
+        self.doom(old, source)
+        return new
+
+    def _checkpoint_with(self, directory: LogDirectory, log: UnifiedLog) -> None:
+        """Raises OSError."""
+        for name, offset in (
+            (checkpoints.LOG_START_OFFSET, log.log_start_offset),
+            (checkpoints.HIGH_WATERMARK, log.high_watermark),
+        ):
+            present = self._read_checkpoint(directory, name)
+            write_offsets(self.files, f"{directory.path}/{name}", {**present, log.topic_partition: offset})
 
     def remove_doomed_directories(self, now: float) -> None:
         """Removes deleted logs' directories that are due; work for a thread."""
@@ -319,4 +445,8 @@ class LogManager:
 
 
 def _ignore(_: str) -> None:
+    return
+
+
+def _ignore_error(_: OSError) -> None:
     return

@@ -259,6 +259,15 @@ class UnifiedLog:
     def _appended(self, last_offset: int) -> None:
         self.log_end_offset = last_offset + 1
         self.producer_state.map_end_offset = last_offset + 1
+        if last_offset + 1 - self.recovery_point >= self.config.flush_messages:
+            self._flush_now()
+
+    def _flush_now(self) -> None:
+        """flush.messages promises that what is answered is on disk: the loop waits, as Kafka's request thread does."""
+        try:
+            self.flush()
+        except OSError as error:
+            raise self.storage_error(error) from error
 
     def storage_error(self, error: OSError) -> KafkaError:
         """Tells the owner that the directory failed; the error to answer."""
@@ -267,11 +276,6 @@ class UnifiedLog:
             ErrorCode.KAFKA_STORAGE_ERROR,
             f"Error while accessing {self.topic_partition} in {os.path.dirname(self.directory)}: {error}",
         )
-
-    @property
-    def needs_flush(self) -> bool:
-        """flush.messages or more were appended since the last flush."""
-        return self.log_end_offset - self.recovery_point >= self.config.flush_messages
 
     # Segments
 
@@ -456,7 +460,7 @@ class UnifiedLog:
         )
 
     def increment_log_start_offset(self, offset: int) -> bool:
-        """Raises KafkaError OFFSET_OUT_OF_RANGE above the high watermark; True when it moved."""
+        """True when it moved. Raises KafkaError OFFSET_OUT_OF_RANGE above the high watermark, KAFKA_STORAGE_ERROR."""
         if offset > self.high_watermark:
             raise KafkaError(
                 ErrorCode.OFFSET_OUT_OF_RANGE,
@@ -465,7 +469,10 @@ class UnifiedLog:
             )
         if offset <= self.log_start_offset:
             return False
-        self._set_log_start_offset(offset)
+        try:
+            self._set_log_start_offset(offset)
+        except OSError as error:
+            raise self.storage_error(error) from error
         return True
 
     def _set_log_start_offset(self, offset: int) -> None:

@@ -107,3 +107,12 @@ def test_syncing_a_file_that_was_deleted_meanwhile(tmp_path: Path) -> None:
 
 def test_unlinking_what_is_gone(tmp_path: Path) -> None:
     Files().unlink(f"{tmp_path}/x")
+
+
+def test_a_small_file_is_overwritten_in_place(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    Files().overwrite(str(path), b"short")
+    inode = path.stat().st_ino
+    Files().overwrite(str(path), b"longer content")
+    assert path.read_bytes() == b"longer content"
+    assert path.stat().st_ino == inode

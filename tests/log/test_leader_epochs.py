@@ -134,6 +134,9 @@ def test_epochs_and_offsets_always_ascend(assigned: Entries) -> None:
 
 
 class Nowhere(Files):
+    def overwrite(self, path: str, data: bytes) -> None:
+        return
+
     def read_bytes(self, path: str) -> bytes:
         return b""
 
@@ -165,3 +168,15 @@ def test_epochs_are_synced_with_the_batches(tmp_path: Path) -> None:
     files.opened.clear()
     log.flush()
     assert FILE_NAME not in files.opened
+
+
+def test_a_growing_file_is_overwritten_and_a_shrinking_one_replaced(tmp_path: Path) -> None:
+    cache = cache_of(tmp_path, (0, 0), (1, 10), (2, 20))
+    grown = Path(cache.path).stat().st_ino
+    assert reloaded(cache) == [(0, 0), (1, 10), (2, 20)]
+    cache = LeaderEpochFileCache(Unsynced(), str(tmp_path))
+    cache.assign(3, 30)
+    assert Path(cache.path).stat().st_ino == grown
+    cache.truncate_from_end(15)
+    assert Path(cache.path).stat().st_ino != grown
+    assert reloaded(cache) == [(0, 0), (1, 10)]

@@ -366,13 +366,10 @@ class TestFlushing:
         job()
 
     def test_after_so_many_messages(self, tmp_path: Path) -> None:
-        log = open_log(tmp_path / "t-0", flush_messages=2)
-        produce(log)
-        assert not log.needs_flush
-        produce(log)
-        assert log.needs_flush
-        log.flush()
-        assert not log.needs_flush
+        log = open_log(tmp_path / "t-0", flush_messages=3)
+        for count, recovery_point in [(2, 0), (1, 3), (1, 3), (5, 9)]:
+            produce(log, *[NOW] * count)
+            assert log.recovery_point == recovery_point
 
 
 class TestFailingDisk:
@@ -401,6 +398,24 @@ class TestFailingDisk:
             log.read(0, 100, upper_bound=1)
         assert code(raised) == ErrorCode.KAFKA_STORAGE_ERROR
 
+    def test_a_flush_that_was_promised_and_fails(self, tmp_path: Path) -> None:
+        files = FailingFiles()
+        log = open_log(tmp_path / "t-0", files=files, flush_messages=1)
+        produce(log)
+        files.failing["fsync"] = errno.EIO
+        with pytest.raises(KafkaError) as raised:
+            produce(log)
+        assert code(raised) == ErrorCode.KAFKA_STORAGE_ERROR
+
+    def test_a_full_disk_for_a_new_start(self, tmp_path: Path) -> None:
+        files = FailingFiles()
+        log = open_log(tmp_path / "t-0", files=files)
+        produce(log)
+        files.failing["rename"] = errno.ENOSPC
+        with pytest.raises(KafkaError) as raised:
+            log.increment_log_start_offset(1)
+        assert code(raised) == ErrorCode.KAFKA_STORAGE_ERROR
+
     def test_a_full_disk_for_the_transaction_index(self, tmp_path: Path) -> None:
         files = FailingFiles()
         log = open_log(tmp_path / "t-0", files=files)
@@ -413,7 +428,7 @@ class TestFailingDisk:
     def test_a_full_disk_for_the_epochs_of_a_follower(self, tmp_path: Path) -> None:
         files = FailingFiles()
         log = open_log(tmp_path / "t-0", files=files)
-        files.failing["rename"] = errno.ENOSPC
+        files.failing["overwrite"] = errno.ENOSPC
         with pytest.raises(KafkaError) as raised:
             log.append_as_follower(batch(leader_epoch=3), NOW)
         assert code(raised) == ErrorCode.KAFKA_STORAGE_ERROR

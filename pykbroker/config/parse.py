@@ -9,7 +9,7 @@ from pykbroker.config.broker_config import BrokerConfig
 from pykbroker.config.definitions import BROKER, BROKER_SYNONYMS
 from pykbroker.config.environment import settings
 from pykbroker.config.errors import ConfigError as ConfigError
-from pykbroker.config.known_names import is_overlooked, nearest
+from pykbroker.config.known_names import base_name, is_overlooked, nearest, row_of
 from pykbroker.config.types import INERT, PASSWORD, InvalidValue, parse_valid
 from pykbroker.config.validate import validate_broker
 
@@ -100,18 +100,17 @@ def _merge(merged: dict[str, Setting], settings: Sequence[Setting]) -> None:
 def _check(setting: Setting) -> None:
     """Raises ConfigError for an unknown or ill-typed setting."""
     name, value, source = setting
-    row = BROKER.get(name)
-    if row is None:
-        if is_overlooked(name):
-            return
+    row = row_of(name) if name in BROKER or base_name(name) else None
+    if row is not None:
+        try:
+            parse_valid(name, value, row)
+        except InvalidValue as error:
+            raise ConfigError(f"{source}: {name}={_shown(name, value)}: {error.reason}") from None
+    elif not is_overlooked(name):
         meant = nearest(name)
         hint = f"; did you mean {meant}?" if meant else ""
-        raise ConfigError(f"{source}: unknown setting {name}={_shown(value)}: Kafka 4.3 has no such config{hint}")
-    try:
-        parse_valid(name, value, row)
-    except InvalidValue as error:
-        shown = "[hidden]" if row[0] == PASSWORD else _shown(value)
-        raise ConfigError(f"{source}: {name}={shown}: {error.reason}") from None
+        shown = _shown(meant or name, value)
+        raise ConfigError(f"{source}: unknown setting {name}={shown}: Kafka 4.3 has no such config{hint}")
 
 
 def _with_source(message: str, merged: Mapping[str, Setting]) -> str:
@@ -120,8 +119,11 @@ def _with_source(message: str, merged: Mapping[str, Setting]) -> str:
     return message if setting is None else f"{setting.source}: {message}"
 
 
-def _shown(value: str) -> str:
-    """On one line."""
+def _shown(name: str, value: str) -> str:
+    """On one line; what may be a secret is not shown."""
+    row = row_of(name)
+    if row[0] == PASSWORD if row else re.search("password|secret|jaas", name):
+        return "[hidden]"
     return value if value.isprintable() else repr(value)
 
 

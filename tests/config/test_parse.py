@@ -152,6 +152,19 @@ def test_ill_typed_settings_name_their_source(file: Path) -> None:
     )
 
 
+def test_settings_of_a_listener_are_checked_too() -> None:
+    name = "listener.name.plaintext.max.connections"
+    assert load(None, {}, [f"{name}=5", "listener.name.plaintext.made.up=x"]).texts[name] == "5"
+    assert refused(None, {}, f"{name}=x") == f"--set: {name}=x: Not a number of type INT"
+
+
+def test_secrets_are_not_shown() -> None:
+    told = refused(None, {}, "ssl.keystore.pasword=hunter2")
+    assert told.endswith("did you mean ssl.keystore.password?")
+    assert "hunter2" not in told
+    assert "hunter2" not in refused(None, {}, "my.password=hunter2")
+
+
 def test_settings_that_do_not_go_together_name_their_source(file: Path) -> None:
     file.write_text("node.id=1\nbroker.id=2\n")
     assert refused(file).startswith(f"{file}:2: broker.id=2: must be the same as node.id=1")

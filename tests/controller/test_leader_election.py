@@ -257,15 +257,15 @@ def test_every_change_keeps_what_must_hold(situation):
 
 @settings(CALM, max_examples=100)
 @given(situations())
-def test_a_change_that_was_made_is_not_made_again(situation):
+def test_changes_come_to_rest(situation):
+    """As in Kafka an election may leave what the next look clears up, but never go round in circles."""
     before, rules, gone, unclean, up = situation
-    target = tuple(replica for replica in before.isr if replica not in (*gone, *unclean))
     up = tuple(replica for replica in up if replica not in (*gone, *unclean))
-    found = change(before, isr=target, up=up, rules=rules, unclean=unclean)
-    if found is None:
-        return
-    after = merge(before, found)
-    again = change(after, isr=after.isr, up=up, rules=rules, unclean=unclean)
-    if again is not None and rules.election == ONLINE:
-        # Who became the last known leader just now may be elected as such: it is there again.
-        assert again.leader in up
+    target = tuple(replica for replica in before.isr if replica not in (*gone, *unclean))
+    for _ in range(4):
+        found = change(before, isr=target, up=up, rules=rules, unclean=unclean)
+        if found is None:
+            return
+        before = merge(before, found)
+        target = before.isr
+    raise AssertionError(before)

@@ -352,6 +352,9 @@ class LogManager:
             new = self._open_log(directory, final, tp, old.config, synced, old.log_start_offset, was_clean=False)
         except (OSError, KafkaError, CorruptCheckpoint, CorruptPartitionMetadata) as error:
             raise CopyError(final, error) from error
+        if (new.log_start_offset, new.log_end_offset) != (old.log_start_offset, old.log_end_offset):
+            self.doom(new, directory)
+            raise CopyError(final, ValueError(f"it ends at {new.log_end_offset}, the log at {old.log_end_offset}"))
         new.update_high_watermark(old.high_watermark)
         source = self._directory_of[tp]
         self._logs[tp] = new

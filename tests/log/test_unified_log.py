@@ -411,7 +411,7 @@ class TestFailingDisk:
         files = FailingFiles()
         log = open_log(tmp_path / "t-0", files=files)
         produce(log)
-        files.failing["rename"] = errno.ENOSPC
+        files.failing["overwrite"] = errno.ENOSPC
         with pytest.raises(KafkaError) as raised:
             log.increment_log_start_offset(1)
         assert code(raised) == ErrorCode.KAFKA_STORAGE_ERROR

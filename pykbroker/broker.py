@@ -27,13 +27,17 @@ from pykbroker.controller_link.lifecycle_loop import LifecycleLoop
 from pykbroker.controller_link.local import LocalControllerLink
 from pykbroker.coordinator.elections import Elections
 from pykbroker.coordinator.group.service import OFFSETS_TOPIC, GroupCoordinatorService
+from pykbroker.coordinator.transaction.marker_writer import MarkerWriter
+from pykbroker.coordinator.transaction.service import TransactionCoordinatorService
 from pykbroker.dispatch import Dispatcher, Session
 from pykbroker.errors import KafkaError, MalformedFrame
 from pykbroker.ids import Endpoint, Uuid
 from pykbroker.log.housekeeping_loop import Housekeeping
 from pykbroker.log.log_dir import LogDirError
 from pykbroker.log.log_manager import LogManager
+from pykbroker.metadata.features import TRANSACTION_VERSION
 from pykbroker.metadata.publisher import MetadataPublisher
+from pykbroker.metadata.topic_names import TRANSACTION_STATE_TOPIC
 from pykbroker.network.listener import Address, BindError
 from pykbroker.network.socket_server import BoundListener, SocketServer
 from pykbroker.protocol.error_codes import ErrorCode
@@ -152,7 +156,18 @@ class Broker:
             node_id=self.node_id, logs=self.logs, clock=self.clock, config_for=self.dynamic_config.log_config
         )
         self.fetch_sessions = FetchSessionCache(config.max_incremental_fetch_session_cache_slots, self.clock)
-        self.groups = GroupCoordinatorService(config, self.clock, self.replicas, self._offsets_partitions)
+        self.groups = GroupCoordinatorService(
+            config, self.clock, self.replicas, lambda: self._partitions_of(OFFSETS_TOPIC)
+        )
+        self.transactions = TransactionCoordinatorService(
+            config,
+            self.clock,
+            self.replicas,
+            MarkerWriter(self.replicas, self.groups),
+            producer_ids=lambda: self.producer_ids,
+            partitions=lambda: self._partitions_of(TRANSACTION_STATE_TOPIC),
+            transaction_version=lambda: self.image.features.finalized.get(TRANSACTION_VERSION, 0),
+        )
         self._publisher = MetadataPublisher("")
         self.controller: LocalControllerLink
         self.producer_ids: ProducerIdManager
@@ -180,8 +195,8 @@ class Broker:
             )
         return endpoint.host, endpoint.port
 
-    def _offsets_partitions(self) -> int | None:
-        topic = self.image.topics.get(OFFSETS_TOPIC)
+    def _partitions_of(self, name: str) -> int | None:
+        topic = self.image.topics.get(name)
         return None if topic is None else len(topic.partitions)
 
     # Start and stop
@@ -257,6 +272,8 @@ class Broker:
             system.start_soon(Housekeeping(self.logs, self._static).run, name="housekeeping")
             async with trio.open_nursery() as data:
                 data.start_soon(self.groups.runtime.run, name="group coordinator")
+                data.start_soon(self.transactions.runtime.run, name="transaction coordinator")
+                data.start_soon(self.transactions.markers.run, name="transaction markers")
                 self._follow_metadata()
                 await lifecycle.unfence()
                 data.start_soon(lifecycle.run, name="lifecycle")
@@ -308,6 +325,7 @@ class Broker:
         """In this order: a coordinator that is elected appends at once; what depends on configs comes last."""
         self._publisher.subscribe(self.replicas)
         self._publisher.subscribe(Elections(OFFSETS_TOPIC, self.groups, self.node_id))
+        self._publisher.subscribe(Elections(TRANSACTION_STATE_TOPIC, self.transactions, self.node_id))
 
     def _lifecycle(self) -> LifecycleLoop:
         return LifecycleLoop(

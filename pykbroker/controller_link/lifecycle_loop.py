@@ -3,16 +3,19 @@
 Kafka: BrokerLifecycleManager.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol, cast
 
 import trio
 
+from pykbroker.errors import KafkaError
 from pykbroker.ids import Endpoint, Uuid
 from pykbroker.metadata.features import SUPPORTED_FEATURES
 from pykbroker.metadata.image import MetadataImage
 from pykbroker.metadata.registration import security_protocol_number
 from pykbroker.protocol.apis import ApiKey
+from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.protocol.messages.broker_heartbeat import BrokerHeartbeatRequest, BrokerHeartbeatResponse
 from pykbroker.protocol.messages.broker_registration import (
     BrokerRegistrationRequest,
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from pykbroker.config.broker_config import BrokerConfig
     from pykbroker.protocol.message import Message
 
+LOG = logging.getLogger("pykbroker.lifecycle")
 # Seconds between two requests while the controller has not yet granted what we want.
 RETRY_PAUSE = 0.05
 
@@ -114,7 +118,8 @@ class LifecycleLoop:
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Heartbeats until controlled_shutdown(), which sends its own: one that does not ask to go would unfence again.
 
-        Raises KafkaError when the controller no longer knows this incarnation.
+        Who is unregistered although it lives (any client may, where nothing forbids it) registers anew. Raises
+        KafkaError when the controller knows a newer incarnation.
         """
         task_status.started()
         while True:
@@ -140,4 +145,13 @@ class LifecycleLoop:
             want_shut_down=want_shut_down,
             cordoned_log_dirs=[],
         )
-        return cast(BrokerHeartbeatResponse, await self._link.call(ApiKey.BROKER_HEARTBEAT, request))
+        try:
+            return cast(BrokerHeartbeatResponse, await self._link.call(ApiKey.BROKER_HEARTBEAT, request))
+        except KafkaError as error:
+            known = self._image().brokers.get(self._node_id)
+            if error.code != ErrorCode.STALE_BROKER_EPOCH or (known and known.epoch != self.broker_epoch):
+                raise
+        if known is None:  # else the image is behind the controller, and the next heartbeat will tell
+            LOG.warning("The controller does not know this broker any more: registering anew")
+            await self.register()
+        return BrokerHeartbeatResponse(is_fenced=True)

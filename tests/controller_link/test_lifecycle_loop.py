@@ -7,6 +7,7 @@ from pykbroker.errors import KafkaError
 from pykbroker.protocol.apis import ApiKey
 from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.protocol.messages.broker_heartbeat import BrokerHeartbeatResponse
+from pykbroker.protocol.messages.unregister_broker import UnregisterBrokerRequest
 from pykbroker.protocol.persisted.metadata.feature_level_record import FeatureLevelRecord
 from tests.controller.nodes import CLUSTER, ENDPOINT, ControllerNode, TrioClock
 from tests.metadata.history import uuid
@@ -83,10 +84,10 @@ async def test_registration_tells_the_epoch_of_the_last_clean_stop(node, autojum
 
 
 async def test_what_the_cluster_has_finalized_is_honoured(node, autojump_clock):
-    node.write([FeatureLevelRecord(name="group.version", feature_level=1)])
+    node.write([FeatureLevelRecord(name="new.version", feature_level=1)])
     life, _ = lifecycle(node)
     await life.register()
-    assert node.image.brokers[1].features["group.version"] == (0, 1)
+    assert node.image.brokers[1].features["new.version"] == (0, 1)
     assert node.image.brokers[1].features["metadata.version"] == (7, 30)
 
 
@@ -119,7 +120,7 @@ async def test_heartbeats_come_every_interval(node, nursery, autojump_clock):
     nursery.cancel_scope.cancel()
 
 
-async def test_a_broker_that_is_not_known_any_more_stops(node, autojump_clock):
+async def test_a_broker_that_has_a_newer_incarnation_stops(node, autojump_clock):
     life, _ = lifecycle(node)
     await life.register()
     other, _ = lifecycle(node, incarnation_id=uuid(9))
@@ -127,6 +128,31 @@ async def test_a_broker_that_is_not_known_any_more_stops(node, autojump_clock):
     with pytest.raises(KafkaError) as caught:
         await life.run()
     assert caught.value.code == ErrorCode.STALE_BROKER_EPOCH
+
+
+async def test_a_broker_that_is_unregistered_while_it_lives_comes_back(node, nursery, autojump_clock, caplog):
+    """Found by the fuzzer: a client's UnregisterBroker stopped the whole process."""
+    life, _ = lifecycle(node)
+    first = await life.register()
+    await life.unfence()
+    await nursery.start(life.run)
+    await node.link.call(ApiKey.UNREGISTER_BROKER, UnregisterBrokerRequest(broker_id=1))
+    assert 1 not in node.image.brokers
+    await trio.sleep(2 * node.config.broker_heartbeat_interval_ms / 1000)
+    await wait_all_tasks_blocked()
+    broker = node.image.brokers[1]
+    assert (broker.fenced, broker.epoch) == (False, life.broker_epoch)
+    assert broker.epoch > first
+    assert "registering anew" in caplog.text
+
+
+async def test_an_unregistered_broker_can_go_in_order(node, autojump_clock):
+    life, _ = lifecycle(node)
+    await life.register()
+    await life.unfence()
+    await node.link.call(ApiKey.UNREGISTER_BROKER, UnregisterBrokerRequest(broker_id=1))
+    await life.controlled_shutdown()
+    assert node.image.brokers[1].fenced
 
 
 async def test_a_shutdown_that_takes_long_is_asked_for_again(node, autojump_clock):

@@ -62,7 +62,7 @@ class Files:
             os.close(fd)
 
     def overwrite(self, path: str, data: bytes) -> None:
-        """One write over a small file that is no longer than `data`: a killed process leaves the old content or the new,
+        """One write over a small file that is no longer than `data`: a killed process leaves the old one or the new,
         and unlike a rename it waits for no journal."""
         fd = self.open(path, os.O_WRONLY | os.O_CREAT)
         try:

@@ -8,6 +8,7 @@ import random
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
+from logging import getLogger
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from pykbroker.clock import Clock
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from pykbroker.protocol.message import Message
 
 T = TypeVar("T")
+logger = getLogger(__name__)
 
 
 class _Write(NamedTuple):
@@ -263,6 +265,7 @@ class Controller:
     def on_deadline(self, now: float) -> None:
         """Fences brokers that were not heard, one at a time, so that each sees the effect of the one before."""
         for broker_id in self.heartbeats.expired(self._watched(), now):
+            logger.info("Fencing broker %d: it was not heard for its whole session", broker_id)
             self.submit(partial(self._fence, broker_id))
             self.heartbeats.remove(broker_id)
 

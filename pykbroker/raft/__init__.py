@@ -1,5 +1,6 @@
 """The metadata log: __cluster_metadata-0, its epochs, its snapshots.
 
+opening        the log of a directory, formatted where it is new                (KafkaMetadataLog.createLog)
 metadata_log   batches of metadata records on top of log/; one append = one atomic batch
 quorum_state   the quorum-state file                                            (FileQuorumStateStore)
 single_voter   leader of a quorum of one                                        (KafkaRaftClient, for one voter)

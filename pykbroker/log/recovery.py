@@ -10,7 +10,9 @@ from logging import getLogger
 from pykbroker.clock import Clock
 from pykbroker.errors import KafkaError
 from pykbroker.ids import TopicPartition
+from pykbroker.log.checkpoints import CorruptCheckpoint
 from pykbroker.log.files import Files
+from pykbroker.log.leader_epochs import FILE_NAME as LEADER_EPOCHS
 from pykbroker.log.leader_epochs import LeaderEpochFileCache
 from pykbroker.log.leftovers import DIGITS, tidy
 from pykbroker.log.log_config import LogConfig
@@ -43,7 +45,16 @@ def load_log(
     CorruptPartitionMetadata."""
     now_ms = clock.wall_ms()
     topic_id = read_partition_metadata(files, directory)
-    leader_epochs = LeaderEpochFileCache(files, directory)
+    try:
+        leader_epochs = LeaderEpochFileCache(files, directory)
+    except CorruptCheckpoint as error:
+        if was_clean:
+            raise
+        # It is synced with the batches only: a power cut may leave anything. Every batch tells its epoch.
+        logger.warning("%s; taking the epochs from the batches of %s", error, directory)
+        files.unlink(f"{directory}/{LEADER_EPOCHS}")
+        leader_epochs = LeaderEpochFileCache(files, directory)
+        recovery_point = 0
     producers = ProducerStateManager(files, directory, topic_partition, producer_id_expiration_ms)
     names = tidy(files, directory, config)
     segments = [open_segment(files, directory, base, config, now_ms) for base in segment_offsets(names)]

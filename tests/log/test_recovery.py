@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pykbroker.log.checkpoints import CorruptCheckpoint
 from pykbroker.log.files import Files
 from pykbroker.log.transaction_index import TransactionIndex
 from tests.log.logs import append, batch, golden_directory, open_log
@@ -77,6 +78,19 @@ def test_segments_behind_a_cut_go(tmp_path: Path) -> None:
     assert recovered.log_end_offset == 1
     kept = {f"{0:020d}.log", f"{0:020d}.index", f"{0:020d}.timeindex", f"{1:020d}.snapshot", "leader-epoch-checkpoint"}
     assert set(os.listdir(tmp_path / "t-0")) == kept
+
+
+@pytest.mark.parametrize("content", [b"0\n2\n1 0\n\0\0\0\0", b"\0" * 12, b"0\n"])
+def test_epochs_that_a_power_cut_damaged_are_taken_from_the_batches(content: bytes, tmp_path: Path) -> None:
+    log = open_log(tmp_path / "t-0", segment_bytes=300)
+    for epoch in (1, 2):
+        for _ in range(6):
+            append(log, batch(), leader_epoch=epoch)
+    (tmp_path / "t-0" / "leader-epoch-checkpoint").write_bytes(content)
+    with pytest.raises(CorruptCheckpoint):
+        open_log(tmp_path / "t-0", segment_bytes=300)
+    recovered = open_log(tmp_path / "t-0", clean=False, recovery_point=10, segment_bytes=300)
+    assert recovered.leader_epochs.entries == [(1, 0), (2, 6)]
 
 
 def test_epochs_of_what_was_cut_go(tmp_path: Path) -> None:

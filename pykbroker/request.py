@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pykbroker.config.broker_config import BrokerConfig
     from pykbroker.config.dynamic import DynamicBrokerConfig
     from pykbroker.coordinator.group.service import GroupCoordinatorService
+    from pykbroker.coordinator.transaction.service import TransactionCoordinatorService
     from pykbroker.log.log_manager import LogManager
     from pykbroker.metadata.image import MetadataImage
     from pykbroker.protocol.message import Message
@@ -171,6 +172,8 @@ class Services(Protocol):
     def replicas(self) -> "ReplicaManager": ...
     @property
     def groups(self) -> "GroupCoordinatorService": ...
+    @property
+    def transactions(self) -> "TransactionCoordinatorService": ...
     @property
     def controller(self) -> ControllerLink: ...
     @property

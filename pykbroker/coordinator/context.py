@@ -11,7 +11,7 @@ from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 from pykbroker.clock import Clock
 from pykbroker.coordinator.log_records import EndTransaction, decode_batches, encode_batch
 from pykbroker.coordinator.partition_writer import PartitionWriter
-from pykbroker.coordinator.shard import CoordinatorRecord, Outcome, Replies, Shard
+from pykbroker.coordinator.shard import NO_PRODUCER_ID, CoordinatorRecord, Outcome, Replies, Shard
 from pykbroker.errors import KafkaError, MalformedFrame
 from pykbroker.ids import TopicPartition
 from pykbroker.protocol.error_codes import ErrorCode
@@ -37,6 +37,9 @@ _REFUSED: Final = frozenset(
         ErrorCode.INVALID_RECORD,
         ErrorCode.INVALID_TIMESTAMP,
         ErrorCode.CORRUPT_MESSAGE,
+        ErrorCode.INVALID_TXN_STATE,
+        ErrorCode.INVALID_PRODUCER_EPOCH,
+        ErrorCode.TRANSACTION_COORDINATOR_FENCED,
     }
 )
 _TOO_LARGE: Final = frozenset({ErrorCode.MESSAGE_TOO_LARGE, ErrorCode.RECORD_LIST_TOO_LARGE})
@@ -215,7 +218,7 @@ class CoordinatorContext(Generic[S]):
         deliver(outcome.replies)
         if outcome.records and not outcome.atomic:
             self._append_parts(outcome, outcome.records)
-        elif outcome.records:
+        elif outcome.records or outcome.marker is not None:
             self._append(outcome)
         elif outcome.response is None and outcome.on_committed is None:
             return None
@@ -240,6 +243,7 @@ class CoordinatorContext(Generic[S]):
         """As few batches as the log accepts."""
         part: Outcome[Any] = Outcome(records=records)
         part.replay = outcome.replay
+        part.producer = outcome.producer
         try:
             self._append(part)
         except KafkaError as error:
@@ -262,8 +266,9 @@ class CoordinatorContext(Generic[S]):
             if code not in _REFUSED and not isinstance(error, _Unencodable):
                 self._reload(f"appending failed with {error!r}")
             raise
-        if end != base + len(outcome.records):
-            self._reload(f"the log ends at {end}, not at {base + len(outcome.records)}")
+        expected = base + (len(outcome.records) if outcome.marker is None else 1)
+        if end != expected:
+            self._reload(f"the log ends at {end}, not at {expected}")
             raise KafkaError(ErrorCode.NOT_COORDINATOR)
         if outcome.replay:
             self._replay_appended(base, outcome)
@@ -271,21 +276,29 @@ class CoordinatorContext(Generic[S]):
         self._advance()
 
     def _write(self, outcome: Outcome[Any]) -> int:
+        marker, producer = outcome.marker, outcome.producer
         try:
-            batch = encode_batch(outcome.records, self._clock.wall_ms(), self._settings.codec)
+            batch = encode_batch(outcome.records, self._clock.wall_ms(), self._settings.codec, producer)
         except ValueError as error:
             raise _Unencodable(ErrorCode.UNKNOWN_SERVER_ERROR, str(error)) from error
         self._appending = True
         try:
+            if marker is not None:
+                return self._writer.append_marker(self.tp, marker, self.epoch)
+            if producer is not None:
+                return self._writer.append_batch(self.tp, batch, self.epoch, producer.guard)
             return self._writer.append_batch(self.tp, batch, self.epoch)
         finally:
             self._appending = False
 
     def _replay_appended(self, base: int, outcome: Outcome[Any]) -> None:
+        producer_id = NO_PRODUCER_ID if outcome.producer is None else outcome.producer.producer_id
         try:
+            if outcome.marker is not None:
+                self.shard.replay_end_transaction(outcome.marker.producer_id, outcome.marker.commit)
             for offset, record in enumerate(outcome.records, base):
                 self.shard.timeline.offset = offset
-                self.shard.replay(offset, -1, record)
+                self.shard.replay(offset, producer_id, record)
         except Exception as error:
             logger.exception("Replaying at %s offset %d failed", self.tp, self.shard.timeline.offset)
             self._reload("a record that was written can't be replayed")

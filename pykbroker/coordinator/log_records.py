@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from pykbroker.coordinator.shard import NO_PRODUCER_ID, CoordinatorRecord
+from pykbroker.coordinator.shard import NO_PRODUCER_ID, CoordinatorRecord, Producer
 from pykbroker.errors import MalformedFrame
 from pykbroker.protocol.coordinator_records import UnknownRecordType, frame_key, frame_value, parse_key, parse_value
 from pykbroker.record.batch import iterate_batches
@@ -30,14 +30,28 @@ class LogEntry(NamedTuple):
     content: CoordinatorRecord | EndTransaction | None
 
 
-def encode_batch(records: Sequence[CoordinatorRecord], now_ms: int, codec: int) -> bytearray:
-    """One batch with all records. Raises ValueError when a string does not fit its field."""
+def encode_batch(
+    records: Sequence[CoordinatorRecord], now_ms: int, codec: int, producer: Producer | None = None
+) -> bytearray:
+    """One batch with all records, in the transaction of `producer` if there is one.
+
+    Raises ValueError when a string does not fit its field.
+    """
     rows = [
         (frame_key(key), None if value is None else frame_value(value, version), (), now_ms)
         for key, value, version in records
     ]
     # Kafka's coordinators begin every batch with sequence 0, whether or not it has a producer.
-    return build_batch(rows, codec=codec, base_sequence=0)
+    if producer is None:
+        return build_batch(rows, codec=codec, base_sequence=0)
+    return build_batch(
+        rows,
+        codec=codec,
+        producer_id=producer.producer_id,
+        producer_epoch=producer.epoch,
+        base_sequence=0,
+        is_transactional=True,
+    )
 
 
 def decode_batches(folder: str, buffer: bytes) -> Iterator[LogEntry]:

@@ -91,8 +91,22 @@ class CoordinatorRuntime(Generic[S]):
         context = self._contexts.get(partition)
         return context is not None and context.state == ACTIVE
 
+    def epoch(self, partition: int) -> int:
+        """The leader epoch under which this broker leads the partition. Raises KafkaError NOT_COORDINATOR."""
+        return self._context(partition).epoch
+
     async def write(self, partition: int, operation: Callable[[S], Outcome[T]]) -> T | None:
         """The operation's response, once everything written is committed. Raises KafkaError, as the log has it."""
+        outcome, waiter = self.begin(partition, operation)
+        if waiter is not None:
+            await waiter.wait()
+        return outcome.response
+
+    def begin(self, partition: int, operation: Callable[[S], Outcome[T]]) -> "tuple[Outcome[T], Pending[None] | None]":
+        """Runs an operation: its outcome, and what to wait for before anyone hears of it; None: committed already.
+
+        Raises KafkaError, as the log has it.
+        """
         context = self._context(partition)
         try:
             outcome = operation(context.require_active())
@@ -100,9 +114,7 @@ class CoordinatorRuntime(Generic[S]):
         finally:
             if context.next_deadline() < self._sleeping_until or context.state == LOADING:
                 self._wake()
-        if waiter is not None:
-            await cast("Pending[None]", waiter).wait()
-        return outcome.response
+        return outcome, cast("Pending[None] | None", waiter)
 
     def write_all(self, operation: Callable[[S], Outcome[T]]) -> None:
         """On every shard, for nobody who waits; on those being loaded, afterwards."""

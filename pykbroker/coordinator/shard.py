@@ -22,6 +22,24 @@ class CoordinatorRecord(NamedTuple):
     version: int = 0
 
 
+class Producer(NamedTuple):
+    """For whom records are written as part of a transaction. `guard`: the proof that it has the partition."""
+
+    producer_id: int
+    epoch: int
+    guard: object | None = None
+
+
+class Marker(NamedTuple):
+    """How a transaction ends, for one partition. `transaction_version` is its client's (KIP-1228)."""
+
+    producer_id: int
+    epoch: int
+    coordinator_epoch: int
+    commit: bool
+    transaction_version: int = 0
+
+
 class Reply(Protocol[T_contra]):
     """Where an answer goes: a Pending, or a list in tests."""
 
@@ -38,9 +56,20 @@ class Outcome(Generic[T]):
     false: the shard changed already, or changes in `on_committed`), and `response` is given when all that was written
     is committed. `replies` go out at once, whatever becomes of the records. `on_failed` hears the error code of a
     failed append or of a commit that took too long, not yet mapped for clients. Both may return further replies.
+    `producer`: the records belong to its transaction. `marker`: the end of a transaction is written, and no record.
     """
 
-    __slots__ = ("atomic", "on_committed", "on_failed", "records", "replay", "replies", "response")
+    __slots__ = (
+        "atomic",
+        "marker",
+        "on_committed",
+        "on_failed",
+        "producer",
+        "records",
+        "replay",
+        "replies",
+        "response",
+    )
 
     def __init__(self, response: T | None = None, records: list[CoordinatorRecord] | None = None) -> None:
         self.response = response
@@ -48,6 +77,8 @@ class Outcome(Generic[T]):
         self.replies: Replies = []
         self.replay = True
         self.atomic = True
+        self.producer: Producer | None = None
+        self.marker: Marker | None = None
         self.on_committed: Callable[[], Replies] | None = None
         self.on_failed: Callable[[int], Replies] | None = None
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pykbroker.protocol.message import Message
 
 ELR_VERSION = "eligible.leader.replicas.version"
+TRANSACTION_VERSION = "transaction.version"
 
 # metadata.version levels of Kafka 4.3 that change the log's format; in between, the next lower one rules.
 MINIMUM_METADATA_VERSION = 7  # 3.3-IV3
@@ -28,9 +29,10 @@ SUPPORTED_FEATURES: dict[str, tuple[int, int]] = {
     METADATA_VERSION: (MINIMUM_METADATA_VERSION, LATEST_METADATA_VERSION),
     "kraft.version": (0, 1),
     ELR_VERSION: (0, 1),
+    TRANSACTION_VERSION: (0, 2),
 }
 # Finalized in a fresh cluster, in the order of the bootstrap snapshot.
-INITIAL_FEATURES: dict[str, int] = {METADATA_VERSION: LATEST_METADATA_VERSION, ELR_VERSION: 1}
+INITIAL_FEATURES: dict[str, int] = {METADATA_VERSION: LATEST_METADATA_VERSION, ELR_VERSION: 1, TRANSACTION_VERSION: 2}
 
 
 def allows_elr_records(metadata_version: int) -> bool:

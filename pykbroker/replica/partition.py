@@ -8,6 +8,7 @@ from pykbroker.ids import TopicPartition, Uuid
 from pykbroker.log.unified_log import CLIENT, LogAppendInfo, UnifiedLog
 from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.record.batch import WritableBuffer
+from pykbroker.replica.verifications import Verifications
 
 if TYPE_CHECKING:
     from pykbroker.metadata.topics import PartitionImage
@@ -43,6 +44,7 @@ class Partition:
         "node_id",
         "topic_id",
         "topic_partition",
+        "verifications",
         "waiters",
     )
 
@@ -62,6 +64,8 @@ class Partition:
         self._is_alone = False
         self.listeners: list[HighWatermarkListener] = []
         self.waiters: set[Waiter] = set()
+        # Transactions that are about to begin here, made when the first one is.
+        self.verifications: Verifications | None = None
 
     def apply(self, image: "PartitionImage") -> None:
         """Takes over what the controller decided; a new leader's epoch begins at the log end (makeLeader).

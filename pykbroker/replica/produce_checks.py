@@ -13,6 +13,7 @@ from pykbroker.record.batch import (
     LOG_OVERHEAD,
     MAGIC_OFFSET,
     TRANSACTIONAL_BIT,
+    BatchHeader,
     batch_length_at,
     parse_header,
 )
@@ -26,7 +27,7 @@ def check_first_batches(request: ProduceQuery, version: int) -> bool:
     """A damaged first batch fails the whole request, as does a transactional one in a request without transactional id
     (RequestUtils.hasTransactionalRecords).
 
-    True: every entry is plain, so that neither check_records nor check_transaction has anything to find.
+    True: every entry is plain, so that check_records has nothing to find, and nothing belongs to a transaction.
     Raises KafkaError: CORRUPT_MESSAGE, UNKNOWN_SERVER_ERROR, TRANSACTIONAL_ID_AUTHORIZATION_FAILED.
     """
     are_plain = version >= ZSTD_FROM_PRODUCE_VERSION
@@ -77,7 +78,9 @@ def check_records(records: Records, version: int) -> None:
         check_produce_request(records, version)
 
 
-def check_transaction(records: Records) -> None:
-    """Raises INVALID_PRODUCER_ID_MAPPING: without a transaction coordinator every transactional id is unknown."""
-    if records is not None and is_transactional(records) and parse_header(records).producer_id >= 0:
-        raise KafkaError(ErrorCode.INVALID_PRODUCER_ID_MAPPING)
+def transactional_header(records: Records) -> BatchHeader | None:
+    """The header of a batch that belongs to a transaction."""
+    if records is None or not is_transactional(records):
+        return None
+    header = parse_header(records)
+    return header if header.has_producer_id else None

@@ -27,13 +27,24 @@ class ProducerIdManager:
 
     async def next(self) -> int:
         """A producer id never given before. Raises KafkaError COORDINATOR_LOAD_IN_PROGRESS: try again."""
-        while self._next == self._end:
+        while (producer_id := self.take()) is None:
+            await self.reserve()
+        return producer_id
+
+    def take(self) -> int | None:
+        """A producer id never given before, if one is at hand."""
+        if self._next == self._end:
+            return None
+        self._next += 1
+        return self._next - 1
+
+    async def reserve(self) -> None:
+        """Sees to it that there is one to take, unless others are faster. Raises KafkaError as `next`."""
+        if self._next == self._end:
             if self._request is None:
                 await self._allocate()
             else:
                 await self._request.wait()
-        self._next += 1
-        return self._next - 1
 
     async def _allocate(self) -> None:
         self._request = Pending()

@@ -15,10 +15,13 @@ from pykbroker.controller_link.lifecycle_loop import LifecycleLoop
 from pykbroker.controller_link.local import LocalControllerLink
 from pykbroker.coordinator.elections import Elections
 from pykbroker.coordinator.group.service import OFFSETS_TOPIC, GroupCoordinatorService
+from pykbroker.coordinator.transaction.marker_writer import MarkerWriter
+from pykbroker.coordinator.transaction.service import TransactionCoordinatorService
 from pykbroker.ids import Endpoint, Uuid
 from pykbroker.log.log_manager import LogManager
 from pykbroker.metadata.image import MetadataImage
 from pykbroker.metadata.publisher import MetadataPublisher
+from pykbroker.metadata.topic_names import TRANSACTION_STATE_TOPIC
 from pykbroker.protocol.apis import ApiKey
 from pykbroker.protocol.messages.broker_heartbeat import BrokerHeartbeatRequest
 from pykbroker.raft.opening import open_metadata_log
@@ -52,10 +55,22 @@ class ClusterStand:
         config_for = self.dynamic_config.log_config
         self.logs.load(config_for)
         self.replicas = ReplicaManager(node_id=NODE_ID, logs=self.logs, clock=self.clock, config_for=config_for)
-        self.groups = GroupCoordinatorService(self.config, self.clock, self.replicas, self._offsets_partitions)
+        self.groups = GroupCoordinatorService(
+            self.config, self.clock, self.replicas, lambda: self._partitions_of(OFFSETS_TOPIC)
+        )
+        self.transactions = TransactionCoordinatorService(
+            self.config,
+            self.clock,
+            self.replicas,
+            MarkerWriter(self.replicas, self.groups),
+            producer_ids=lambda: self.producer_ids,
+            partitions=lambda: self._partitions_of(TRANSACTION_STATE_TOPIC),
+            transaction_version=lambda: 2,
+        )
         self.add_broker(NODE_ID)
         self._publisher.subscribe(self.replicas)
         self._publisher.subscribe(Elections(OFFSETS_TOPIC, self.groups, NODE_ID))
+        self._publisher.subscribe(Elections(TRANSACTION_STATE_TOPIC, self.transactions, NODE_ID))
 
     def _new_controller(self) -> Controller:
         folder = self.logs.directories[0].path
@@ -74,8 +89,8 @@ class ClusterStand:
     def image(self) -> MetadataImage:
         return self._publisher.image
 
-    def _offsets_partitions(self) -> int | None:
-        topic = self.image.topics.get(OFFSETS_TOPIC)
+    def _partitions_of(self, name: str) -> int | None:
+        topic = self.image.topics.get(name)
         return None if topic is None else len(topic.partitions)
 
     def endpoint_for(self, ctx: RequestContext, node_id: int) -> tuple[str, int]:

@@ -140,14 +140,9 @@ def test_a_coordinator_without_the_listener(cluster: ClusterAsker, cluster_stand
     assert find(cluster).error_code == ErrorCode.COORDINATOR_NOT_AVAILABLE
 
 
-@pytest.mark.parametrize(
-    ("key_type", "code"), [(1, ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED), (2, ErrorCode.INVALID_REQUEST)]
-)
-def test_coordinators_that_are_not_served(
-    cluster: ClusterAsker, cluster_stand: ClusterStand, key_type: int, code: int
-) -> None:
-    (row,) = cluster.ask(FindCoordinatorRequest(coordinator_keys=["key"], key_type=key_type), 6).coordinators
-    assert (row.error_code, row.node_id) == (code, -1)
+def test_share_coordinators_are_not_served(cluster: ClusterAsker, cluster_stand: ClusterStand) -> None:
+    (row,) = cluster.ask(FindCoordinatorRequest(coordinator_keys=["key"], key_type=2), 6).coordinators
+    assert (row.error_code, row.node_id) == (ErrorCode.INVALID_REQUEST, -1)
     assert "not served" in row.error_message
     assert len(cluster_stand.image.topics) == 0
 

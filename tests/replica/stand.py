@@ -7,10 +7,14 @@ from typing import Any
 from pykbroker.clock import ManualClock
 from pykbroker.config.broker_config import BrokerConfig
 from pykbroker.config.topic_config import TopicConfig
+from pykbroker.coordinator.group.service import GroupCoordinatorService
+from pykbroker.coordinator.transaction.marker_writer import MarkerWriter
+from pykbroker.coordinator.transaction.service import TransactionCoordinatorService
 from pykbroker.ids import DIRECTORY_UNASSIGNED, TopicIdPartition, TopicPartition, Uuid
 from pykbroker.log.files import Files
 from pykbroker.log.log_manager import LogManager
 from pykbroker.metadata.local_changes import LocalChanges
+from pykbroker.metadata.topic_names import TRANSACTION_STATE_TOPIC
 from pykbroker.metadata.topics import EMPTY_TOPICS, PartitionImage, TopicImage, TopicsImage
 from pykbroker.replica.fetch_session import FetchSessionCache
 from pykbroker.replica.partition import Partition
@@ -62,6 +66,20 @@ class Stand:
         self.replicas = ReplicaManager(node_id=NODE_ID, logs=self.logs, clock=self.clock, config_for=self.config_for)
         self.fetch_sessions = FetchSessionCache(1000, self.clock, seed=1)
         self.producer_ids = ProducerIdManager(Blocks())
+        self.groups = GroupCoordinatorService(self.config, self.clock, self.replicas)
+        self.transactions = TransactionCoordinatorService(
+            self.config,
+            self.clock,
+            self.replicas,
+            MarkerWriter(self.replicas, self.groups),
+            producer_ids=lambda: self.producer_ids,
+            partitions=lambda: self._partitions_of(TRANSACTION_STATE_TOPIC),
+            transaction_version=lambda: 2,
+        )
+
+    def _partitions_of(self, name: str) -> int | None:
+        topic = self.image.topics.get(name)
+        return None if topic is None else len(topic.partitions)
 
     def config_for(self, topic: str) -> TopicConfig:
         return TopicConfig.build(self.config, self.overrides.get(topic, {}))

@@ -7,9 +7,9 @@ from pykbroker.record.builder import build_batch
 from pykbroker.replica.produce_checks import (
     check_first_batches,
     check_records,
-    check_transaction,
     is_one_batch,
     is_transactional,
+    transactional_header,
     without_duplicates,
 )
 
@@ -69,9 +69,12 @@ def test_plain_requests_need_no_closer_look() -> None:
         assert not check_first_batches(ProduceQuery(None, 1, 0, [("t", [(0, PLAIN), (1, records)])]), 9)
 
 
-def test_nobody_knows_a_transactional_id_yet() -> None:
-    assert code_of(check_transaction, TRANSACTIONAL) == ErrorCode.INVALID_PRODUCER_ID_MAPPING
-    check_transaction(PLAIN)
+def test_only_batches_of_a_producer_belong_to_a_transaction() -> None:
+    header = transactional_header(TRANSACTIONAL)
+    assert header is not None
+    assert (header.producer_id, header.producer_epoch, header.base_sequence) == (1, 0, 0)
+    without_producer = memoryview(build_batch([(b"k", b"v", [], 1)], is_transactional=True))
+    assert [transactional_header(records) for records in (None, PLAIN, without_producer)] == [None, None, None]
 
 
 def test_the_last_of_duplicates_counts() -> None:

@@ -60,6 +60,7 @@ class GroupShard:
         "_writer",
         "classic",
         "commit_offsets",
+        "commit_transactional_offsets",
         "delete_offsets",
         "fetch_offsets",
         "groups",
@@ -93,6 +94,7 @@ class GroupShard:
             retention_ms=config.offsets_retention_minutes * _MINUTE_MS,
         )
         self.commit_offsets = self._writer.commit
+        self.commit_transactional_offsets = self._writer.commit_transactional
         self.delete_offsets = self._writer.delete
         self.fetch_offsets = OffsetReader(self.groups, self.offsets).fetch
 

@@ -15,7 +15,7 @@ from pykbroker.coordinator.group.group_records import offset_record, offset_tomb
 from pykbroker.coordinator.group.groups import Group, Groups
 from pykbroker.coordinator.group.offset_and_metadata import NO_EXPIRATION, OffsetAndMetadata
 from pykbroker.coordinator.group.offsets import GroupOffsetTable
-from pykbroker.coordinator.shard import CoordinatorRecord, Outcome
+from pykbroker.coordinator.shard import CoordinatorRecord, Outcome, Producer
 from pykbroker.errors import KafkaError
 from pykbroker.ids import TopicPartition, Uuid
 from pykbroker.protocol.error_codes import ErrorCode
@@ -33,6 +33,13 @@ from pykbroker.protocol.messages.offset_delete import (
     OffsetDeleteResponse,
     OffsetDeleteResponsePartition,
     OffsetDeleteResponseTopic,
+)
+from pykbroker.protocol.messages.txn_offset_commit import (
+    TxnOffsetCommitRequest,
+    TxnOffsetCommitRequestPartition,
+    TxnOffsetCommitResponse,
+    TxnOffsetCommitResponsePartition,
+    TxnOffsetCommitResponseTopic,
 )
 
 if TYPE_CHECKING:
@@ -102,7 +109,7 @@ class OffsetWriter:
             rows.append(OffsetCommitResponsePartition(partition_index=partition.partition_index, error_code=code))
         return OffsetCommitResponseTopic(name=topic.name, topic_id=topic.topic_id, partitions=rows)
 
-    def _is_too_large(self, partition: OffsetCommitRequestPartition) -> bool:
+    def _is_too_large(self, partition: OffsetCommitRequestPartition | TxnOffsetCommitRequestPartition) -> bool:
         """Kafka counts UTF-16 units, as Java's String.length does."""
         metadata = partition.committed_metadata
         if not metadata or len(metadata) * 2 <= self._max_metadata:
@@ -118,7 +125,7 @@ class OffsetWriter:
                 raise KafkaError(ErrorCode.GROUP_ID_NOT_FOUND, f"Group {request.group_id} not found.")
             raise KafkaError(ErrorCode.ILLEGAL_GENERATION)
         if isinstance(group, ForeignGroup):
-            _validate_foreign(group, request)
+            _validate_foreign(group, request.generation_id_or_member_epoch)
         else:
             self._validate_classic(group, request)
 
@@ -136,6 +143,54 @@ class OffsetWriter:
             raise KafkaError(ErrorCode.REBALANCE_IN_PROGRESS)
         if group.state in (STABLE, PREPARING_REBALANCE):
             self._rebalancer.restart_session(member)
+
+    # -- TxnOffsetCommit
+
+    def commit_transactional(
+        self, request: TxnOffsetCommitRequest, guard: object | None
+    ) -> Outcome[TxnOffsetCommitResponse]:
+        """Offsets that count once the transaction of their producer commits. Topics exist. Raises KafkaError."""
+        self._validate_transactional(request)
+        out: Outcome[TxnOffsetCommitResponse] = Outcome()
+        out.producer = Producer(request.producer_id, request.producer_epoch, guard)
+        out.response = TxnOffsetCommitResponse(
+            topics=[
+                TxnOffsetCommitResponseTopic(
+                    name=topic.name,
+                    partitions=[self._commit_row(request.group_id, topic.name, row, out) for row in topic.partitions],
+                )
+                for topic in request.topics
+            ]
+        )
+        return out
+
+    def _commit_row(
+        self, group_id: str, topic: str, row: TxnOffsetCommitRequestPartition, out: Outcome[Any]
+    ) -> TxnOffsetCommitResponsePartition:
+        code = ErrorCode.NONE
+        if self._is_too_large(row):
+            code = ErrorCode.OFFSET_METADATA_TOO_LARGE
+        else:
+            offset = OffsetAndMetadata(
+                row.committed_offset, row.committed_leader_epoch, row.committed_metadata or "", self._clock.wall_ms()
+            )
+            out.records.append(offset_record(group_id, topic, row.partition_index, offset))
+        return TxnOffsetCommitResponsePartition(partition_index=row.partition_index, error_code=code)
+
+    def _validate_transactional(self, request: TxnOffsetCommitRequest) -> None:
+        """Old clients don't say whose offsets they are; those that do must be members of this generation (KIP-447)."""
+        group = self._groups.get(request.group_id)
+        if group is None:
+            if request.generation_id >= 0:
+                raise KafkaError(ErrorCode.ILLEGAL_GENERATION)
+        elif isinstance(group, ForeignGroup):
+            _validate_foreign(group, request.generation_id)
+        elif request.generation_id >= 0 or request.member_id or request.group_instance_id is not None:
+            if request.generation_id < 0 and group.state == EMPTY:
+                return
+            group.validate_member(request.member_id, request.group_instance_id)
+            if request.generation_id != group.generation_id:
+                raise KafkaError(ErrorCode.ILLEGAL_GENERATION)
 
     # -- OffsetDelete
 
@@ -223,9 +278,9 @@ def is_subscribed(group: Group, topic: str) -> bool:
     return group.is_subscribed_to(topic)
 
 
-def _validate_foreign(group: ForeignGroup, request: OffsetCommitRequest) -> None:
+def _validate_foreign(group: ForeignGroup, generation_or_epoch: int) -> None:
     """Only an administrator may commit, while nobody is a member."""
     if group.group_type not in (CONSUMER_TYPE, STREAMS_TYPE):
         raise KafkaError(ErrorCode.GROUP_ID_NOT_FOUND, f"Group {group.group_id} is not a consumer group.")
-    if request.generation_id_or_member_epoch >= 0 or not group.is_empty:
+    if generation_or_epoch >= 0 or not group.is_empty:
         raise KafkaError(ErrorCode.UNKNOWN_MEMBER_ID)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pykbroker.config.broker_config import BrokerConfig
     from pykbroker.coordinator.group.group_shard import GroupShard
     from pykbroker.coordinator.partition_writer import PartitionWriter
-    from pykbroker.coordinator.shard import Outcome
+    from pykbroker.coordinator.shard import Marker, Outcome
     from pykbroker.protocol.messages.delete_groups import DeletableGroupResult
     from pykbroker.protocol.messages.describe_groups import DescribedGroup
     from pykbroker.protocol.messages.heartbeat import HeartbeatRequest, HeartbeatResponse
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pykbroker.protocol.messages.offset_delete import OffsetDeleteRequest, OffsetDeleteResponse
     from pykbroker.protocol.messages.offset_fetch import OffsetFetchRequestGroup, OffsetFetchResponseGroup
     from pykbroker.protocol.messages.sync_group import SyncGroupRequest, SyncGroupResponse
+    from pykbroker.protocol.messages.txn_offset_commit import TxnOffsetCommitRequest, TxnOffsetCommitResponse
     from pykbroker.request import RequestContext
 
 T = TypeVar("T")
@@ -186,6 +187,22 @@ class GroupCoordinatorService:
                 raise KafkaError(ErrorCode.NOT_COORDINATOR) from error
             raise KafkaError(client_error(error.code)) from error
 
+    async def txn_offset_commit(
+        self, ctx: "RequestContext", request: "TxnOffsetCommitRequest", guard: object | None
+    ) -> "TxnOffsetCommitResponse":
+        """Topics exist; `guard` proves that the partition of the group is in the transaction. Raises KafkaError."""
+        try:
+            response = await self._write(
+                request.group_id, lambda shard: shard.commit_transactional_offsets(request, guard)
+            )
+            return _present(response)
+        except KafkaError as error:
+            raise KafkaError(client_error(error.code), error.message) from error
+
+    def write_marker(self, partition: int, marker: "Marker") -> "Pending[None] | None":
+        """A transaction that has committed offsets ends. None: committed; else what to wait for. Raises KafkaError."""
+        return self.runtime.begin(partition, lambda _: _marker(marker))[1]
+
     async def offset_delete(self, ctx: "RequestContext", request: "OffsetDeleteRequest") -> "OffsetDeleteResponse":
         """Topics exist."""
         from pykbroker.protocol.messages.offset_delete import OffsetDeleteResponse
@@ -247,6 +264,14 @@ def _new_shard(config: "BrokerConfig", clock: "Clock") -> "GroupShard":
     from pykbroker.coordinator.group.group_shard import GroupShard
 
     return GroupShard(config, clock)
+
+
+def _marker(marker: "Marker") -> "Outcome[None]":
+    from pykbroker.coordinator.shard import Outcome
+
+    out: Outcome[None] = Outcome()
+    out.marker = marker
+    return out
 
 
 def _deletion(group_ids: list[str]) -> "Callable[[GroupShard], Outcome[list[DeletableGroupResult]]]":

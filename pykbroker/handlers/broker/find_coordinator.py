@@ -1,14 +1,15 @@
-"""FindCoordinator (10): which broker keeps a group. Creates its topic on first use. KIP-699 (many keys).
+"""FindCoordinator (10): which broker keeps a group or a transactional id. Creates its topic on first use. KIP-699
+(many keys).
 
-Transactions and share groups have no coordinator here yet. For them the error is one that clients do not retry, the
-same that InitProducerId gives.
+Share groups have no coordinator here yet. For them the error is one that clients do not retry.
 """
 
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from pykbroker.errors import KafkaError
 from pykbroker.handlers.cluster_view import NO_NODE, Node, node_of
-from pykbroker.metadata.topic_names import GROUP_METADATA_TOPIC
+from pykbroker.metadata.topic_names import GROUP_METADATA_TOPIC, TRANSACTION_STATE_TOPIC
 from pykbroker.protocol.enums import CoordinatorType
 from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.protocol.messages.find_coordinator import Coordinator, FindCoordinatorRequest, FindCoordinatorResponse
@@ -47,20 +48,22 @@ async def handle(broker: Services, ctx: RequestContext, request: FindCoordinator
 
 
 async def find(broker: Services, ctx: RequestContext, key_type: int, key: str) -> Found:
-    if key_type == CoordinatorType.TRANSACTION:
-        return Found(
-            error=ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, message="Transactions are not served by this broker."
-        )
     if key_type == CoordinatorType.SHARE:
         is_new_to_it = ctx.api_version < SHARE_FROM
         message = "" if is_new_to_it else "Share groups are not served by this broker."
         return Found(error=ErrorCode.INVALID_REQUEST, message=message)
-    if key_type != CoordinatorType.GROUP:
+    if key_type == CoordinatorType.GROUP:
+        topic = GROUP_METADATA_TOPIC
+        partition_for: Callable[[str], int] = broker.groups.partition_for
+    elif key_type == CoordinatorType.TRANSACTION:
+        topic = TRANSACTION_STATE_TOPIC
+        partition_for = broker.transactions.partition_for
+    else:
         raise KafkaError(ErrorCode.INVALID_REQUEST, MALFORMED)
-    if GROUP_METADATA_TOPIC not in broker.image.topics:
-        await broker.topic_creation.create(ctx, [GROUP_METADATA_TOPIC])
+    if topic not in broker.image.topics:
+        await broker.topic_creation.create(ctx, [topic])
     image = broker.image
-    partition = image.topics.partition(GROUP_METADATA_TOPIC, broker.groups.partition_for(key))
+    partition = image.topics.partition(topic, partition_for(key))
     leader = image.brokers.get(partition.leader) if partition is not None else None
     node = node_of(broker, ctx, leader) if leader is not None and not leader.fenced else None
     return Found(error=ErrorCode.COORDINATOR_NOT_AVAILABLE) if node is None else Found(node)

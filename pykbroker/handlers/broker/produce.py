@@ -30,7 +30,8 @@ from pykbroker.protocol.messages.produce import (
 )
 from pykbroker.replica.delayed_produce import DelayedProduce
 from pykbroker.replica.partition import ACKS_ALL, Partition
-from pykbroker.replica.produce_checks import check_first_batches, check_records, check_transaction, without_duplicates
+from pykbroker.replica.produce_checks import check_first_batches, check_records, without_duplicates
+from pykbroker.replica.transactional_produce import NotAdmitted, TransactionalProduce
 from pykbroker.request import RawResponse, RequestContext, Services
 
 FAST = True
@@ -55,12 +56,14 @@ Where = tuple[int, int]  # position of the topic, position of the row in it
 
 def handle_frame(
     broker: Services, ctx: RequestContext, frame: memoryview, position: int
-) -> RawResponse | Coroutine[Any, Any, RawResponse] | None:
+) -> RawResponse | Coroutine[Any, Any, RawResponse | None] | None:
     """None for acks=0. Raises MalformedFrame for acks=0 that fails: the closed connection is the only answer;
     KafkaError for an error of the whole request."""
     request, _ = decode_produce_request(frame, ctx.api_version, position)
     are_plain = check_first_batches(request, ctx.api_version)
     produce = Produce(broker, ctx, request, are_plain)
+    if not are_plain and request.transactional_id is not None:
+        return _produce_transactional(produce)
     for topic, rows in without_duplicates(request.topics):
         produce.append_topic(topic, rows)
     if request.acks == 0:
@@ -71,10 +74,22 @@ def handle_frame(
     return produce.answer()
 
 
+async def _produce_transactional(produce: "Produce") -> RawResponse | None:
+    """The coordinator of the transaction is asked before anything is appended. Raises KafkaError, MalformedFrame."""
+    topics = without_duplicates(produce.request.topics)
+    produce.transaction = await TransactionalProduce.admitted(produce.broker, produce.ctx, produce.request, topics)
+    for topic, rows in topics:
+        produce.append_topic(topic, rows)
+    if produce.request.acks == 0:
+        produce.refuse_silently()
+        return None
+    return await produce.wait_for_replicas() if produce.required else produce.answer()
+
+
 class Produce:
     """One request on its way. `details`: rows that say more than numbers; `required`: high watermarks to wait for."""
 
-    __slots__ = ("broker", "ctx", "details", "is_sound", "now_ms", "request", "required", "topics")
+    __slots__ = ("broker", "ctx", "details", "is_sound", "now_ms", "request", "required", "topics", "transaction")
 
     def __init__(self, broker: Services, ctx: RequestContext, request: ProduceQuery, are_plain: bool) -> None:
         self.broker = broker
@@ -86,6 +101,7 @@ class Produce:
         self.topics: list[tuple[TopicKey, list[ResponseRow]]] = []
         self.details: dict[Where, PartitionProduceResponse] = {}
         self.required: dict[Partition, tuple[Where, int]] = {}
+        self.transaction: TransactionalProduce | None = None
 
     def append_topic(self, topic: TopicKey, asked: list[tuple[int, Records]]) -> None:
         name = self.broker.replicas.name_of(topic) if isinstance(topic, Uuid) else topic
@@ -110,6 +126,8 @@ class Produce:
             info = partition.append(records, acks, self.now_ms)
         except KafkaError as error:
             return self._failed(name, index, error, partition)
+        if self.transaction is not None and not info.duplicate:
+            self.transaction.on_append(partition, records)
         if acks == ACKS_ALL and partition.log.high_watermark <= info.last_offset:
             self.required[partition] = (self._where(), info.last_offset + 1)
         return index, 0, info.first_offset, info.log_append_time, info.log_start_offset
@@ -121,8 +139,8 @@ class Produce:
             if partition is None and not replicas.knows(name, index):
                 raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
             check_records(records, self.ctx.api_version)
-            if self.request.transactional_id is not None:
-                check_transaction(records)
+            if self.transaction is not None:
+                self.transaction.check(name, index, records, partition)
             if self.request.acks not in VALID_ACKS:
                 raise KafkaError(ErrorCode.INVALID_REQUIRED_ACKS)
             if name in INTERNAL_TOPICS and self.ctx.client_id != ADMIN_CLIENT_ID:
@@ -131,6 +149,8 @@ class Produce:
                 raise replicas.missing(name, index)
         except KafkaError as error:
             self._tell_leader(name, index, error.code)
+            if isinstance(error, NotAdmitted) and error.message:
+                self.details[self._where()] = PartitionProduceResponse(error_message=error.message)
             return error.code
         return 0
 

@@ -1,6 +1,6 @@
 """Produce where there are followers: acks=all waits for the high watermark (DelayedProduce)."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Coroutine
 from typing import Any
 
 import pytest
@@ -126,14 +126,16 @@ async def test_internal_topics_are_the_brokers_own(stand: Stand, autojump_clock:
 
 
 async def test_a_transaction_that_nobody_began(stand: Stand, topic: Topic, autojump_clock: MockClock) -> None:
-    """Without a transaction coordinator every transactional id is unknown, as to a coordinator that forgot it."""
+    """Nobody has asked for a transaction coordinator, so that there is none to ask."""
     records = batch(producer_id=5, producer_epoch=0, base_sequence=0, is_transactional=True)
     request = for_version(produce_request(topic, [(1, records)], acks=0, transactional_id="tx"), VERSION)
-    with pytest.raises(MalformedFrame, match="INVALID_PRODUCER_ID_MAPPING"):
-        produce.handle_frame(
-            stand,  # type: ignore[arg-type]
-            context(ApiKey.PRODUCE, VERSION),
-            memoryview(request.encode(VERSION)),
-            0,
-        )
+    answer = produce.handle_frame(
+        stand,  # type: ignore[arg-type]
+        context(ApiKey.PRODUCE, VERSION),
+        memoryview(request.encode(VERSION)),
+        0,
+    )
+    assert isinstance(answer, Coroutine)
+    with pytest.raises(MalformedFrame, match="NOT_ENOUGH_REPLICAS"):
+        await answer
     assert stand.partition("t", 1).log.log_end_offset == 0

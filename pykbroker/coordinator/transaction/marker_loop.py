@@ -1,0 +1,147 @@
+"""Carries decided ends of transactions to their partitions, then records that (TransactionMarkerChannelManager).
+
+What is led here is done at once, in `step`; what fails is tried again by `run`.
+"""
+
+import logging
+from math import inf
+from typing import Final, Protocol
+
+import trio
+
+from pykbroker.coordinator.shard import Marker
+from pykbroker.coordinator.transaction.marker_writer import MarkerWriter
+from pykbroker.coordinator.transaction.transaction_metadata import PREPARE_COMMIT, TransactionMetadata
+from pykbroker.errors import KafkaError
+from pykbroker.ids import TopicPartition
+from pykbroker.pending import Pending
+from pykbroker.protocol.error_codes import ErrorCode
+
+logger = logging.getLogger(__name__)
+
+RETRY_SECONDS: Final = 0.1
+# The partition needs no marker: it was deleted, or what the marker ends is over there; a marker of this epoch may have
+# been written before the coordinator was loaded again.
+_OVER: Final = frozenset((ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.INVALID_PRODUCER_EPOCH))
+
+
+class Transactions(Protocol):
+    """TransactionCoordinatorService."""
+
+    def ended(self, transactional_id: str) -> tuple[TransactionMetadata, int, bool] | None:
+        """A transaction whose end is decided, its coordinator's epoch, whether the decision is committed.
+
+        None: it is completed, or another broker's business now.
+        """
+
+    def complete(self, metadata: TransactionMetadata) -> None:
+        """Writes that all partitions know. Raises KafkaError."""
+
+
+class _Telling:
+    """How far the partitions of one transaction have been told."""
+
+    __slots__ = ("in_flight", "metadata", "remaining")
+
+    def __init__(self, metadata: TransactionMetadata) -> None:
+        self.metadata = metadata
+        self.remaining = sorted(metadata.partitions)
+        self.in_flight: dict[TopicPartition, Pending[None]] = {}
+
+
+class MarkerLoop:
+    def __init__(self, transactions: Transactions, writer: MarkerWriter) -> None:
+        self._transactions = transactions
+        self._writer = writer
+        self._tellings: dict[str, _Telling | None] = {}
+        self._wakeup = trio.Event()
+
+    def add(self, transactional_id: str) -> None:
+        """Its end is decided. The next `step` tells the partitions."""
+        self._tellings.setdefault(transactional_id, None)
+        self._wakeup.set()
+
+    def __len__(self) -> int:
+        return len(self._tellings)
+
+    async def run(self) -> None:
+        """Tries again what could not be done at once, until cancelled."""
+        while True:
+            self.step()
+            with trio.move_on_after(RETRY_SECONDS if self._tellings else inf):
+                await self._wakeup.wait()
+            self._wakeup = trio.Event()
+
+    def step(self) -> None:
+        """Does all that can be done now."""
+        for transactional_id in list(self._tellings):
+            try:
+                is_over = self._advance(transactional_id)
+            except KafkaError as error:
+                logger.info("Transaction %s can't be completed yet: %s", transactional_id, error)
+                is_over = False
+            if is_over:
+                self._tellings.pop(transactional_id, None)
+
+    def _advance(self, transactional_id: str) -> bool:
+        """True: there is nothing left to do. Raises KafkaError: try again."""
+        found = self._transactions.ended(transactional_id)
+        if found is None:
+            return True
+        metadata, coordinator_epoch, is_committed = found
+        if not is_committed:
+            return False
+        telling = self._tellings[transactional_id]
+        if telling is None or telling.metadata is not metadata:
+            telling = self._tellings[transactional_id] = _Telling(metadata)
+        marker = Marker(
+            metadata.producer_id,
+            metadata.epoch,
+            coordinator_epoch,
+            metadata.state == PREPARE_COMMIT,
+            metadata.client_version,
+        )
+        try:
+            telling.remaining = [tp for tp in telling.remaining if not self._tell(telling, tp, marker)]
+        except _Fenced as error:
+            logger.info("Another coordinator completes transaction %s: %s", transactional_id, error)
+            return True
+        if telling.remaining:
+            return False
+        self._transactions.complete(metadata)
+        return True
+
+    def _tell(self, telling: _Telling, tp: TopicPartition, marker: Marker) -> bool:
+        """Whether the partition knows. Raises _Fenced."""
+        try:
+            pending = telling.in_flight.get(tp)
+            if pending is None:
+                pending = self._writer.write(tp, marker)
+                if pending is None:
+                    return True
+                telling.in_flight[tp] = pending
+                pending.add_callback(self._on_answer)
+            if not pending.done:
+                return False
+            del telling.in_flight[tp]
+            pending.result()
+        except KafkaError as error:
+            return _is_over(tp, marker, error)
+        return True
+
+    def _on_answer(self, pending: Pending[None]) -> None:
+        self._wakeup.set()
+
+
+class _Fenced(Exception):
+    """A later coordinator has written to the partition."""
+
+
+def _is_over(tp: TopicPartition, marker: Marker, error: KafkaError) -> bool:
+    """False: try again. Raises _Fenced."""
+    if error.code == ErrorCode.TRANSACTION_COORDINATOR_FENCED:
+        raise _Fenced(str(error)) from error
+    if error.code in _OVER:
+        return True
+    logger.info("No marker of producer %d in %s yet: %s", marker.producer_id, tp, error)
+    return False

@@ -13,6 +13,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import trio
@@ -31,7 +32,7 @@ from pykbroker.coordinator.transaction.marker_writer import MarkerWriter
 from pykbroker.coordinator.transaction.service import TransactionCoordinatorService
 from pykbroker.dispatch import Dispatcher, Session
 from pykbroker.errors import KafkaError, MalformedFrame
-from pykbroker.ids import Endpoint, Uuid
+from pykbroker.ids import DIRECTORY_UNASSIGNED, Endpoint, TopicPartition, Uuid
 from pykbroker.log.housekeeping_loop import Housekeeping
 from pykbroker.log.log_dir import LogDirError
 from pykbroker.log.log_manager import LogManager
@@ -44,6 +45,7 @@ from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.raft.opening import open_metadata_log
 from pykbroker.raft.quorum_state import QuorumStateError
 from pykbroker.raft.single_voter import NotTheOnlyVoter
+from pykbroker.replica.directory_loop import DirectoryLoop
 from pykbroker.replica.fetch_session import FetchSessionCache
 from pykbroker.replica.producer_ids import ProducerIdManager
 from pykbroker.replica.replica_manager import ReplicaManager
@@ -199,6 +201,10 @@ class Broker:
         topic = self.image.topics.get(name)
         return None if topic is None else len(topic.partitions)
 
+    def _assigned_directory(self, tp: TopicPartition) -> Uuid:
+        partition = self.image.topics.partition(*tp)
+        return DIRECTORY_UNASSIGNED if partition is None else partition.directory(self.node_id)
+
     # Start and stop
 
     @property
@@ -215,7 +221,8 @@ class Broker:
             try:
                 controller = self._open(opened)
                 # In a thread, so that a signal can interrupt a long recovery; nobody else uses the logs yet.
-                await trio.to_thread.run_sync(self.logs.load, self.dynamic_config.log_config, abandon_on_cancel=True)
+                load = partial(self.logs.load, self.dynamic_config.log_config, self._assigned_directory)
+                await trio.to_thread.run_sync(load, abandon_on_cancel=True)
             except (BindError, LogDirError, NotTheOnlyVoter, QuorumStateError, MalformedFrame, OSError) as error:
                 raise StartError(str(error)) from error
             await self._run(controller, on_ready)
@@ -277,6 +284,14 @@ class Broker:
                 self._follow_metadata()
                 await lifecycle.unfence()
                 data.start_soon(lifecycle.run, name="lifecycle")
+                directories = DirectoryLoop(
+                    self.replicas.directories,
+                    self.controller,
+                    lambda: self.image,
+                    self.node_id,
+                    lambda: lifecycle.broker_epoch,
+                )
+                data.start_soon(directories.run, name="log directories")
                 await self._serve(lifecycle, on_ready)
                 data.cancel_scope.cancel()
             await trio.to_thread.run_sync(self.logs.shutdown, lifecycle.broker_epoch)
@@ -324,6 +339,7 @@ class Broker:
     def _follow_metadata(self) -> None:
         """In this order: a coordinator that is elected appends at once; what depends on configs comes last."""
         self._publisher.subscribe(self.replicas)
+        self._publisher.subscribe(self.replicas.directories)
         self._publisher.subscribe(Elections(OFFSETS_TOPIC, self.groups, self.node_id))
         self._publisher.subscribe(Elections(TRANSACTION_STATE_TOPIC, self.transactions, self.node_id))
 

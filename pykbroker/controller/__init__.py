@@ -13,6 +13,7 @@ election_rules       by which rules a topic elects
 elections            elections that an operator asks for                       (KIP-460)
 reassignment         other replicas for a partition                            (KIP-455)
 feature_control      feature levels                                            (FeatureControlManager)
+directory_control    which log directory a replica lies in                    (KIP-858)
 configuration_control  dynamic configs                                         (ConfigurationControlManager)
 producer_id_control  blocks of producer ids                                    (ProducerIdControlManager)
 activation           what a new leader writes first                            (ActivationRecordsGenerator)

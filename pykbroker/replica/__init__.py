@@ -8,6 +8,8 @@ fetch_session    incremental fetch sessions                                     
 fetch_read       one fetch: what to read of which partition within the limits           (ReplicaManager.readFromLog)
 delayed_fetch    who waits for min.bytes of which partitions                            (DelayedFetch)
 list_offsets     offsets by timestamp and by Kafka's special timestamps
+directory_move   which replicas move to which log directory, and what the controller does not know yet (KIP-113)
+directory_loop   carries that out: copies in threads, assignments to the controller
 producer_ids     producer ids from the controller's blocks                              (RPCProducerIdManager)
 
 May import layers 0–2, Pending, and coordinator's PartitionWriter protocol, which ReplicaManager implements.

@@ -17,6 +17,7 @@ from pykbroker.metadata.topics import EMPTY_TOPICS, TopicsImage
 from pykbroker.pending import Pending
 from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.record.batch import ATTRIBUTES_OFFSET, TRANSACTIONAL_BIT, iterate_frames, parse_header
+from pykbroker.replica.directory_move import ReplicaDirectories
 from pykbroker.replica.partition import ACKS_ALL, HighWatermarkListener, Partition
 from pykbroker.replica.transaction_markers import append_marker, committed
 from pykbroker.replica.verifications import check_verified, forget_verification
@@ -47,6 +48,7 @@ class ReplicaManager:
         self._offline: set[TopicPartition] = set()
         self._is_loaded = False
         self._topics: TopicsImage = EMPTY_TOPICS
+        self.directories = ReplicaDirectories(self)
         logs.on_directory_failure = self._on_directory_failure
 
     # Following the image
@@ -107,7 +109,7 @@ class ReplicaManager:
     def _open(self, key: TopicIdPartition, image: "PartitionImage") -> Partition:
         """Raises KafkaError."""
         tp = key.topic_partition
-        log = self.logs.create(tp, key.topic_id, self._config_for(tp.topic))
+        log = self.logs.create(tp, key.topic_id, self._config_for(tp.topic), image.directory(self.node_id))
         partition = self._partitions[tp] = Partition(tp, key.topic_id, self.node_id, log, image)
         self._by_name.setdefault(tp.topic, {})[tp.partition] = partition
         return partition

@@ -1,6 +1,4 @@
-"""AlterReplicaLogDirs (34): a replica shall lie in another log directory of its broker (KIP-113)."""
-
-import logging
+"""AlterReplicaLogDirs (34): which log directory a replica shall lie in, now or once it is here (KIP-113)."""
 
 from pykbroker.errors import KafkaError
 from pykbroker.ids import TopicPartition
@@ -13,45 +11,42 @@ from pykbroker.protocol.messages.alter_replica_log_dirs import (
 )
 from pykbroker.request import RequestContext, Services
 
-LOG = logging.getLogger(__name__)
-# A replica that comes is in topic-partition.uniqueid-future: a file name has 255 bytes.
-_LONGEST_NAME = 255 - len(".00000000000000000000000000000000-future")
-
 
 async def handle(
     broker: Services, ctx: RequestContext, request: AlterReplicaLogDirsRequest
 ) -> AlterReplicaLogDirsResponse:
+    """Of a partition that is named twice the last directory counts."""
     wanted = {
-        TopicPartition(topic.name, index): directory.path
+        TopicPartition(topic.name, partition): directory.path
         for directory in request.dirs
         for topic in directory.topics
-        for index in topic.partitions
+        for partition in topic.partitions
     }
-    rows: dict[str, list[AlterReplicaLogDirPartitionResult]] = {}
-    for tp, path in wanted.items():
-        code = error_code(broker, tp, path)
-        rows.setdefault(tp.topic, []).append(AlterReplicaLogDirPartitionResult(tp.partition, code))
-    return AlterReplicaLogDirsResponse(
-        results=[AlterReplicaLogDirTopicResult(name, found) for name, found in rows.items()]
-    )
+    return _response({tp: _alter(broker, tp, path) for tp, path in wanted.items()})
 
 
-def error_code(broker: Services, tp: TopicPartition, path: str) -> int:
-    """Nothing to do where the replica lies there already. Moves between directories are refused, and said to be."""
-    if len(str(tp)) > _LONGEST_NAME:
-        return ErrorCode.INVALID_TOPIC_EXCEPTION
-    directory = next((one for one in broker.logs.directories if one.path == path), None)
-    if directory is None:
-        return ErrorCode.LOG_DIR_NOT_FOUND
-    if not directory.is_online:
-        return ErrorCode.KAFKA_STORAGE_ERROR
+def _alter(broker: Services, tp: TopicPartition, path: str) -> int:
     try:
-        broker.replicas.partition(tp)
+        broker.replicas.directories.alter(tp, path)
     except KafkaError as error:
-        # The name that clients know from before KIP-113's time.
-        is_elsewhere = error.code == ErrorCode.NOT_LEADER_OR_FOLLOWER
-        return ErrorCode.REPLICA_NOT_AVAILABLE if is_elsewhere else error.code
-    if broker.logs.directory_of(tp) is directory:
-        return ErrorCode.NONE
-    LOG.warning("Cannot move %s to %s: pykbroker does not move replicas between log directories", tp, path)
-    return ErrorCode.KAFKA_STORAGE_ERROR
+        return error.code
+    return ErrorCode.NONE
+
+
+def _response(codes: dict[TopicPartition, int]) -> AlterReplicaLogDirsResponse:
+    topics: dict[str, list[AlterReplicaLogDirPartitionResult]] = {}
+    for tp, code in codes.items():
+        topics.setdefault(tp.topic, []).append(AlterReplicaLogDirPartitionResult(tp.partition, code))
+    return AlterReplicaLogDirsResponse(results=[AlterReplicaLogDirTopicResult(*topic) for topic in topics.items()])
+
+
+def error_response(request: AlterReplicaLogDirsRequest, error: KafkaError, version: int) -> AlterReplicaLogDirsResponse:
+    """Every partition gets the error (AlterReplicaLogDirsRequest.getErrorResponse)."""
+    return _response(
+        {
+            TopicPartition(topic.name, partition): error.code
+            for directory in request.dirs
+            for topic in directory.topics
+            for partition in topic.partitions
+        }
+    )

@@ -40,6 +40,15 @@ def describe(broker: Services, directory: LogDirectory, wanted: Wanted) -> Descr
         if broker.logs.directory_of(tp) is directory and (wanted is None or tp.partition in wanted.get(tp.topic, ())):
             lag = max(log.high_watermark - log.log_end_offset, 0)
             topics.setdefault(tp.topic, []).append(DescribeLogDirsPartition(tp.partition, log.size, lag, False))
+    for tp, move in broker.replicas.directories.moves.items():
+        copy = move.copy
+        if (
+            copy is not None
+            and move.target is directory
+            and (wanted is None or tp.partition in wanted.get(tp.topic, ()))
+        ):
+            lag = max(copy.log.log_end_offset - copy.end_offset, 0)
+            topics.setdefault(tp.topic, []).append(DescribeLogDirsPartition(tp.partition, copy.size, lag, True))
     return DescribeLogDirsResult(
         log_dir=directory.path,
         topics=[DescribeLogDirsTopic(name, rows) for name, rows in topics.items()],

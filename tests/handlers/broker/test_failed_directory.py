@@ -40,13 +40,6 @@ def test_no_replica_moves_there(asker: MemoryAsker, topic: Topic) -> None:
     assert alter(asker, (path, topic.name, [0])) == {(topic.name, 0): FAILED}
 
 
-def test_a_move_between_directories_is_refused(asker: MemoryAsker, monkeypatch: pytest.MonkeyPatch) -> None:
-    topic = asker.create()
-    monkeypatch.setattr(asker.stand.logs, "directory_of", lambda _: None)
-    path = asker.stand.logs.directories[0].path
-    assert alter(asker, (path, topic.name, [0])) == {(topic.name, 0): FAILED}
-
-
 def test_the_directory_is_described_as_failed(asker: MemoryAsker, topic: Topic) -> None:
     (result,) = asker.ask(DescribeLogDirsRequest(topics=None), 5).results
     assert (result.error_code, result.topics, result.total_bytes) == (FAILED, [], -1)

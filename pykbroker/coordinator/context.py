@@ -161,7 +161,8 @@ class CoordinatorContext(Generic[S]):
             if offset <= start:
                 break
         timeline.offset = max(offset, high_watermark)
-        logger.info("Loaded the coordinator from %s, %d records, epoch %d", self.tp, count, self.epoch)
+        level = logging.INFO if count else logging.DEBUG  # most of the fifty partitions are empty
+        logger.log(level, "Loaded the coordinator from %s, %d records, epoch %d", self.tp, count, self.epoch)
 
     def _replay(self, offset: int, producer_id: int, content: Any) -> None:
         if isinstance(content, EndTransaction):

@@ -140,9 +140,19 @@ def is_doomed(name: str) -> bool:
 
 
 def deleted_name(tp: TopicPartition) -> str:
-    """topic-partition.uniqueid-delete, shortened to what a file name may be (LocalLog.logDeleteDirName)."""
-    suffix = f"-{tp.partition}.{Uuid.random().hex()}{DELETE_SUFFIX}"
-    return tp.topic[: _MAX_NAME - len(suffix)] + suffix
+    """topic-partition.uniqueid-delete (LocalLog.logDeleteDirName)."""
+    return _capped_name(tp, DELETE_SUFFIX)
+
+
+def stray_name(tp: TopicPartition) -> str:
+    """topic-partition.uniqueid-stray (LocalLog.logStrayDirName)."""
+    return _capped_name(tp, STRAY_SUFFIX)
+
+
+def _capped_name(tp: TopicPartition, suffix: str) -> str:
+    """The topic is shortened to what a file name may be."""
+    rest = f"-{tp.partition}.{Uuid.random().hex()}{suffix}"
+    return tp.topic[: _MAX_NAME - len(rest)] + rest
 
 
 def disk_space(directory: str) -> tuple[int, int]:

@@ -309,12 +309,29 @@ class LogManager:
         if log is not None and directory is not None:
             self.doom(log, directory)
 
+    def mark_stray(self, tp: TopicPartition) -> None:
+        """Sets a log aside that the cluster does not know: its directory is renamed and kept, as Kafka does, for the
+        metadata may be what is wrong."""
+        log = self._logs.pop(tp)
+        directory = self._directory_of.pop(tp)
+        self._abandon(log)
+        stray = os.path.join(directory.path, log_dir.stray_name(tp))
+        try:
+            self.files.rename(log.directory, stray)
+        except OSError as error:
+            self.fail(directory, error)
+            return
+        logger.warning("Log of %s with topic id %s is not in the metadata: it is kept as %s", tp, log.topic_id, stray)
+
     def doom(self, log: UnifiedLog, directory: LogDirectory) -> None:
         """The log is nobody's any more."""
+        self._abandon(log)
+        self.doom_path(log.directory, log.topic_partition, directory, log.config.file_delete_delay_ms)
+
+    def _abandon(self, log: UnifiedLog) -> None:
         for segment in log.segments:
             segment.release()
         log.on_io_error = _ignore_error  # its files go: who still holds it may trip over that
-        self.doom_path(log.directory, log.topic_partition, directory, log.config.file_delete_delay_ms)
 
     def doom_path(self, path: str, tp: TopicPartition, directory: LogDirectory, delay_ms: int = 0) -> None:
         doomed = os.path.join(directory.path, log_dir.deleted_name(tp))

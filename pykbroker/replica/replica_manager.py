@@ -73,8 +73,8 @@ class ReplicaManager:
                 self.update_topic_config(name)
 
     def load(self, image: "MetadataImage") -> None:
-        """Every partition of this broker, and no log beside them: what `image` does not know was deleted while this
-        broker was away, and its log goes (LogManager.isStrayReplica)."""
+        """Every partition of this broker, and no log beside them: one that `image` does not know is a stray
+        (LogManager.isStrayReplica)."""
         self._is_loaded = True
         self._topics = image.topics
         wanted: dict[TopicIdPartition, PartitionImage] = {
@@ -87,8 +87,7 @@ class ReplicaManager:
         for log in self.logs.all():
             tp = log.topic_partition
             if tp not in ids or log.topic_id not in (None, ids[tp]):
-                logger.warning("Removing the log of %s: topic %s is not known any more", tp, log.topic_id)
-                self.logs.delete(tp)
+                self.logs.mark_stray(tp)
         for key, partition in wanted.items():
             self._apply(key, partition)
 

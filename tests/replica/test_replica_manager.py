@@ -1,4 +1,5 @@
 import errno
+import os
 
 import pytest
 
@@ -70,8 +71,8 @@ def test_a_topic_that_comes_back_is_empty(stand: Stand) -> None:
     assert (new.topic_id, new.log.log_end_offset, old.is_leader) == (second, 0, False)
 
 
-def test_the_first_image_brings_back_the_logs_and_removes_strays(stand: Stand) -> None:
-    """What was deleted, or made anew, while this broker was away."""
+def test_the_first_image_brings_back_the_logs_and_sets_strays_aside(stand: Stand) -> None:
+    """What was deleted, or made anew, while this broker was away; or the metadata was lost: nothing of it goes."""
     for name in ("kept", "gone", "replaced"):
         stand.create(name)
         stand.partition(name).append(batch(3), -1, stand.clock.wall_ms())
@@ -88,6 +89,9 @@ def test_the_first_image_brings_back_the_logs_and_removes_strays(stand: Stand) -
     assert found == {"kept-0": 3, "replaced-0": 0}
     assert {str(log.topic_partition) for log in stand.logs.all()} == set(found)
     assert again.replicas.partition(TopicPartition("replaced", 0)).topic_id == replaced.id
+    names = os.listdir(stand.logs.directories[0].path)
+    assert sorted(name.split(".")[0] for name in names if name.endswith("-stray")) == ["gone-0", "replaced-0"]
+    assert not stand.logs.doomed_directories
 
 
 class Follower:

@@ -34,9 +34,12 @@ from pykbroker.dispatch import Dispatcher, Session
 from pykbroker.errors import KafkaError, MalformedFrame
 from pykbroker.ids import DIRECTORY_UNASSIGNED, Endpoint, TopicPartition, Uuid
 from pykbroker.log.housekeeping_loop import Housekeeping
+from pykbroker.log.checkpoints import CorruptCheckpoint
 from pykbroker.log.log_dir import LogDirError
-from pykbroker.log.log_manager import LogManager
+from pykbroker.log.log_manager import LogDirectory, LogManager
 from pykbroker.metadata.features import TRANSACTION_VERSION
+from pykbroker.log.partition_metadata import CorruptPartitionMetadata
+from pykbroker.metadata.delta import ReplayError
 from pykbroker.metadata.publisher import MetadataPublisher
 from pykbroker.metadata.topic_names import TRANSACTION_STATE_TOPIC
 from pykbroker.network.listener import Address, BindError
@@ -60,6 +63,19 @@ STOPPED, BROKEN = 0, 1
 WILDCARDS = ("", "0.0.0.0", "::")
 # Seconds that requests under way have to be answered when the broker stops.
 PATIENCE = 5.0
+# What a port, a directory or the metadata in it may be the reason of; each says so in one line.
+CANNOT_START = (
+    BindError,
+    LogDirError,
+    NotTheOnlyVoter,
+    QuorumStateError,
+    ReplayError,
+    CorruptCheckpoint,
+    CorruptPartitionMetadata,
+    KafkaError,
+    MalformedFrame,
+    OSError,
+)
 # Allocations between two looks of the garbage collector.
 GC_THRESHOLD = 50_000
 
@@ -223,7 +239,7 @@ class Broker:
                 # In a thread, so that a signal can interrupt a long recovery; nobody else uses the logs yet.
                 load = partial(self.logs.load, self.dynamic_config.log_config, self._assigned_directory)
                 await trio.to_thread.run_sync(load, abandon_on_cancel=True)
-            except (BindError, LogDirError, NotTheOnlyVoter, QuorumStateError, MalformedFrame, OSError) as error:
+            except CANNOT_START as error:
                 raise StartError(str(error)) from error
             await self._run(controller, on_ready)
 
@@ -233,17 +249,9 @@ class Broker:
             self._bound.append(BoundListener(endpoint, self._static.socket_listen_backlog_size))
             opened.callback(self._bound[-1].close)
         self._warn_of_exposure()
-        opened.callback(self.logs.release)
-        self.cluster_id = self.logs.open(
-            node_id=self.node_id, cluster_id=None, new_cluster_id=lambda: str(Uuid.random())
-        )
+        directory = self._open_directories(opened)
         self._publisher = MetadataPublisher(self.cluster_id)
-        metadata_log = open_metadata_log(
-            self._static.metadata_log_dir or self.logs.directories[0].path,
-            files=self.logs.files,
-            clock=self.clock,
-            config=self._static,
-        )
+        metadata_log = open_metadata_log(directory.path, files=self.logs.files, clock=self.clock, config=self._static)
         opened.callback(metadata_log.close)
         controller = Controller(
             node_id=self.node_id,
@@ -252,7 +260,7 @@ class Broker:
             clock=self.clock,
             log=metadata_log,
             publisher=self._publisher,
-            directory_id=self.logs.directories[0].id,
+            directory_id=directory.id,
         )
         self._publisher.subscribe(self.dynamic_config)
         controller.start()
@@ -260,6 +268,20 @@ class Broker:
         self.producer_ids = ProducerIdManager(self.controller)
         self.topic_creation = AutoTopicCreation(self.controller, self._static)
         return controller
+
+    def _open_directories(self, opened: ExitStack) -> LogDirectory:
+        """All of one cluster and locked; returned is that of the metadata log, which may be none of log.dirs."""
+        managers = [self.logs]
+        folder = self._static.metadata_log_dir
+        if folder is not None and folder not in (self._static.log_dirs or self._static.log_dir):
+            managers.append(LogManager([folder], clock=self.clock))
+        known = [found for manager in managers if (found := manager.known_cluster_id()) is not None]
+        self.cluster_id = known[0] if known else str(Uuid.random())
+        for manager in managers:
+            opened.callback(manager.release)
+            manager.open(node_id=self.node_id, cluster_id=self.cluster_id, new_cluster_id=lambda: self.cluster_id)
+        directories = managers[-1].directories
+        return next((one for one in directories if one.path == folder), directories[0])
 
     def _warn_of_exposure(self) -> None:
         for bound in self._bound:

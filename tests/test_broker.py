@@ -246,6 +246,39 @@ async def test_another_nodes_directory_is_refused(tmp_path: Path) -> None:
         await Broker(config_of(tmp_path, node_id="8")).run(lambda host, port: None)
 
 
+async def test_the_metadata_log_may_have_a_directory_of_its_own(tmp_path: Path) -> None:
+    apart = str(tmp_path / "metadata")
+    async with running(tmp_path, metadata_log_dir=apart) as (broker, client):
+        cluster_id = broker.cluster_id
+        await create(client, "kept")
+        await produce(client, "kept", b"first")
+    assert {path.name for path in (tmp_path / "data").iterdir()} >= {"kept-0", "meta.properties"}
+    assert not (tmp_path / "data" / "__cluster_metadata-0").exists()
+    assert (tmp_path / "metadata" / "__cluster_metadata-0").is_dir()
+    async with running(tmp_path, metadata_log_dir=apart) as (broker, client):
+        assert broker.cluster_id == cluster_id
+        assert b"first" in await fetched(client, "kept")
+
+
+async def test_directories_of_two_clusters_are_refused(tmp_path: Path) -> None:
+    async with running(tmp_path / "one"):
+        pass
+    async with running(tmp_path / "two"):
+        pass
+    mixed = Broker(config_of(tmp_path / "one", metadata_log_dir=str(tmp_path / "two" / "data")))
+    with pytest.raises(StartError, match="belongs to cluster"):
+        await mixed.run(lambda host, port: None)
+
+
+async def test_damaged_metadata_is_one_clear_line(tmp_path: Path) -> None:
+    async with running(tmp_path) as (_, client):
+        await create(client, "kept")
+    quorum_state = tmp_path / "data" / "__cluster_metadata-0" / "quorum-state"
+    quorum_state.write_text("{}")
+    with pytest.raises(StartError, match=str(quorum_state)):
+        await Broker(config_of(tmp_path)).run(lambda host, port: None)
+
+
 def test_trios_time_is_the_brokers_time() -> None:
     clock = LoopClock()
     clock.start_clock()

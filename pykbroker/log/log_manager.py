@@ -96,6 +96,11 @@ class LogManager:
             self.directories.append(LogDirectory(path, locks[path], properties, clean_epoch))
         return chosen
 
+    def known_cluster_id(self) -> str | None:
+        """Of directories not opened yet; None when all of them are fresh. Raises LogDirError, OSError."""
+        found = (log_dir.read_meta_properties(self.files, path) for path in self._paths)
+        return next((properties.cluster_id for properties in found if properties), None)
+
     @property
     def directory_ids(self) -> list[Uuid]:
         return [directory.id for directory in self.directories if directory.is_online]

@@ -539,7 +539,8 @@ class UnifiedLog:
         """Those with batches between the recovery point and `offset`, exclusive."""
         if offset <= self.recovery_point:
             return []
-        first = self.segment_for(self.recovery_point)
+        # A segment that was sealed after its last flush has got index entries since.
+        first = self.segment_for(max(self.recovery_point - 1, 0))
         return [segment for segment in self.segments[first:] if segment.base_offset < offset]
 
     def flush_job(self, offset: int) -> Callable[[], None]:

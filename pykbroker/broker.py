@@ -6,13 +6,10 @@ system nursery   the embedded controller, housekeeping of the logs              
 Kafka: BrokerServer, SharedServer.
 """
 
-import gc
 import logging
-import signal
 import socket
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -33,13 +30,13 @@ from pykbroker.coordinator.transaction.service import TransactionCoordinatorServ
 from pykbroker.dispatch import Dispatcher, Session
 from pykbroker.errors import KafkaError, MalformedFrame
 from pykbroker.ids import DIRECTORY_UNASSIGNED, Endpoint, TopicPartition, Uuid
-from pykbroker.log.housekeeping_loop import Housekeeping
 from pykbroker.log.checkpoints import CorruptCheckpoint
+from pykbroker.log.housekeeping_loop import Housekeeping
 from pykbroker.log.log_dir import LogDirError
 from pykbroker.log.log_manager import LogDirectory, LogManager
-from pykbroker.metadata.features import TRANSACTION_VERSION
 from pykbroker.log.partition_metadata import CorruptPartitionMetadata
 from pykbroker.metadata.delta import ReplayError
+from pykbroker.metadata.features import TRANSACTION_VERSION
 from pykbroker.metadata.publisher import MetadataPublisher
 from pykbroker.metadata.topic_names import TRANSACTION_STATE_TOPIC
 from pykbroker.network.listener import Address, BindError
@@ -59,7 +56,6 @@ if TYPE_CHECKING:
     from pykbroker.request import RequestContext
 
 LOG = logging.getLogger("pykbroker.broker")
-STOPPED, BROKEN = 0, 1
 WILDCARDS = ("", "0.0.0.0", "::")
 # Seconds that requests under way have to be answered when the broker stops.
 PATIENCE = 5.0
@@ -76,80 +72,10 @@ CANNOT_START = (
     MalformedFrame,
     OSError,
 )
-# Allocations between two looks of the garbage collector.
-GC_THRESHOLD = 50_000
 
 
 class StartError(Exception):
     """The broker cannot start as asked; the text is one clear line for its user."""
-
-
-class LoopClock(trio.abc.Clock):
-    """Trio's time is the broker's time, so that deadlines need no conversion; readable from any thread."""
-
-    def start_clock(self) -> None:
-        return
-
-    def current_time(self) -> float:
-        return time.monotonic()
-
-    def deadline_to_sleep_time(self, deadline: float) -> float:
-        return deadline - time.monotonic()
-
-
-def run(config: "BrokerConfig", *, ephemeral: bool = False, on_ready: Callable[[str, int], None]) -> int:
-    """Runs a broker until SIGTERM or Ctrl-C; the exit code. `on_ready(host, port)`: it serves. Raises StartError."""
-    with _storage(config, ephemeral) as stored:
-        try:
-            failure = trio.run(_run_until_signal, stored, on_ready, clock=LoopClock())
-        except Exception as error:
-            LOG.critical("The broker stops because of an error", exc_info=error)
-            return BROKEN
-    if failure is not None:
-        raise failure
-    return STOPPED
-
-
-@contextmanager
-def _storage(config: "BrokerConfig", ephemeral: bool) -> "Iterator[BrokerConfig]":
-    """The config with the directories that hold for this run."""
-    if not ephemeral:
-        yield config
-        return
-    import tempfile
-
-    with tempfile.TemporaryDirectory(prefix="pykbroker-") as folder:
-        yield config.with_overrides({"log.dirs": folder, "metadata.log.dir": folder})
-
-
-async def _run_until_signal(config: "BrokerConfig", on_ready: Callable[[str, int], None]) -> StartError | None:
-    failure = None
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async with trio.open_nursery() as nursery:
-            broker = Broker(config)
-            nursery.start_soon(_watch_signals, signals, broker, nursery.cancel_scope, name="signals")
-            try:
-                await broker.run(on_ready)
-            except StartError as error:
-                failure = error
-            nursery.cancel_scope.cancel()
-    return failure
-
-
-async def _watch_signals(signals: AsyncIterator[int], broker: "Broker", everything: trio.CancelScope) -> None:
-    async for number in signals:
-        if broker.is_stopping or not broker.is_serving:
-            LOG.warning("%s: stopping at once; the next start recovers the logs", signal.Signals(number).name)
-            everything.cancel()
-            return
-        LOG.info("%s: stopping in order; a second signal stops at once", signal.Signals(number).name)
-        broker.stop()
-
-
-def spare_the_garbage_collector() -> None:
-    """What the start made lives for ever, and requests leave no cycles behind: look seldom, and not at the former."""
-    gc.freeze()
-    gc.set_threshold(GC_THRESHOLD, 20, 20)
 
 
 class Broker:
@@ -333,7 +259,6 @@ class Broker:
         async with trio.open_nursery() as clients:
             await clients.start(server.run, name="socket server")
             self.is_serving = True
-            spare_the_garbage_collector()
             on_ready(*self._first_address())
             await self._stop.wait()
             if self.config.controlled_shutdown_enable:

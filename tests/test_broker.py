@@ -10,7 +10,8 @@ import pytest
 import trio
 import trio.testing
 
-from pykbroker.broker import Broker, LoopClock, StartError
+from pykbroker.broker import Broker, StartError
+from pykbroker.cli.run_broker import LoopClock
 from pykbroker.config.broker_config import BrokerConfig
 from pykbroker.errors import KafkaError
 from pykbroker.protocol.apis import ApiKey
@@ -277,12 +278,6 @@ async def test_damaged_metadata_is_one_clear_line(tmp_path: Path) -> None:
     quorum_state.write_text("{}")
     with pytest.raises(StartError, match=str(quorum_state)):
         await Broker(config_of(tmp_path)).run(lambda host, port: None)
-
-
-def test_trios_time_is_the_brokers_time() -> None:
-    clock = LoopClock()
-    clock.start_clock()
-    assert 0 <= clock.deadline_to_sleep_time(clock.current_time() + 5) <= 5
 
 
 @pytest.mark.parametrize(("host", "warned"), [("127.0.0.1", False), ("localhost", False), ("0.0.0.0", True)])

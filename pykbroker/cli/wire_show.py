@@ -127,8 +127,10 @@ def notes_on(schema: MessageSchema, field: FieldSchema, version: int | None) -> 
     if version is None and field.present != everywhere:
         yield f"versions {span(field.present, schema.highest)}"
     if field.nullable is not None and (version is None or field.may_be_null(version)):
-        yield "nullable" if version is not None or field.nullable == field.present else (
-            f"nullable in {span(field.nullable, schema.highest)}"
+        yield (
+            "nullable"
+            if version is not None or field.nullable == field.present
+            else (f"nullable in {span(field.nullable, schema.highest)}")
         )
     if field.tag is not None:
         yield f"tag {field.tag}"

@@ -1,0 +1,94 @@
+"""A broker as this process: signals, exit code, the loop's clock. Kafka: kafka.Kafka, KafkaRaftServer."""
+
+import gc
+import logging
+import signal
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import trio
+
+from pykbroker.broker import Broker, StartError
+
+if TYPE_CHECKING:
+    from pykbroker.config.broker_config import BrokerConfig
+
+LOG = logging.getLogger("pykbroker.broker")
+STOPPED, BROKEN = 0, 1
+# Allocations between two looks of the garbage collector.
+GC_THRESHOLD = 50_000
+
+
+class LoopClock(trio.abc.Clock):
+    """Trio's time is the broker's time, so that deadlines need no conversion; readable from any thread."""
+
+    def start_clock(self) -> None:
+        return
+
+    def current_time(self) -> float:
+        return time.monotonic()
+
+    def deadline_to_sleep_time(self, deadline: float) -> float:
+        return deadline - time.monotonic()
+
+
+def run(config: "BrokerConfig", *, ephemeral: bool = False, on_ready: Callable[[str, int], None]) -> int:
+    """Runs a broker until SIGTERM or Ctrl-C; the exit code. `on_ready(host, port)`: it serves. Raises StartError."""
+    with _storage(config, ephemeral) as stored:
+        try:
+            failure = trio.run(_run_until_signal, stored, on_ready, clock=LoopClock())
+        except Exception as error:
+            LOG.critical("The broker stops because of an error", exc_info=error)
+            return BROKEN
+    if failure is not None:
+        raise failure
+    return STOPPED
+
+
+@contextmanager
+def _storage(config: "BrokerConfig", ephemeral: bool) -> "Iterator[BrokerConfig]":
+    """The config with the directories that hold for this run."""
+    if not ephemeral:
+        yield config
+        return
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="pykbroker-") as folder:
+        yield config.with_overrides({"log.dirs": folder, "metadata.log.dir": folder})
+
+
+async def _run_until_signal(config: "BrokerConfig", on_ready: Callable[[str, int], None]) -> StartError | None:
+    failure = None
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async with trio.open_nursery() as nursery:
+            broker = Broker(config)
+            nursery.start_soon(_watch_signals, signals, broker, nursery.cancel_scope, name="signals")
+            try:
+                await broker.run(lambda host, port: _ready(on_ready, host, port))
+            except StartError as error:
+                failure = error
+            nursery.cancel_scope.cancel()
+    return failure
+
+
+def _ready(on_ready: Callable[[str, int], None], host: str, port: int) -> None:
+    spare_the_garbage_collector()
+    on_ready(host, port)
+
+
+async def _watch_signals(signals: AsyncIterator[int], broker: Broker, everything: trio.CancelScope) -> None:
+    async for number in signals:
+        if broker.is_stopping or not broker.is_serving:
+            LOG.warning("%s: stopping at once; the next start recovers the logs", signal.Signals(number).name)
+            everything.cancel()
+            return
+        LOG.info("%s: stopping in order; a second signal stops at once", signal.Signals(number).name)
+        broker.stop()
+
+
+def spare_the_garbage_collector() -> None:
+    """What the start made lives for ever, and requests leave no cycles behind: look seldom, and not at the former."""
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD, 20, 20)

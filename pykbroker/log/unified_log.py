@@ -539,14 +539,16 @@ class UnifiedLog:
         """Those with batches between the recovery point and `offset`, exclusive."""
         if offset <= self.recovery_point:
             return []
-        # A segment that was sealed after its last flush has got index entries since.
-        first = self.segment_for(max(self.recovery_point - 1, 0))
+        first = self.segment_for(self.recovery_point)
         return [segment for segment in self.segments[first:] if segment.base_offset < offset]
 
     def flush_job(self, offset: int) -> Callable[[], None]:
         """fsync of everything below `offset`, as work for a thread that raises OSError; flushed() tells its end."""
         segments = self.segments_to_flush(offset)
         has_new = any(segment.base_offset >= self.recovery_point for segment in segments)
+        if segments and segments[0].base_offset == self.recovery_point:
+            # The one before may have been flushed before it was sealed: its indexes have got their last entries since.
+            segments = [*self.segments[: self.segments.index(segments[0])][-1:], *segments]
         small_files = [self.producer_state.snapshot_path(offset)]
         if not self.leader_epochs.is_synced:
             small_files.append(self.leader_epochs.path)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from pykbroker.clock import Clock
 from pykbroker.errors import KafkaError
 from pykbroker.ids import TopicPartition, Uuid
+from pykbroker.log import time_search
 from pykbroker.log.files import Files, sync_path
 from pykbroker.log.leader_epochs import LeaderEpochFileCache
 from pykbroker.log.log_config import LogConfig
@@ -22,6 +23,7 @@ from pykbroker.log.producer_rebuild import catch_up
 from pykbroker.log.producer_state import ProducerStateManager
 from pykbroker.log.retention import deletable_segments
 from pykbroker.log.segment import LogSegment, Region
+from pykbroker.log.time_search import TimestampOffset
 from pykbroker.log.transaction_index import AbortedTransaction
 from pykbroker.log.validator import validate_and_stamp
 from pykbroker.protocol.error_codes import ErrorCode
@@ -60,12 +62,6 @@ class LogRead(NamedTuple):
     offset: int
     segments: list[Region]
     size: int
-
-
-class TimestampOffset(NamedTuple):
-    timestamp: int
-    offset: int
-    leader_epoch: int  # -1 when unknown
 
 
 class UnifiedLog:
@@ -419,34 +415,13 @@ class UnifiedLog:
 
     def offset_for_timestamp(self, timestamp: int) -> TimestampOffset | None:
         """The first record at or behind the log start with a timestamp of at least `timestamp` (milliseconds)."""
-        for segment in self.segments[self.segment_for(self.log_start_offset) :]:
-            if segment.largest_timestamp() < timestamp:
-                continue
-            found = self._first_record(segment, timestamp, self.log_start_offset)
-            if found is not None:
-                return found
-        return None
-
-    def _first_record(self, segment: LogSegment, timestamp: int, start_offset: int) -> TimestampOffset | None:
-        for batch in segment.batches_for_timestamp(timestamp, start_offset):
-            for record in iterate_records(segment.read(batch.position, batch.size)):
-                if record.timestamp >= timestamp and record.offset >= start_offset:
-                    epoch = batch.header.partition_leader_epoch if batch.header is not None else -1
-                    return TimestampOffset(record.timestamp, record.offset, epoch)
-        return None
+        segments = self.segments[self.segment_for(self.log_start_offset) :]
+        return time_search.first_at_or_after(segments, timestamp, self.log_start_offset)
 
     def offset_of_max_timestamp(self) -> TimestampOffset | None:
-        """The first record with the largest timestamp of all segments, None of an empty log (KIP-734).
-
-        As in Kafka it may lie before the log start, as long as its segment is there.
-        """
-        best: LogSegment | None = None
-        for segment in self.segments:
-            if best is None or segment.largest_timestamp() > best.largest_timestamp():
-                best = segment
-        if best is None or best.largest_timestamp() < 0:
-            return None
-        return self._first_record(best, best.largest_timestamp(), best.base_offset)
+        """The first record with the largest timestamp. As in Kafka it may lie before the log start, as long as its
+        segment is there."""
+        return time_search.largest(self.segments)
 
     # Offsets
 

@@ -1,7 +1,8 @@
 """Offsets by timestamp, and by Kafka's special timestamps. (Partition.fetchOffsetForTimestamp, UnifiedLog)"""
 
 from pykbroker.errors import KafkaError
-from pykbroker.log.unified_log import TimestampOffset, UnifiedLog
+from pykbroker.log.time_search import TimestampOffset
+from pykbroker.log.unified_log import UnifiedLog
 from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.replica.partition import Partition
 

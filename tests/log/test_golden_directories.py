@@ -10,8 +10,9 @@ from pykbroker.log.leader_epochs import FILE_NAME
 from pykbroker.log.offset_index import OffsetIndex
 from pykbroker.log.producer_snapshot import read_snapshot
 from pykbroker.log.time_index import TimeIndex
+from pykbroker.log.time_search import TimestampOffset
 from pykbroker.log.transaction_index import TransactionIndex
-from pykbroker.log.unified_log import TimestampOffset, UnifiedLog
+from pykbroker.log.unified_log import UnifiedLog
 from pykbroker.record.batch import iterate_batches
 from tests.log.golden_directories import STATES, GoldenDirectory, read_committed, records_of
 from tests.log.logs import open_log

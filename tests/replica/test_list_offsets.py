@@ -3,7 +3,7 @@
 import pytest
 
 from pykbroker.errors import KafkaError
-from pykbroker.log.unified_log import TimestampOffset
+from pykbroker.log.time_search import TimestampOffset
 from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.record.builder import build_batch
 from pykbroker.replica.list_offsets import EARLIEST, LATEST, MAX_TIMESTAMP, NOT_FOUND, is_supported, offset_for

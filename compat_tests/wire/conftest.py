@@ -71,6 +71,12 @@ def asker(bootstrap: str) -> Iterator[SocketAsker]:
 
 
 @pytest.fixture
+def coordinated(asker: SocketAsker) -> SocketAsker:
+    """The dialogues about transactions."""
+    return asker
+
+
+@pytest.fixture
 def cluster(asker: SocketAsker) -> SocketAsker:
     """The dialogues about topics and brokers."""
     return asker

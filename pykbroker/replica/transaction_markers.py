@@ -9,12 +9,12 @@ from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.record.control import end_transaction_batch
 from pykbroker.replica.delayed_produce import DelayedProduce
 from pykbroker.replica.partition import ACKS_ALL, Partition
-from pykbroker.replica.verifications import forget_verification
+from pykbroker.replica.verifications import forget_verification, is_open
 
 if TYPE_CHECKING:
     from pykbroker.coordinator.shard import Marker
 
-# From this transaction version on a marker has an epoch above that of what it ends.
+# From this transaction version on a marker has an epoch above that of what it ends; again, when it is repeated.
 STRICT_FROM: Final = 2
 
 
@@ -22,11 +22,11 @@ def append_marker(partition: Partition, marker: "Marker", now_ms: int) -> int:
     """The offset behind the marker. Raises KafkaError."""
     partition.check_leader()
     entry = partition.log.producer_state.producers.get(marker.producer_id)
-    if marker.transaction_version >= STRICT_FROM and entry is not None and marker.epoch <= entry.epoch:
+    if marker.transaction_version >= STRICT_FROM and is_open(entry, marker.epoch):
         raise KafkaError(
             ErrorCode.INVALID_PRODUCER_EPOCH,
-            f"Epoch of producer {marker.producer_id} in {partition.topic_partition} is {marker.epoch}, which is not "
-            f"above the last seen epoch {entry.epoch}",
+            f"Epoch {marker.epoch} of producer {marker.producer_id} in {partition.topic_partition} is that of the open "
+            f"transaction, which ends with a higher one",
         )
     batch = end_transaction_batch(
         commit=marker.commit,

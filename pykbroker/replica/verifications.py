@@ -48,7 +48,7 @@ def start_verification(
     state = partition.log.producer_state
     entry = state.producers.get(producer_id)
     _check_epoch(entry, epoch)
-    if _is_open(entry, epoch):
+    if is_open(entry, epoch):
         return None
     found = partition.verifications
     if found is None:
@@ -67,7 +67,7 @@ def check_verified(partition: "Partition", header: BatchHeader, guard: object | 
     OUT_OF_ORDER_SEQUENCE_NUMBER."""
     entry = partition.log.producer_state.producers.get(header.producer_id)
     _check_epoch(entry, header.producer_epoch)
-    if _is_open(entry, header.producer_epoch):
+    if is_open(entry, header.producer_epoch):
         return
     verification = (partition.verifications or {}).get(header.producer_id)
     if verification is None or verification is not guard:
@@ -106,7 +106,8 @@ def _check_epoch(entry: ProducerEntry | None, epoch: int) -> None:
         )
 
 
-def _is_open(entry: ProducerEntry | None, epoch: int) -> bool:
+def is_open(entry: ProducerEntry | None, epoch: int) -> bool:
+    """Whether the producer has a transaction of this epoch open."""
     return entry is not None and entry.first_offset != NO_TRANSACTION and entry.epoch == epoch
 
 

@@ -17,3 +17,11 @@ def cluster_stand(tmp_path: Path) -> Iterator[ClusterStand]:
 @pytest.fixture
 def cluster(cluster_stand: ClusterStand) -> ClusterAsker:
     return ClusterAsker(cluster_stand)
+
+
+@pytest.fixture
+def coordinated(tmp_path: Path) -> Iterator[ClusterAsker]:
+    """With few partitions of the internal topics: the dialogues about transactions."""
+    stand = ClusterStand(tmp_path, offsets_topic_num_partitions="2", transaction_state_log_num_partitions="2")
+    yield ClusterAsker(stand)
+    stand.close()

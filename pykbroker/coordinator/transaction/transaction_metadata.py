@@ -87,12 +87,15 @@ class TransactionMetadata(NamedTuple):
         return ProducerIdentity(self.producer_id, self.epoch)
 
     @property
-    def is_epoch_exhausted(self) -> bool:
-        return self.epoch >= LAST_EPOCH
+    def next_identity(self) -> ProducerIdentity:
+        """That of the next transaction, when this one is ending."""
+        if self.next_producer_id == NO_PRODUCER_ID:
+            return self.identity
+        return ProducerIdentity(self.next_producer_id, 0)
 
     @property
-    def bumps_epochs(self) -> bool:
-        return self.client_version >= EPOCH_BUMP
+    def is_epoch_exhausted(self) -> bool:
+        return self.epoch >= LAST_EPOCH
 
     def is_timed_out(self, now_ms: int) -> bool:
         return self.state == ONGOING and self.start_timestamp + self.timeout_ms < now_ms
@@ -152,11 +155,11 @@ class TransactionMetadata(NamedTuple):
     def completed(self, now_ms: int) -> "TransactionMetadata":
         """All partitions have their marker."""
         state = COMPLETE_COMMIT if self.state == PREPARE_COMMIT else COMPLETE_ABORT
-        renewed = self.bumps_epochs and self.next_producer_id != NO_PRODUCER_ID
+        producer_id, epoch = self.next_identity
         return self._to(
             state,
-            producer_id=self.next_producer_id if renewed else self.producer_id,
-            epoch=0 if renewed else self.epoch,
+            producer_id=producer_id,
+            epoch=epoch,
             next_producer_id=NO_PRODUCER_ID,
             partitions=NO_PARTITIONS,
             last_update_timestamp=now_ms,

@@ -206,7 +206,7 @@ class TransactionShard:
             raise KafkaError(ErrorCode.CONCURRENT_TRANSACTIONS)
         if decided is None:
             return Outcome(current.identity)
-        return self._write(decided, decided.identity)
+        return self._write(decided, decided.next_identity)
 
     def complete(self, ended: TransactionMetadata) -> Outcome[None]:
         """All partitions know how `ended` ended; nothing to do when it is not the latest state any more."""

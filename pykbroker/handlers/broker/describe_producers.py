@@ -55,8 +55,7 @@ def _partition(broker: Services, tp: TopicPartition) -> PartitionResponse:
             partition = broker.replicas.partition(tp)
             partition.check_leader()
         except KafkaError as error:
-            is_unknown = error.code == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
-            row.error_code = ErrorCode.NOT_LEADER_OR_FOLLOWER if is_unknown else error.code
+            row.error_code = error.code
         else:
             row.active_producers = [_producer(entry) for entry in partition.log.producer_state.active()]
     return row

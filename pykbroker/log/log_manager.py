@@ -129,8 +129,11 @@ class LogManager:
         if not any(directory.is_online for directory in self.directories):
             raise LogDirError("none of the data directories can be used: see the errors above")
         for directory in self.directories:
-            if directory.is_online:
-                self._load_futures(directory, config_for, assigned)
+            try:
+                if directory.is_online:
+                    self._load_futures(directory, config_for, assigned)
+            except (OSError, KafkaError, CorruptCheckpoint, CorruptPartitionMetadata) as error:
+                self.fail(directory, error)
 
     def _load_directory(
         self,
@@ -176,6 +179,7 @@ class LogManager:
     ) -> None:
         """Unfinished copies begin anew, for the log went on without them. One that has no log beside it any more, and
         is where the partition is assigned, is the log (recoverAbandonedFutureLogs)."""
+        start_offsets = self._read_checkpoint(directory, checkpoints.LOG_START_OFFSET)
         for name in sorted(os.listdir(directory.path)):
             tp = log_dir.parse_future_directory(name)
             if tp is None:
@@ -188,7 +192,8 @@ class LogManager:
             elif assigned(tp) == directory.id:
                 final = os.path.join(directory.path, str(tp))
                 self.files.rename(path, final)
-                self._logs[tp] = self._open_log(directory, final, tp, config_for(tp.topic), 0, 0)
+                start = start_offsets.get(tp, 0)
+                self._logs[tp] = self._open_log(directory, final, tp, config_for(tp.topic), 0, start, was_clean=False)
                 self._directory_of[tp] = directory
             else:
                 self.doom_path(path, tp, directory)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator
+from random import randrange
 from struct import Struct
 from typing import NamedTuple
 
@@ -91,7 +92,7 @@ class LogSegment:
         self.base_offset = base_offset
         self.config = config
         self.created_ms = now_ms
-        self.jitter_ms = 0
+        self.jitter_ms = randrange(min(config.segment_jitter_ms, config.segment_ms) or 1)
         self.size = size
         self.offset_index = OffsetIndex(files, self.path(".index"), base_offset, config.segment_index_bytes)
         self.time_index = TimeIndex(files, self.path(".timeindex"), base_offset, config.segment_index_bytes)

@@ -14,7 +14,11 @@ class TimestampOffset(NamedTuple):
 
 
 def first_at_or_after(segments: Iterable[LogSegment], timestamp: int, start_offset: int) -> TimestampOffset | None:
-    """The first record at or behind `start_offset` with a timestamp of at least `timestamp` (milliseconds)."""
+    """The first record at or behind `start_offset` with a timestamp of at least `timestamp` (milliseconds).
+
+    Kafka looks into one segment only: after DeleteRecords it finds nothing for the timestamps of a segment that ends
+    before the log start, until that is removed. We look on.
+    """
     for segment in segments:
         if segment.largest_timestamp() < timestamp:
             continue

@@ -8,7 +8,6 @@ import math
 import os
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from random import randrange
 from typing import NamedTuple
 
 from pykbroker.clock import Clock
@@ -293,8 +292,6 @@ class UnifiedLog:
         self.producer_state.map_end_offset = base_offset
         self.producer_state.take_snapshot()
         segment = LogSegment(self.files, self.directory, base_offset, self.config, now_ms, 0)
-        if self.config.segment_jitter_ms:
-            segment.jitter_ms = randrange(min(self.config.segment_jitter_ms, self.config.segment_ms) or 1)
         segment.create()
         self._set_segments([*self.segments, segment])
         return segment

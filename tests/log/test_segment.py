@@ -130,6 +130,12 @@ class TestRollRules:
         assert not again.should_roll(10, NOW + 1000, 103, NOW)
         assert again.should_roll(10, NOW + 1001, 103, NOW)
 
+    def test_each_segment_has_a_jitter_of_its_own(self, tmp_path: Path) -> None:
+        config = topic_config(segment_jitter_ms=10, segment_ms=5)
+        found = {LogSegment(Files(), str(tmp_path), BASE, config, NOW, 0).jitter_ms for _ in range(100)}
+        assert len(found) > 1
+        assert found <= set(range(5))
+
     def test_jitter_rolls_earlier(self, tmp_path: Path) -> None:
         segment = segment_in(tmp_path, segment_ms=1000)
         segment.jitter_ms = 400

@@ -271,12 +271,6 @@ class TestSegments:
         assert [segment.base_offset for segment in log.segments] == [0, 1]
         assert offsets(log) == [0, 1]
 
-    def test_jitter_is_within_its_bounds(self, tmp_path: Path) -> None:
-        log = open_log(tmp_path / "t-0", segment_jitter_ms=10, segment_ms=100)
-        for _ in range(20):
-            produce(log)
-            assert 0 <= log.roll(NOW).jitter_ms < 10
-
     def test_deleted_files_wait_for_their_time(self, tmp_path: Path) -> None:
         clock = ManualClock(wall_ms=NOW)
         log = open_log(tmp_path / "t-0", clock=clock, segment_bytes=ONE, retention_ms=-1, file_delete_delay_ms=5000)

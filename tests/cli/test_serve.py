@@ -1,9 +1,10 @@
 """pykbroker serve: options to settings, the ready line, and one clear line for whatever keeps it from starting."""
 
-import signal
+import logging
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -99,7 +100,7 @@ def test_a_person_sees_a_banner_too(monkeypatch: pytest.MonkeyPatch, capsys: pyt
     assert "data in ~/d" in banner
 
 
-# As a process
+# What keeps it from starting. That it runs and stops: test_run_broker.py
 
 
 def command(*arguments: str) -> list[str]:
@@ -114,36 +115,38 @@ def refused(*arguments: str) -> str:
     return line
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
-def test_it_serves_until_it_is_told_to_stop(number: signal.Signals, tmp_path: Path) -> None:
-    data = tmp_path / "data"
-    with subprocess.Popen(
-        command("--port", "0", "--data-dir", str(data)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        try:
-            host, port = process.stdout.readline().removeprefix("pykbroker ready: ").strip().split(":")
-            socket.create_connection((host, int(port)), 10).close()
-            busy = refused("--port", "0", "--data-dir", str(data))
-            assert busy.startswith(f"pykbroker: the data directory {data} is in use by another broker")
-            taken = refused("--port", port, "--ephemeral")
-            assert taken.startswith(f"pykbroker: 127.0.0.1:{port} is in use by another program")
-            process.send_signal(number)
-            assert process.wait(30) == 0
-        finally:
-            process.kill()
-        assert process.stderr.read() == ""
-    assert (data / ".kafka_cleanshutdown").exists()
+def test_a_port_in_use_is_one_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        line = refused("--port", str(port), "--ephemeral")
+    assert line.startswith(f"pykbroker: 127.0.0.1:{port} is in use by another program")
+
+
+def test_a_bad_setting_is_one_line() -> None:
+    line = refused("--ephemeral", "--port", "0", "--set", "log.segment.bites=1")
+    assert line.startswith("pykbroker: --set: unknown setting log.segment.bites=1")
 
 
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["--set", "log.segment.bites=1"], "--set: unknown setting log.segment.bites=1"),
-        (["--set", "log.segment.bytes=abc"], "--set: log.segment.bytes=abc: Not a number of type INT"),
-        (["--config", "/no/such/file"], "cannot read /no/such/file: No such file or directory"),
+        (["--set", "log.segment.bytes=abc"], "pykbroker: --set: log.segment.bytes=abc: Not a number of type INT"),
+        (["--config", "/no/such/file"], "pykbroker: cannot read /no/such/file: No such file or directory"),
     ],
 )
-def test_a_bad_setting_is_one_line(arguments: list[str], expected: str) -> None:
-    assert refused("--ephemeral", "--port", "0", *arguments).startswith(f"pykbroker: {expected}")
+def test_other_reasons_are_told_alike(
+    arguments: list[str], expected: str, root: logging.Logger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert serve.main(["--ephemeral", *arguments]) == MISUSED
+    assert capsys.readouterr() == ("", expected + "\n")
+
+
+@pytest.fixture
+def root() -> Iterator[logging.Logger]:
+    """The root logger, as it was afterwards."""
+    logger = logging.getLogger()
+    handlers, level = logger.handlers[:], logger.level
+    yield logger
+    logger.handlers[:] = handlers
+    logger.setLevel(level)
+    logging.addLevelName(logging.WARNING, "WARNING")

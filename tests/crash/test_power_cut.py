@@ -16,7 +16,7 @@ CONFIG: dict[str, Any] = {"segment_bytes": 600, "index_interval_bytes": 150, "re
 OPERATIONS = st.sampled_from(["append", "append", "append", "flush", "flush sealed", "epoch", "roll"])
 
 
-@settings(max_examples=150, deadline=None, derandomize=True, database=None)
+@settings(max_examples=80, deadline=None, derandomize=True, database=None)
 @given(st.lists(OPERATIONS, min_size=5, max_size=40))
 def test_what_was_flushed_is_there(operations: list[str]) -> None:
     with tempfile.TemporaryDirectory() as root:

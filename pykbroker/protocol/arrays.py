@@ -3,7 +3,7 @@
 from struct import Struct, error
 
 from pykbroker.ids import Uuid
-from pykbroker.protocol.damage import bad_count, bad_length
+from pykbroker.protocol.damage import MAX_ELEMENTS, MAX_TAGS, bad_count, bad_length
 from pykbroker.protocol.primitives import (
     Buffer,
     read_compact_string,
@@ -20,7 +20,7 @@ Tags = list[tuple[int, bytes]]
 def read_tag_count(buf: Buffer, pos: int) -> tuple[int, int]:
     """The number of tagged fields; each of them takes two bytes at least."""
     count, pos = read_uvarint(buf, pos)
-    if count * 2 > len(buf) - pos:
+    if count * 2 > len(buf) - pos or count > MAX_TAGS:
         raise bad_count("tagged fields", count, pos)
     return count, pos
 
@@ -51,7 +51,7 @@ _int32s = tuple(Struct(f">{count}i") for count in range(17))
 
 def _array(buf: Buffer, pos: int, count: int, layout: str, width: int) -> tuple[list[int], int]:
     end = pos + count * width
-    if not pos <= end <= len(buf):
+    if not pos <= end <= len(buf) or count > MAX_ELEMENTS:
         raise bad_count("array", count, pos)
     return list(Struct(f">{count}{layout}").unpack_from(buf, pos)), end
 
@@ -79,13 +79,13 @@ def read_int64s(buf: Buffer, pos: int, count: int) -> tuple[list[int], int]:
 
 def read_uuids(buf: Buffer, pos: int, count: int) -> tuple[list[Uuid], int]:
     end = pos + count * 16
-    if not pos <= end <= len(buf):
+    if not pos <= end <= len(buf) or count > MAX_ELEMENTS:
         raise bad_count("array", count, pos)
     return [Uuid(buf[at : at + 16]) for at in range(pos, end, 16)], end
 
 
 def read_strings(buf: Buffer, pos: int, count: int) -> tuple[list[str], int]:
-    if not 0 <= count * 2 <= len(buf) - pos:
+    if not 0 <= count * 2 <= len(buf) - pos or count > MAX_ELEMENTS:
         raise bad_count("array", count, pos)
     strings: list[str] = []
     for _ in range(count):
@@ -95,7 +95,7 @@ def read_strings(buf: Buffer, pos: int, count: int) -> tuple[list[str], int]:
 
 
 def read_compact_strings(buf: Buffer, pos: int, count: int) -> tuple[list[str], int]:
-    if not 0 <= count <= len(buf) - pos:
+    if not 0 <= count <= len(buf) - pos or count > MAX_ELEMENTS:
         raise bad_count("array", count, pos)
     strings: list[str] = []
     for _ in range(count):

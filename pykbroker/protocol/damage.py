@@ -2,6 +2,9 @@
 
 from pykbroker.errors import MalformedFrame
 
+MAX_ELEMENTS = 100_000  # of one array in a request: what a million empty names ask for takes seconds and gigabytes
+MAX_TAGS = 1000  # of one struct
+
 
 def truncated(pos: int, size: int) -> MalformedFrame:
     return MalformedFrame(f"needs {size} bytes and fewer are left", pos)
@@ -13,7 +16,9 @@ def bad_length(name: str, length: int, pos: int) -> MalformedFrame:
 
 
 def bad_count(name: str, count: int, pos: int) -> MalformedFrame:
-    """For array counts: negative where null is not allowed, or more than the bytes left can hold."""
+    """For array counts: negative where null is not allowed, or more than the bytes left can hold, or than allowed."""
+    if count > MAX_ELEMENTS:
+        return MalformedFrame(f"{name}: {count} elements are more than {MAX_ELEMENTS} or than fit what is left", pos)
     return MalformedFrame(f"{name}: {count} elements do not fit what is left", pos)
 
 

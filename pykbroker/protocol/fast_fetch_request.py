@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from pykbroker.ids import Uuid
 from pykbroker.protocol.arrays import read_int32s, read_tag, read_tag_count, read_tags
-from pykbroker.protocol.damage import bad_count, bad_tag, damaged
+from pykbroker.protocol.damage import MAX_ELEMENTS, bad_count, bad_tag, damaged
 from pykbroker.protocol.primitives import read_compact_string, read_length, read_string
 
 FLEXIBLE_FROM = 12
@@ -88,8 +88,8 @@ def _decode_flexible(buf: memoryview, version: int, pos: int) -> tuple[FetchQuer
 
 def _count(buf: memoryview, pos: int, name: str) -> tuple[int, int]:
     count, pos = read_length(buf, pos)
-    if count == 0:
-        raise bad_count(name, -1, pos)
+    if not 0 < count <= MAX_ELEMENTS + 1:
+        raise bad_count(name, count - 1, pos)
     return count - 1, pos
 
 
@@ -150,7 +150,7 @@ def _decode_fixed(buf: memoryview, version: int, pos: int) -> tuple[FetchQuery, 
 
 def _fixed_count(buf: memoryview, pos: int) -> tuple[int, int]:
     (count,) = _INT32.unpack_from(buf, pos)
-    if count < 0:
+    if not 0 <= count <= MAX_ELEMENTS:
         raise bad_count("array", count, pos)
     return count, pos + 4
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from pykbroker.ids import Uuid
 from pykbroker.protocol.arrays import read_tags
-from pykbroker.protocol.damage import bad_count, bad_length, damaged
+from pykbroker.protocol.damage import MAX_ELEMENTS, bad_count, bad_length, damaged
 from pykbroker.protocol.primitives import (
     read_compact_nullable_string,
     read_compact_string,
@@ -72,9 +72,10 @@ def _decode_flexible(buf: memoryview, version: int, pos: int) -> tuple[ProduceQu
     pos += 7
     if count > 127:
         count, pos = read_length(buf, pos - 1)
-    elif count == 0:
-        raise bad_count("TopicData", -1, pos)
+    if not 0 < count <= MAX_ELEMENTS + 1:
+        raise bad_count("TopicData", count - 1, pos)
     topics: Topics = []
+    total = 0
     for _ in range(count - 1):
         topic: TopicKey
         if version >= TOPIC_IDS_FROM:
@@ -88,6 +89,9 @@ def _decode_flexible(buf: memoryview, version: int, pos: int) -> tuple[ProduceQu
             topic, pos = read_compact_string(buf, pos)
         rows, pos = _read_rows(buf, pos)
         topics.append((topic, rows))
+        total += len(rows)
+        if total > MAX_ELEMENTS:
+            raise bad_count("PartitionData", total, pos)
         pos = _skip_tags(buf, pos) if buf[pos] else pos + 1
     pos = _skip_tags(buf, pos) if buf[pos] else pos + 1
     return ProduceQuery(transactional_id, acks, timeout_ms, topics), pos
@@ -99,8 +103,8 @@ def _read_rows(buf: memoryview, pos: int) -> tuple[list[tuple[int, Records]], in
     pos += 1
     if count > 127:
         count, pos = read_length(buf, pos - 1)
-    elif count == 0:
-        raise bad_count("PartitionData", -1, pos)
+    if not 0 < count <= MAX_ELEMENTS + 1:
+        raise bad_count("PartitionData", count - 1, pos)
     rows: list[tuple[int, Records]] = []
     for _ in range(count - 1):
         index, length = _INDEX_AND_LENGTH(buf, pos)
@@ -132,13 +136,17 @@ def _decode_fixed(buf: memoryview, pos: int) -> tuple[ProduceQuery, int]:
     acks, timeout_ms = _ACKS.unpack_from(buf, pos)
     (count,) = _INT32.unpack_from(buf, pos + 6)
     pos += 10
-    if count < 0:
+    if not 0 <= count <= MAX_ELEMENTS:
         raise bad_count("TopicData", count, pos)
     topics: Topics = []
+    total = 0
     for _ in range(count):
         topic, pos = read_string(buf, pos)
         rows, pos = _read_fixed_rows(buf, pos)
         topics.append((topic, rows))
+        total += len(rows)
+        if total > MAX_ELEMENTS:
+            raise bad_count("PartitionData", total, pos)
     return ProduceQuery(transactional_id, acks, timeout_ms, topics), pos
 
 
@@ -146,7 +154,7 @@ def _read_fixed_rows(buf: memoryview, pos: int) -> tuple[list[tuple[int, Records
     size = len(buf)
     (count,) = _INT32.unpack_from(buf, pos)
     pos += 4
-    if count < 0:
+    if not 0 <= count <= MAX_ELEMENTS:
         raise bad_count("PartitionData", count, pos)
     rows: list[tuple[int, Records]] = []
     for _ in range(count):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pykbroker.errors import MalformedFrame
 from pykbroker.ids import Uuid
 from pykbroker.protocol import arrays as a
+from pykbroker.protocol.damage import MAX_ELEMENTS, MAX_TAGS
 
 INT32_MAX = 2**31 - 1
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -79,3 +80,19 @@ def test_replace_tags() -> None:
 def test_damaged_tags(raw: str) -> None:
     with pytest.raises(MalformedFrame):
         a.read_tags(bytes.fromhex(raw), 0)
+
+
+@pytest.mark.parametrize("kind", PAIRS)
+def test_more_elements_than_anybody_asks_about(kind: str) -> None:
+    with pytest.raises(MalformedFrame, match=f"more than {MAX_ELEMENTS}"):
+        PAIRS[kind][2](bytes(32 * MAX_ELEMENTS), 0, MAX_ELEMENTS + 1)
+
+
+def test_more_tagged_fields_than_anybody_sends() -> None:
+    out = bytearray()
+    a.write_tags(out, [], [(tag, b"") for tag in range(MAX_TAGS)])
+    assert len(a.read_tags(bytes(out), 0)[0] or ()) == MAX_TAGS
+    out = bytearray()
+    a.write_tags(out, [], [(tag, b"") for tag in range(MAX_TAGS + 1)])
+    with pytest.raises(MalformedFrame):
+        a.read_tags(bytes(out), 0)

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from pykbroker.errors import MalformedFrame
 from pykbroker.ids import Uuid
+from pykbroker.protocol.damage import MAX_ELEMENTS
 from pykbroker.protocol.fast_fetch_request import FetchQuery, decode_fetch_request
 from pykbroker.protocol.messages.fetch import FetchPartition, FetchRequest, FetchTopic, ForgottenTopic, ReplicaState
 from tests.protocol.test_fast_produce import int32, int64, names, tags, uuids
@@ -136,3 +137,15 @@ def test_a_huge_count_costs_nothing() -> None:
     huge = raw[:-4] + b"\x7f\xff\xff\xff"
     with pytest.raises(MalformedFrame):
         decode_fetch_request(memoryview(huge), 4)
+
+
+@pytest.mark.parametrize("version", [11, 12])
+def test_more_partitions_than_anybody_fetches(version: int) -> None:
+    for count, fits in ((MAX_ELEMENTS, True), (MAX_ELEMENTS + 1, False)):
+        rows = [FetchPartition(partition=0)] * count
+        raw = memoryview(FetchRequest(topics=[FetchTopic(topic="t", partitions=rows)]).encode(version))
+        if fits:
+            assert len(decode_fetch_request(raw, version)[0].rows) == count
+            continue
+        with pytest.raises(MalformedFrame, match=f"more than {MAX_ELEMENTS}"):
+            decode_fetch_request(raw, version)

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from pykbroker.errors import MalformedFrame
 from pykbroker.ids import Uuid
+from pykbroker.protocol.damage import MAX_ELEMENTS
 from pykbroker.protocol.fast_produce import TopicKey, decode_produce_request, encode_produce_response
 from pykbroker.protocol.messages.produce import (
     LeaderIdAndEpoch,
@@ -168,3 +169,12 @@ def test_records_are_views_of_the_frame() -> None:
     assert records is not None
     records[0:1] = b"x"
     assert b"xbc" in frame
+
+
+@pytest.mark.parametrize("version", [8, 9])
+def test_more_partitions_than_anybody_produces_to(version: int) -> None:
+    """A hundred megabytes of partitions without records are ten millions of them."""
+    rows = [PartitionProduceData(index=0, records=None)] * (MAX_ELEMENTS // 2 + 1)
+    request = ProduceRequest(acks=1, timeout_ms=1, topic_data=[TopicProduceData(name="t", partition_data=rows)] * 2)
+    with pytest.raises(MalformedFrame, match=f"more than {MAX_ELEMENTS}"):
+        decode_produce_request(memoryview(request.encode(version)), version)

@@ -6,6 +6,7 @@ checks stand where a slice would be silently short; everything else is caught by
 
 from contextlib import AbstractContextManager
 
+from pykbroker.protocol.damage import MAX_ELEMENTS
 from tools.generate.layout import (
     ARRAY_FUNCTIONS,
     FIXED,
@@ -99,7 +100,9 @@ class DecoderEmitter:
         out, name = self.out, self.names[id(struct)]
         least = minimal_size(struct, self.known, self.flexible)
         total = f"count * {least}" if least > 1 else "count"
-        with out.block(f"if not 0 <= {total} <= size - pos:"):
+        # Nobody asks about so much at once; objects and answers would cost far more than the bytes of the request.
+        limit = f" or count > {MAX_ELEMENTS:_}" if self.message.name.endswith("Request") else ""
+        with out.block(f"if not 0 <= {total} <= size - pos{limit}:"):
             out(f'raise bad_count("{name}", count, pos)')
         with out.block("for _ in range(count):"):
             out(f"{target} = new({name})")

@@ -20,6 +20,8 @@ _MALFORMED = (
     "This most likely occurs because of a request being malformed by the client library or the message was sent to an "
     "incompatible broker. See the broker logs for more details."
 )
+# One resource may be asked for again and again, some 300 configs each time.
+MAX_ROWS = 200_000
 _INT_RANGE = range(-(1 << 31), 1 << 31)
 _DOCUMENTED_KINDS = {
     ConfigResourceType.TOPIC: "topic",
@@ -30,7 +32,21 @@ _DOCUMENTED_KINDS = {
 
 
 async def handle(broker: Services, ctx: RequestContext, request: DescribeConfigsRequest) -> DescribeConfigsResponse:
-    return DescribeConfigsResponse(results=[_describe(broker, request, resource) for resource in request.resources])
+    results, rows = [], 0
+    for resource in request.resources:
+        result = _describe(broker, request, resource) if rows < MAX_ROWS else _too_much(resource)
+        results.append(result)
+        rows += len(result.configs)
+    return DescribeConfigsResponse(results=results)
+
+
+def _too_much(resource: DescribeConfigsResource) -> DescribeConfigsResult:
+    return DescribeConfigsResult(
+        resource_type=resource.resource_type,
+        resource_name=resource.resource_name,
+        error_code=ErrorCode.INVALID_REQUEST,
+        error_message=f"One answer holds {MAX_ROWS} configs at most: ask for fewer resources at once",
+    )
 
 
 def _describe(
@@ -43,7 +59,7 @@ def _describe(
         result.error_code = error.code
         result.error_message = error.message or ""
         return result
-    wanted = resource.configuration_keys
+    wanted = frozenset(resource.configuration_keys or ())
     is_logger = resource.resource_type == ConfigResourceType.BROKER_LOGGER
     result.configs = [
         _row(entry, request.include_synonyms, "" if is_logger else _documentation(request, resource, entry))

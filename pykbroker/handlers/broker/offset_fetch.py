@@ -18,14 +18,20 @@ from pykbroker.protocol.messages.offset_fetch import (
 )
 from pykbroker.request import RequestContext, Services
 
+# A partition asked for takes four bytes, its answer twenty times as much.
+MAX_PARTITIONS = 200_000
 FIRST_VERSION_WITH_TOP_LEVEL_ERROR = 2
 FIRST_VERSION_WITH_GROUPS = 8
 FIRST_VERSION_WITH_TOPIC_IDS = 10
 
 
 async def handle(broker: Services, ctx: RequestContext, request: OffsetFetchRequest) -> OffsetFetchResponse:
+    """Raises KafkaError."""
     rows = []
-    for group in _groups(request, ctx.api_version):
+    groups = _groups(request, ctx.api_version)
+    if sum(len(topic.partition_indexes) for group in groups for topic in group.topics or ()) > MAX_PARTITIONS:
+        raise KafkaError(ErrorCode.INVALID_REQUEST)
+    for group in groups:
         try:
             rows.append(await _fetch(broker, ctx, group, request.require_stable))
         except KafkaError as error:

@@ -349,7 +349,7 @@ def _read_add_partitions_to_txn_topic(buf: bytes, pos: int, version: int, count:
     size = len(buf)
     items: list[AddPartitionsToTxnTopic] = []
     if version < 3:
-        if not 0 <= count * 6 <= size - pos:
+        if not 0 <= count * 6 <= size - pos or count > 100_000:
             raise bad_count("AddPartitionsToTxnTopic", count, pos)
         for _ in range(count):
             item = new(AddPartitionsToTxnTopic)
@@ -366,7 +366,7 @@ def _read_add_partitions_to_txn_topic(buf: bytes, pos: int, version: int, count:
             item.unknown_tags = None
             items.append(item)
     else:
-        if not 0 <= count * 3 <= size - pos:
+        if not 0 <= count * 3 <= size - pos or count > 100_000:
             raise bad_count("AddPartitionsToTxnTopic", count, pos)
         for _ in range(count):
             item = new(AddPartitionsToTxnTopic)
@@ -425,7 +425,7 @@ def _write_add_partitions_to_txn_topic(out: bytearray, version: int, items: list
 def _read_add_partitions_to_txn_transaction(buf: bytes, pos: int, version: int, count: int) -> tuple[list[AddPartitionsToTxnTransaction], int]:
     size = len(buf)
     items: list[AddPartitionsToTxnTransaction] = []
-    if not 0 <= count * 14 <= size - pos:
+    if not 0 <= count * 14 <= size - pos or count > 100_000:
         raise bad_count("AddPartitionsToTxnTransaction", count, pos)
     for _ in range(count):
         item = new(AddPartitionsToTxnTransaction)

@@ -211,7 +211,7 @@ class AddRaftVoterResponse(Message):
 def _read_listener(buf: bytes, pos: int, version: int, count: int) -> tuple[list[Listener], int]:
     size = len(buf)
     items: list[Listener] = []
-    if not 0 <= count * 5 <= size - pos:
+    if not 0 <= count * 5 <= size - pos or count > 100_000:
         raise bad_count("Listener", count, pos)
     for _ in range(count):
         item = new(Listener)

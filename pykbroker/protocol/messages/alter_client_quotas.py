@@ -228,7 +228,7 @@ def _read_entity_data(buf: bytes, pos: int, version: int, count: int) -> tuple[l
     size = len(buf)
     items: list[EntityData] = []
     if version < 1:
-        if not 0 <= count * 4 <= size - pos:
+        if not 0 <= count * 4 <= size - pos or count > 100_000:
             raise bad_count("EntityData", count, pos)
         for _ in range(count):
             item = new(EntityData)
@@ -252,7 +252,7 @@ def _read_entity_data(buf: bytes, pos: int, version: int, count: int) -> tuple[l
             item.unknown_tags = None
             items.append(item)
     else:
-        if not 0 <= count * 3 <= size - pos:
+        if not 0 <= count * 3 <= size - pos or count > 100_000:
             raise bad_count("EntityData", count, pos)
         for _ in range(count):
             item = new(EntityData)
@@ -329,7 +329,7 @@ def _read_op_data(buf: bytes, pos: int, version: int, count: int) -> tuple[list[
     size = len(buf)
     items: list[OpData] = []
     if version < 1:
-        if not 0 <= count * 11 <= size - pos:
+        if not 0 <= count * 11 <= size - pos or count > 100_000:
             raise bad_count("OpData", count, pos)
         for _ in range(count):
             item = new(OpData)
@@ -345,7 +345,7 @@ def _read_op_data(buf: bytes, pos: int, version: int, count: int) -> tuple[list[
             item.unknown_tags = None
             items.append(item)
     else:
-        if not 0 <= count * 11 <= size - pos:
+        if not 0 <= count * 11 <= size - pos or count > 100_000:
             raise bad_count("OpData", count, pos)
         for _ in range(count):
             item = new(OpData)
@@ -393,7 +393,7 @@ def _read_entry_data(buf: bytes, pos: int, version: int, count: int) -> tuple[li
     size = len(buf)
     items: list[EntryData] = []
     if version < 1:
-        if not 0 <= count * 8 <= size - pos:
+        if not 0 <= count * 8 <= size - pos or count > 100_000:
             raise bad_count("EntryData", count, pos)
         for _ in range(count):
             item = new(EntryData)
@@ -406,7 +406,7 @@ def _read_entry_data(buf: bytes, pos: int, version: int, count: int) -> tuple[li
             item.unknown_tags = None
             items.append(item)
     else:
-        if not 0 <= count * 3 <= size - pos:
+        if not 0 <= count * 3 <= size - pos or count > 100_000:
             raise bad_count("EntryData", count, pos)
         for _ in range(count):
             item = new(EntryData)

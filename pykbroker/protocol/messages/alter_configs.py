@@ -216,7 +216,7 @@ def _read_alterable_config(buf: bytes, pos: int, version: int, count: int) -> tu
     size = len(buf)
     items: list[AlterableConfig] = []
     if version < 2:
-        if not 0 <= count * 4 <= size - pos:
+        if not 0 <= count * 4 <= size - pos or count > 100_000:
             raise bad_count("AlterableConfig", count, pos)
         for _ in range(count):
             item = new(AlterableConfig)
@@ -240,7 +240,7 @@ def _read_alterable_config(buf: bytes, pos: int, version: int, count: int) -> tu
             item.unknown_tags = None
             items.append(item)
     else:
-        if not 0 <= count * 3 <= size - pos:
+        if not 0 <= count * 3 <= size - pos or count > 100_000:
             raise bad_count("AlterableConfig", count, pos)
         for _ in range(count):
             item = new(AlterableConfig)
@@ -317,7 +317,7 @@ def _read_alter_configs_resource(buf: bytes, pos: int, version: int, count: int)
     size = len(buf)
     items: list[AlterConfigsResource] = []
     if version < 2:
-        if not 0 <= count * 7 <= size - pos:
+        if not 0 <= count * 7 <= size - pos or count > 100_000:
             raise bad_count("AlterConfigsResource", count, pos)
         for _ in range(count):
             item = new(AlterConfigsResource)
@@ -334,7 +334,7 @@ def _read_alter_configs_resource(buf: bytes, pos: int, version: int, count: int)
             item.unknown_tags = None
             items.append(item)
     else:
-        if not 0 <= count * 4 <= size - pos:
+        if not 0 <= count * 4 <= size - pos or count > 100_000:
             raise bad_count("AlterConfigsResource", count, pos)
         for _ in range(count):
             item = new(AlterConfigsResource)

@@ -234,7 +234,7 @@ class AlterPartitionResponse(Message):
 def _read_broker_state(buf: bytes, pos: int, version: int, count: int) -> tuple[list[BrokerState], int]:
     size = len(buf)
     items: list[BrokerState] = []
-    if not 0 <= count * 13 <= size - pos:
+    if not 0 <= count * 13 <= size - pos or count > 100_000:
         raise bad_count("BrokerState", count, pos)
     for _ in range(count):
         item = new(BrokerState)
@@ -258,7 +258,7 @@ def _write_broker_state(out: bytearray, version: int, items: list[BrokerState]) 
 def _read_partition_data(buf: bytes, pos: int, version: int, count: int) -> tuple[list[PartitionData], int]:
     size = len(buf)
     items: list[PartitionData] = []
-    if not 0 <= count * 14 <= size - pos:
+    if not 0 <= count * 14 <= size - pos or count > 100_000:
         raise bad_count("PartitionData", count, pos)
     for _ in range(count):
         item = new(PartitionData)
@@ -321,7 +321,7 @@ def _write_partition_data(out: bytearray, version: int, items: list[PartitionDat
 def _read_topic_data(buf: bytes, pos: int, version: int, count: int) -> tuple[list[TopicData], int]:
     size = len(buf)
     items: list[TopicData] = []
-    if not 0 <= count * 18 <= size - pos:
+    if not 0 <= count * 18 <= size - pos or count > 100_000:
         raise bad_count("TopicData", count, pos)
     for _ in range(count):
         item = new(TopicData)

@@ -249,7 +249,7 @@ class AlterPartitionReassignmentsResponse(Message):
 def _read_reassignable_partition(buf: bytes, pos: int, version: int, count: int) -> tuple[list[ReassignablePartition], int]:
     size = len(buf)
     items: list[ReassignablePartition] = []
-    if not 0 <= count * 6 <= size - pos:
+    if not 0 <= count * 6 <= size - pos or count > 100_000:
         raise bad_count("ReassignablePartition", count, pos)
     for _ in range(count):
         item = new(ReassignablePartition)
@@ -292,7 +292,7 @@ def _write_reassignable_partition(out: bytearray, version: int, items: list[Reas
 def _read_reassignable_topic(buf: bytes, pos: int, version: int, count: int) -> tuple[list[ReassignableTopic], int]:
     size = len(buf)
     items: list[ReassignableTopic] = []
-    if not 0 <= count * 3 <= size - pos:
+    if not 0 <= count * 3 <= size - pos or count > 100_000:
         raise bad_count("ReassignableTopic", count, pos)
     for _ in range(count):
         item = new(ReassignableTopic)

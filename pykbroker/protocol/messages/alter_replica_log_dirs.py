@@ -213,7 +213,7 @@ def _read_alter_replica_log_dir_topic(buf: bytes, pos: int, version: int, count:
     size = len(buf)
     items: list[AlterReplicaLogDirTopic] = []
     if version < 2:
-        if not 0 <= count * 6 <= size - pos:
+        if not 0 <= count * 6 <= size - pos or count > 100_000:
             raise bad_count("AlterReplicaLogDirTopic", count, pos)
         for _ in range(count):
             item = new(AlterReplicaLogDirTopic)
@@ -230,7 +230,7 @@ def _read_alter_replica_log_dir_topic(buf: bytes, pos: int, version: int, count:
             item.unknown_tags = None
             items.append(item)
     else:
-        if not 0 <= count * 3 <= size - pos:
+        if not 0 <= count * 3 <= size - pos or count > 100_000:
             raise bad_count("AlterReplicaLogDirTopic", count, pos)
         for _ in range(count):
             item = new(AlterReplicaLogDirTopic)
@@ -290,7 +290,7 @@ def _read_alter_replica_log_dir(buf: bytes, pos: int, version: int, count: int) 
     size = len(buf)
     items: list[AlterReplicaLogDir] = []
     if version < 2:
-        if not 0 <= count * 6 <= size - pos:
+        if not 0 <= count * 6 <= size - pos or count > 100_000:
             raise bad_count("AlterReplicaLogDir", count, pos)
         for _ in range(count):
             item = new(AlterReplicaLogDir)
@@ -307,7 +307,7 @@ def _read_alter_replica_log_dir(buf: bytes, pos: int, version: int, count: int) 
             item.unknown_tags = None
             items.append(item)
     else:
-        if not 0 <= count * 3 <= size - pos:
+        if not 0 <= count * 3 <= size - pos or count > 100_000:
             raise bad_count("AlterReplicaLogDir", count, pos)
         for _ in range(count):
             item = new(AlterReplicaLogDir)

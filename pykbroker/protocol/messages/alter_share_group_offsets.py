@@ -239,7 +239,7 @@ class AlterShareGroupOffsetsResponse(Message):
 def _read_alter_share_group_offsets_request_partition(buf: bytes, pos: int, version: int, count: int) -> tuple[list[AlterShareGroupOffsetsRequestPartition], int]:
     size = len(buf)
     items: list[AlterShareGroupOffsetsRequestPartition] = []
-    if not 0 <= count * 13 <= size - pos:
+    if not 0 <= count * 13 <= size - pos or count > 100_000:
         raise bad_count("AlterShareGroupOffsetsRequestPartition", count, pos)
     for _ in range(count):
         item = new(AlterShareGroupOffsetsRequestPartition)
@@ -263,7 +263,7 @@ def _write_alter_share_group_offsets_request_partition(out: bytearray, version: 
 def _read_alter_share_group_offsets_request_topic(buf: bytes, pos: int, version: int, count: int) -> tuple[list[AlterShareGroupOffsetsRequestTopic], int]:
     size = len(buf)
     items: list[AlterShareGroupOffsetsRequestTopic] = []
-    if not 0 <= count * 3 <= size - pos:
+    if not 0 <= count * 3 <= size - pos or count > 100_000:
         raise bad_count("AlterShareGroupOffsetsRequestTopic", count, pos)
     for _ in range(count):
         item = new(AlterShareGroupOffsetsRequestTopic)

@@ -196,7 +196,7 @@ class AlterUserScramCredentialsResponse(Message):
 def _read_scram_credential_deletion(buf: bytes, pos: int, version: int, count: int) -> tuple[list[ScramCredentialDeletion], int]:
     size = len(buf)
     items: list[ScramCredentialDeletion] = []
-    if not 0 <= count * 3 <= size - pos:
+    if not 0 <= count * 3 <= size - pos or count > 100_000:
         raise bad_count("ScramCredentialDeletion", count, pos)
     for _ in range(count):
         item = new(ScramCredentialDeletion)
@@ -236,7 +236,7 @@ def _write_scram_credential_deletion(out: bytearray, version: int, items: list[S
 def _read_scram_credential_upsertion(buf: bytes, pos: int, version: int, count: int) -> tuple[list[ScramCredentialUpsertion], int]:
     size = len(buf)
     items: list[ScramCredentialUpsertion] = []
-    if not 0 <= count * 9 <= size - pos:
+    if not 0 <= count * 9 <= size - pos or count > 100_000:
         raise bad_count("ScramCredentialUpsertion", count, pos)
     for _ in range(count):
         item = new(ScramCredentialUpsertion)

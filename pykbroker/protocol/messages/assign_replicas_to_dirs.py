@@ -224,7 +224,7 @@ class AssignReplicasToDirsResponse(Message):
 def _read_partition_data(buf: bytes, pos: int, version: int, count: int) -> tuple[list[PartitionData], int]:
     size = len(buf)
     items: list[PartitionData] = []
-    if not 0 <= count * 5 <= size - pos:
+    if not 0 <= count * 5 <= size - pos or count > 100_000:
         raise bad_count("PartitionData", count, pos)
     for _ in range(count):
         item = new(PartitionData)
@@ -248,7 +248,7 @@ def _write_partition_data(out: bytearray, version: int, items: list[PartitionDat
 def _read_topic_data(buf: bytes, pos: int, version: int, count: int) -> tuple[list[TopicData], int]:
     size = len(buf)
     items: list[TopicData] = []
-    if not 0 <= count * 18 <= size - pos:
+    if not 0 <= count * 18 <= size - pos or count > 100_000:
         raise bad_count("TopicData", count, pos)
     for _ in range(count):
         item = new(TopicData)
@@ -285,7 +285,7 @@ def _write_topic_data(out: bytearray, version: int, items: list[TopicData]) -> N
 def _read_directory_data(buf: bytes, pos: int, version: int, count: int) -> tuple[list[DirectoryData], int]:
     size = len(buf)
     items: list[DirectoryData] = []
-    if not 0 <= count * 18 <= size - pos:
+    if not 0 <= count * 18 <= size - pos or count > 100_000:
         raise bad_count("DirectoryData", count, pos)
     for _ in range(count):
         item = new(DirectoryData)

@@ -351,7 +351,7 @@ def _read_partition_data(buf: bytes, pos: int, version: int, count: int) -> tupl
     size = len(buf)
     items: list[PartitionData] = []
     if version < 1:
-        if not 0 <= count * 12 <= size - pos:
+        if not 0 <= count * 12 <= size - pos or count > 100_000:
             raise bad_count("PartitionData", count, pos)
         for _ in range(count):
             item = new(PartitionData)
@@ -361,7 +361,7 @@ def _read_partition_data(buf: bytes, pos: int, version: int, count: int) -> tupl
             item.unknown_tags = None
             items.append(item)
     else:
-        if not 0 <= count * 29 <= size - pos:
+        if not 0 <= count * 29 <= size - pos or count > 100_000:
             raise bad_count("PartitionData", count, pos)
         for _ in range(count):
             item = new(PartitionData)
@@ -391,7 +391,7 @@ def _read_topic_data(buf: bytes, pos: int, version: int, count: int) -> tuple[li
     size = len(buf)
     items: list[TopicData] = []
     if version < 1:
-        if not 0 <= count * 6 <= size - pos:
+        if not 0 <= count * 6 <= size - pos or count > 100_000:
             raise bad_count("TopicData", count, pos)
         for _ in range(count):
             item = new(TopicData)
@@ -408,7 +408,7 @@ def _read_topic_data(buf: bytes, pos: int, version: int, count: int) -> tuple[li
             item.unknown_tags = None
             items.append(item)
     else:
-        if not 0 <= count * 3 <= size - pos:
+        if not 0 <= count * 3 <= size - pos or count > 100_000:
             raise bad_count("TopicData", count, pos)
         for _ in range(count):
             item = new(TopicData)
@@ -467,7 +467,7 @@ def _write_topic_data(out: bytearray, version: int, items: list[TopicData]) -> N
 def _read_leader_endpoint(buf: bytes, pos: int, version: int, count: int) -> tuple[list[LeaderEndpoint], int]:
     size = len(buf)
     items: list[LeaderEndpoint] = []
-    if not 0 <= count * 5 <= size - pos:
+    if not 0 <= count * 5 <= size - pos or count > 100_000:
         raise bad_count("LeaderEndpoint", count, pos)
     for _ in range(count):
         item = new(LeaderEndpoint)

@@ -399,7 +399,7 @@ class ConsumerGroupHeartbeatResponse(Message):
 def _read_topic_partitions(buf: bytes, pos: int, version: int, count: int) -> tuple[list[TopicPartitions], int]:
     size = len(buf)
     items: list[TopicPartitions] = []
-    if not 0 <= count * 18 <= size - pos:
+    if not 0 <= count * 18 <= size - pos or count > 100_000:
         raise bad_count("TopicPartitions", count, pos)
     for _ in range(count):
         item = new(TopicPartitions)

@@ -204,7 +204,7 @@ class ControllerRegistrationResponse(Message):
 def _read_listener(buf: bytes, pos: int, version: int, count: int) -> tuple[list[Listener], int]:
     size = len(buf)
     items: list[Listener] = []
-    if not 0 <= count * 7 <= size - pos:
+    if not 0 <= count * 7 <= size - pos or count > 100_000:
         raise bad_count("Listener", count, pos)
     for _ in range(count):
         item = new(Listener)
@@ -260,7 +260,7 @@ def _write_listener(out: bytearray, version: int, items: list[Listener]) -> None
 def _read_feature(buf: bytes, pos: int, version: int, count: int) -> tuple[list[Feature], int]:
     size = len(buf)
     items: list[Feature] = []
-    if not 0 <= count * 6 <= size - pos:
+    if not 0 <= count * 6 <= size - pos or count > 100_000:
         raise bad_count("Feature", count, pos)
     for _ in range(count):
         item = new(Feature)

@@ -201,7 +201,7 @@ def _read_acl_creation(buf: bytes, pos: int, version: int, count: int) -> tuple[
     size = len(buf)
     items: list[AclCreation] = []
     if version < 2:
-        if not 0 <= count * 10 <= size - pos:
+        if not 0 <= count * 10 <= size - pos or count > 100_000:
             raise bad_count("AclCreation", count, pos)
         for _ in range(count):
             item = new(AclCreation)
@@ -231,7 +231,7 @@ def _read_acl_creation(buf: bytes, pos: int, version: int, count: int) -> tuple[
             item.unknown_tags = None
             items.append(item)
     else:
-        if not 0 <= count * 8 <= size - pos:
+        if not 0 <= count * 8 <= size - pos or count > 100_000:
             raise bad_count("AclCreation", count, pos)
         for _ in range(count):
             item = new(AclCreation)

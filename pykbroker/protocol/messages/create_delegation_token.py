@@ -406,7 +406,7 @@ def _read_creatable_renewers(buf: bytes, pos: int, version: int, count: int) -> 
     size = len(buf)
     items: list[CreatableRenewers] = []
     if version < 2:
-        if not 0 <= count * 4 <= size - pos:
+        if not 0 <= count * 4 <= size - pos or count > 100_000:
             raise bad_count("CreatableRenewers", count, pos)
         for _ in range(count):
             item = new(CreatableRenewers)
@@ -427,7 +427,7 @@ def _read_creatable_renewers(buf: bytes, pos: int, version: int, count: int) -> 
             item.unknown_tags = None
             items.append(item)
     else:
-        if not 0 <= count * 3 <= size - pos:
+        if not 0 <= count * 3 <= size - pos or count > 100_000:
             raise bad_count("CreatableRenewers", count, pos)
         for _ in range(count):
             item = new(CreatableRenewers)

@@ -210,7 +210,7 @@ def _read_create_partitions_assignment(buf: bytes, pos: int, version: int, count
     size = len(buf)
     items: list[CreatePartitionsAssignment] = []
     if version < 2:
-        if not 0 <= count * 4 <= size - pos:
+        if not 0 <= count * 4 <= size - pos or count > 100_000:
             raise bad_count("CreatePartitionsAssignment", count, pos)
         for _ in range(count):
             item = new(CreatePartitionsAssignment)
@@ -220,7 +220,7 @@ def _read_create_partitions_assignment(buf: bytes, pos: int, version: int, count
             item.unknown_tags = None
             items.append(item)
     else:
-        if not 0 <= count * 2 <= size - pos:
+        if not 0 <= count * 2 <= size - pos or count > 100_000:
             raise bad_count("CreatePartitionsAssignment", count, pos)
         for _ in range(count):
             item = new(CreatePartitionsAssignment)
@@ -261,7 +261,7 @@ def _read_create_partitions_topic(buf: bytes, pos: int, version: int, count: int
     size = len(buf)
     items: list[CreatePartitionsTopic] = []
     if version < 2:
-        if not 0 <= count * 10 <= size - pos:
+        if not 0 <= count * 10 <= size - pos or count > 100_000:
             raise bad_count("CreatePartitionsTopic", count, pos)
         for _ in range(count):
             item = new(CreatePartitionsTopic)
@@ -281,7 +281,7 @@ def _read_create_partitions_topic(buf: bytes, pos: int, version: int, count: int
             item.unknown_tags = None
             items.append(item)
     else:
-        if not 0 <= count * 7 <= size - pos:
+        if not 0 <= count * 7 <= size - pos or count > 100_000:
             raise bad_count("CreatePartitionsTopic", count, pos)
         for _ in range(count):
             item = new(CreatePartitionsTopic)

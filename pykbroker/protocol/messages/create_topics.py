@@ -269,7 +269,7 @@ def _read_creatable_replica_assignment(buf: bytes, pos: int, version: int, count
     size = len(buf)
     items: list[CreatableReplicaAssignment] = []
     if version < 5:
-        if not 0 <= count * 8 <= size - pos:
+        if not 0 <= count * 8 <= size - pos or count > 100_000:
             raise bad_count("CreatableReplicaAssignment", count, pos)
         for _ in range(count):
             item = new(CreatableReplicaAssignment)
@@ -279,7 +279,7 @@ def _read_creatable_replica_assignment(buf: bytes, pos: int, version: int, count
             item.unknown_tags = None
             items.append(item)
     else:
-        if not 0 <= count * 6 <= size - pos:
+        if not 0 <= count * 6 <= size - pos or count > 100_000:
             raise bad_count("CreatableReplicaAssignment", count, pos)
         for _ in range(count):
             item = new(CreatableReplicaAssignment)
@@ -321,7 +321,7 @@ def _read_creatable_topic_config(buf: bytes, pos: int, version: int, count: int)
     size = len(buf)
     items: list[CreatableTopicConfig] = []
     if version < 5:
-        if not 0 <= count * 4 <= size - pos:
+        if not 0 <= count * 4 <= size - pos or count > 100_000:
             raise bad_count("CreatableTopicConfig", count, pos)
         for _ in range(count):
             item = new(CreatableTopicConfig)
@@ -345,7 +345,7 @@ def _read_creatable_topic_config(buf: bytes, pos: int, version: int, count: int)
             item.unknown_tags = None
             items.append(item)
     else:
-        if not 0 <= count * 3 <= size - pos:
+        if not 0 <= count * 3 <= size - pos or count > 100_000:
             raise bad_count("CreatableTopicConfig", count, pos)
         for _ in range(count):
             item = new(CreatableTopicConfig)
@@ -422,7 +422,7 @@ def _read_creatable_topic(buf: bytes, pos: int, version: int, count: int) -> tup
     size = len(buf)
     items: list[CreatableTopic] = []
     if version < 5:
-        if not 0 <= count * 16 <= size - pos:
+        if not 0 <= count * 16 <= size - pos or count > 100_000:
             raise bad_count("CreatableTopic", count, pos)
         for _ in range(count):
             item = new(CreatableTopic)
@@ -442,7 +442,7 @@ def _read_creatable_topic(buf: bytes, pos: int, version: int, count: int) -> tup
             item.unknown_tags = None
             items.append(item)
     else:
-        if not 0 <= count * 10 <= size - pos:
+        if not 0 <= count * 10 <= size - pos or count > 100_000:
             raise bad_count("CreatableTopic", count, pos)
         for _ in range(count):
             item = new(CreatableTopic)

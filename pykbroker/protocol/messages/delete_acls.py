@@ -231,7 +231,7 @@ def _read_delete_acls_filter(buf: bytes, pos: int, version: int, count: int) -> 
     size = len(buf)
     items: list[DeleteAclsFilter] = []
     if version < 2:
-        if not 0 <= count * 10 <= size - pos:
+        if not 0 <= count * 10 <= size - pos or count > 100_000:
             raise bad_count("DeleteAclsFilter", count, pos)
         for _ in range(count):
             item = new(DeleteAclsFilter)
@@ -270,7 +270,7 @@ def _read_delete_acls_filter(buf: bytes, pos: int, version: int, count: int) -> 
             item.unknown_tags = None
             items.append(item)
     else:
-        if not 0 <= count * 8 <= size - pos:
+        if not 0 <= count * 8 <= size - pos or count > 100_000:
             raise bad_count("DeleteAclsFilter", count, pos)
         for _ in range(count):
             item = new(DeleteAclsFilter)

@@ -225,7 +225,7 @@ def _read_delete_records_partition(buf: bytes, pos: int, version: int, count: in
     size = len(buf)
     items: list[DeleteRecordsPartition] = []
     if version < 2:
-        if not 0 <= count * 12 <= size - pos:
+        if not 0 <= count * 12 <= size - pos or count > 100_000:
             raise bad_count("DeleteRecordsPartition", count, pos)
         for _ in range(count):
             item = new(DeleteRecordsPartition)
@@ -234,7 +234,7 @@ def _read_delete_records_partition(buf: bytes, pos: int, version: int, count: in
             item.unknown_tags = None
             items.append(item)
     else:
-        if not 0 <= count * 13 <= size - pos:
+        if not 0 <= count * 13 <= size - pos or count > 100_000:
             raise bad_count("DeleteRecordsPartition", count, pos)
         for _ in range(count):
             item = new(DeleteRecordsPartition)
@@ -263,7 +263,7 @@ def _read_delete_records_topic(buf: bytes, pos: int, version: int, count: int) -
     size = len(buf)
     items: list[DeleteRecordsTopic] = []
     if version < 2:
-        if not 0 <= count * 6 <= size - pos:
+        if not 0 <= count * 6 <= size - pos or count > 100_000:
             raise bad_count("DeleteRecordsTopic", count, pos)
         for _ in range(count):
             item = new(DeleteRecordsTopic)
@@ -280,7 +280,7 @@ def _read_delete_records_topic(buf: bytes, pos: int, version: int, count: int) -
             item.unknown_tags = None
             items.append(item)
     else:
-        if not 0 <= count * 3 <= size - pos:
+        if not 0 <= count * 3 <= size - pos or count > 100_000:
             raise bad_count("DeleteRecordsTopic", count, pos)
         for _ in range(count):
             item = new(DeleteRecordsTopic)

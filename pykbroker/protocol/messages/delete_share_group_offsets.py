@@ -207,7 +207,7 @@ class DeleteShareGroupOffsetsResponse(Message):
 def _read_delete_share_group_offsets_request_topic(buf: bytes, pos: int, version: int, count: int) -> tuple[list[DeleteShareGroupOffsetsRequestTopic], int]:
     size = len(buf)
     items: list[DeleteShareGroupOffsetsRequestTopic] = []
-    if not 0 <= count * 2 <= size - pos:
+    if not 0 <= count * 2 <= size - pos or count > 100_000:
         raise bad_count("DeleteShareGroupOffsetsRequestTopic", count, pos)
     for _ in range(count):
         item = new(DeleteShareGroupOffsetsRequestTopic)

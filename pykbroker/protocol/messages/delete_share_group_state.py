@@ -204,7 +204,7 @@ class DeleteShareGroupStateResponse(Message):
 def _read_partition_data(buf: bytes, pos: int, version: int, count: int) -> tuple[list[PartitionData], int]:
     size = len(buf)
     items: list[PartitionData] = []
-    if not 0 <= count * 5 <= size - pos:
+    if not 0 <= count * 5 <= size - pos or count > 100_000:
         raise bad_count("PartitionData", count, pos)
     for _ in range(count):
         item = new(PartitionData)
@@ -228,7 +228,7 @@ def _write_partition_data(out: bytearray, version: int, items: list[PartitionDat
 def _read_delete_state_data(buf: bytes, pos: int, version: int, count: int) -> tuple[list[DeleteStateData], int]:
     size = len(buf)
     items: list[DeleteStateData] = []
-    if not 0 <= count * 18 <= size - pos:
+    if not 0 <= count * 18 <= size - pos or count > 100_000:
         raise bad_count("DeleteStateData", count, pos)
     for _ in range(count):
         item = new(DeleteStateData)

@@ -222,7 +222,7 @@ class DeleteTopicsResponse(Message):
 def _read_delete_topic_state(buf: bytes, pos: int, version: int, count: int) -> tuple[list[DeleteTopicState], int]:
     size = len(buf)
     items: list[DeleteTopicState] = []
-    if not 0 <= count * 18 <= size - pos:
+    if not 0 <= count * 18 <= size - pos or count > 100_000:
         raise bad_count("DeleteTopicState", count, pos)
     for _ in range(count):
         item = new(DeleteTopicState)

@@ -287,7 +287,7 @@ def _read_component_data(buf: bytes, pos: int, version: int, count: int) -> tupl
     size = len(buf)
     items: list[ComponentData] = []
     if version < 1:
-        if not 0 <= count * 5 <= size - pos:
+        if not 0 <= count * 5 <= size - pos or count > 100_000:
             raise bad_count("ComponentData", count, pos)
         for _ in range(count):
             item = new(ComponentData)
@@ -311,7 +311,7 @@ def _read_component_data(buf: bytes, pos: int, version: int, count: int) -> tupl
             item.unknown_tags = None
             items.append(item)
     else:
-        if not 0 <= count * 4 <= size - pos:
+        if not 0 <= count * 4 <= size - pos or count > 100_000:
             raise bad_count("ComponentData", count, pos)
         for _ in range(count):
             item = new(ComponentData)

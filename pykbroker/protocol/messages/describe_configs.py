@@ -264,7 +264,7 @@ def _read_describe_configs_resource(buf: bytes, pos: int, version: int, count: i
     size = len(buf)
     items: list[DescribeConfigsResource] = []
     if version < 4:
-        if not 0 <= count * 7 <= size - pos:
+        if not 0 <= count * 7 <= size - pos or count > 100_000:
             raise bad_count("DescribeConfigsResource", count, pos)
         for _ in range(count):
             item = new(DescribeConfigsResource)
@@ -284,7 +284,7 @@ def _read_describe_configs_resource(buf: bytes, pos: int, version: int, count: i
             item.unknown_tags = None
             items.append(item)
     else:
-        if not 0 <= count * 4 <= size - pos:
+        if not 0 <= count * 4 <= size - pos or count > 100_000:
             raise bad_count("DescribeConfigsResource", count, pos)
         for _ in range(count):
             item = new(DescribeConfigsResource)

@@ -236,7 +236,7 @@ def _read_describe_delegation_token_owner(buf: bytes, pos: int, version: int, co
     size = len(buf)
     items: list[DescribeDelegationTokenOwner] = []
     if version < 2:
-        if not 0 <= count * 4 <= size - pos:
+        if not 0 <= count * 4 <= size - pos or count > 100_000:
             raise bad_count("DescribeDelegationTokenOwner", count, pos)
         for _ in range(count):
             item = new(DescribeDelegationTokenOwner)
@@ -257,7 +257,7 @@ def _read_describe_delegation_token_owner(buf: bytes, pos: int, version: int, co
             item.unknown_tags = None
             items.append(item)
     else:
-        if not 0 <= count * 3 <= size - pos:
+        if not 0 <= count * 3 <= size - pos or count > 100_000:
             raise bad_count("DescribeDelegationTokenOwner", count, pos)
         for _ in range(count):
             item = new(DescribeDelegationTokenOwner)

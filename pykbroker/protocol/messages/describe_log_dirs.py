@@ -257,7 +257,7 @@ def _read_describable_log_dir_topic(buf: bytes, pos: int, version: int, count: i
     size = len(buf)
     items: list[DescribableLogDirTopic] = []
     if version < 2:
-        if not 0 <= count * 6 <= size - pos:
+        if not 0 <= count * 6 <= size - pos or count > 100_000:
             raise bad_count("DescribableLogDirTopic", count, pos)
         for _ in range(count):
             item = new(DescribableLogDirTopic)
@@ -274,7 +274,7 @@ def _read_describable_log_dir_topic(buf: bytes, pos: int, version: int, count: i
             item.unknown_tags = None
             items.append(item)
     else:
-        if not 0 <= count * 3 <= size - pos:
+        if not 0 <= count * 3 <= size - pos or count > 100_000:
             raise bad_count("DescribableLogDirTopic", count, pos)
         for _ in range(count):
             item = new(DescribableLogDirTopic)

@@ -199,7 +199,7 @@ class DescribeProducersResponse(Message):
 def _read_topic_request(buf: bytes, pos: int, version: int, count: int) -> tuple[list[TopicRequest], int]:
     size = len(buf)
     items: list[TopicRequest] = []
-    if not 0 <= count * 3 <= size - pos:
+    if not 0 <= count * 3 <= size - pos or count > 100_000:
         raise bad_count("TopicRequest", count, pos)
     for _ in range(count):
         item = new(TopicRequest)

@@ -220,7 +220,7 @@ class DescribeShareGroupOffsetsResponse(Message):
 def _read_describe_share_group_offsets_request_topic(buf: bytes, pos: int, version: int, count: int) -> tuple[list[DescribeShareGroupOffsetsRequestTopic], int]:
     size = len(buf)
     items: list[DescribeShareGroupOffsetsRequestTopic] = []
-    if not 0 <= count * 3 <= size - pos:
+    if not 0 <= count * 3 <= size - pos or count > 100_000:
         raise bad_count("DescribeShareGroupOffsetsRequestTopic", count, pos)
     for _ in range(count):
         item = new(DescribeShareGroupOffsetsRequestTopic)
@@ -271,7 +271,7 @@ def _write_describe_share_group_offsets_request_topic(out: bytearray, version: i
 def _read_describe_share_group_offsets_request_group(buf: bytes, pos: int, version: int, count: int) -> tuple[list[DescribeShareGroupOffsetsRequestGroup], int]:
     size = len(buf)
     items: list[DescribeShareGroupOffsetsRequestGroup] = []
-    if not 0 <= count * 3 <= size - pos:
+    if not 0 <= count * 3 <= size - pos or count > 100_000:
         raise bad_count("DescribeShareGroupOffsetsRequestGroup", count, pos)
     for _ in range(count):
         item = new(DescribeShareGroupOffsetsRequestGroup)

@@ -246,7 +246,7 @@ class DescribeTopicPartitionsResponse(Message):
 def _read_topic_request(buf: bytes, pos: int, version: int, count: int) -> tuple[list[TopicRequest], int]:
     size = len(buf)
     items: list[TopicRequest] = []
-    if not 0 <= count * 2 <= size - pos:
+    if not 0 <= count * 2 <= size - pos or count > 100_000:
         raise bad_count("TopicRequest", count, pos)
     for _ in range(count):
         item = new(TopicRequest)
@@ -286,7 +286,7 @@ def _write_topic_request(out: bytearray, version: int, items: list[TopicRequest]
 def _read_cursor(buf: bytes, pos: int, version: int, count: int) -> tuple[list[Cursor], int]:
     size = len(buf)
     items: list[Cursor] = []
-    if not 0 <= count * 6 <= size - pos:
+    if not 0 <= count * 6 <= size - pos or count > 100_000:
         raise bad_count("Cursor", count, pos)
     for _ in range(count):
         item = new(Cursor)

@@ -210,7 +210,7 @@ class DescribeUserScramCredentialsResponse(Message):
 def _read_user_name(buf: bytes, pos: int, version: int, count: int) -> tuple[list[UserName], int]:
     size = len(buf)
     items: list[UserName] = []
-    if not 0 <= count * 2 <= size - pos:
+    if not 0 <= count * 2 <= size - pos or count > 100_000:
         raise bad_count("UserName", count, pos)
     for _ in range(count):
         item = new(UserName)

@@ -249,7 +249,7 @@ def _read_topic_partitions(buf: bytes, pos: int, version: int, count: int) -> tu
     size = len(buf)
     items: list[TopicPartitions] = []
     if version < 2:
-        if not 0 <= count * 6 <= size - pos:
+        if not 0 <= count * 6 <= size - pos or count > 100_000:
             raise bad_count("TopicPartitions", count, pos)
         for _ in range(count):
             item = new(TopicPartitions)
@@ -266,7 +266,7 @@ def _read_topic_partitions(buf: bytes, pos: int, version: int, count: int) -> tu
             item.unknown_tags = None
             items.append(item)
     else:
-        if not 0 <= count * 3 <= size - pos:
+        if not 0 <= count * 3 <= size - pos or count > 100_000:
             raise bad_count("TopicPartitions", count, pos)
         for _ in range(count):
             item = new(TopicPartitions)

@@ -364,7 +364,7 @@ class EndQuorumEpochResponse(Message):
 def _read_replica_info(buf: bytes, pos: int, version: int, count: int) -> tuple[list[ReplicaInfo], int]:
     size = len(buf)
     items: list[ReplicaInfo] = []
-    if not 0 <= count * 21 <= size - pos:
+    if not 0 <= count * 21 <= size - pos or count > 100_000:
         raise bad_count("ReplicaInfo", count, pos)
     for _ in range(count):
         item = new(ReplicaInfo)
@@ -390,7 +390,7 @@ def _read_partition_data(buf: bytes, pos: int, version: int, count: int) -> tupl
     size = len(buf)
     items: list[PartitionData] = []
     if version < 1:
-        if not 0 <= count * 16 <= size - pos:
+        if not 0 <= count * 16 <= size - pos or count > 100_000:
             raise bad_count("PartitionData", count, pos)
         for _ in range(count):
             item = new(PartitionData)
@@ -401,7 +401,7 @@ def _read_partition_data(buf: bytes, pos: int, version: int, count: int) -> tupl
             item.unknown_tags = None
             items.append(item)
     else:
-        if not 0 <= count * 14 <= size - pos:
+        if not 0 <= count * 14 <= size - pos or count > 100_000:
             raise bad_count("PartitionData", count, pos)
         for _ in range(count):
             item = new(PartitionData)
@@ -444,7 +444,7 @@ def _read_topic_data(buf: bytes, pos: int, version: int, count: int) -> tuple[li
     size = len(buf)
     items: list[TopicData] = []
     if version < 1:
-        if not 0 <= count * 6 <= size - pos:
+        if not 0 <= count * 6 <= size - pos or count > 100_000:
             raise bad_count("TopicData", count, pos)
         for _ in range(count):
             item = new(TopicData)
@@ -461,7 +461,7 @@ def _read_topic_data(buf: bytes, pos: int, version: int, count: int) -> tuple[li
             item.unknown_tags = None
             items.append(item)
     else:
-        if not 0 <= count * 3 <= size - pos:
+        if not 0 <= count * 3 <= size - pos or count > 100_000:
             raise bad_count("TopicData", count, pos)
         for _ in range(count):
             item = new(TopicData)
@@ -520,7 +520,7 @@ def _write_topic_data(out: bytearray, version: int, items: list[TopicData]) -> N
 def _read_leader_endpoint(buf: bytes, pos: int, version: int, count: int) -> tuple[list[LeaderEndpoint], int]:
     size = len(buf)
     items: list[LeaderEndpoint] = []
-    if not 0 <= count * 5 <= size - pos:
+    if not 0 <= count * 5 <= size - pos or count > 100_000:
         raise bad_count("LeaderEndpoint", count, pos)
     for _ in range(count):
         item = new(LeaderEndpoint)

@@ -572,7 +572,7 @@ class FetchResponse(Message):
 def _read_replica_state(buf: memoryview, pos: int, version: int, count: int) -> tuple[list[ReplicaState], int]:
     size = len(buf)
     items: list[ReplicaState] = []
-    if not 0 <= count * 13 <= size - pos:
+    if not 0 <= count * 13 <= size - pos or count > 100_000:
         raise bad_count("ReplicaState", count, pos)
     for _ in range(count):
         item = new(ReplicaState)
@@ -597,7 +597,7 @@ def _read_fetch_partition(buf: memoryview, pos: int, version: int, count: int) -
     size = len(buf)
     items: list[FetchPartition] = []
     if version < 12:
-        if not 0 <= count * 16 <= size - pos:
+        if not 0 <= count * 16 <= size - pos or count > 100_000:
             raise bad_count("FetchPartition", count, pos)
         for _ in range(count):
             item = new(FetchPartition)
@@ -623,7 +623,7 @@ def _read_fetch_partition(buf: memoryview, pos: int, version: int, count: int) -
             item.unknown_tags = None
             items.append(item)
     else:
-        if not 0 <= count * 33 <= size - pos:
+        if not 0 <= count * 33 <= size - pos or count > 100_000:
             raise bad_count("FetchPartition", count, pos)
         for _ in range(count):
             item = new(FetchPartition)
@@ -688,7 +688,7 @@ def _read_fetch_topic(buf: memoryview, pos: int, version: int, count: int) -> tu
     size = len(buf)
     items: list[FetchTopic] = []
     if version < 12:
-        if not 0 <= count * 6 <= size - pos:
+        if not 0 <= count * 6 <= size - pos or count > 100_000:
             raise bad_count("FetchTopic", count, pos)
         for _ in range(count):
             item = new(FetchTopic)
@@ -706,7 +706,7 @@ def _read_fetch_topic(buf: memoryview, pos: int, version: int, count: int) -> tu
             item.unknown_tags = None
             items.append(item)
     else:
-        if not 0 <= count * 2 <= size - pos:
+        if not 0 <= count * 2 <= size - pos or count > 100_000:
             raise bad_count("FetchTopic", count, pos)
         for _ in range(count):
             item = new(FetchTopic)
@@ -778,7 +778,7 @@ def _read_forgotten_topic(buf: memoryview, pos: int, version: int, count: int) -
     size = len(buf)
     items: list[ForgottenTopic] = []
     if version < 12:
-        if not 0 <= count * 6 <= size - pos:
+        if not 0 <= count * 6 <= size - pos or count > 100_000:
             raise bad_count("ForgottenTopic", count, pos)
         for _ in range(count):
             item = new(ForgottenTopic)
@@ -796,7 +796,7 @@ def _read_forgotten_topic(buf: memoryview, pos: int, version: int, count: int) -
             item.unknown_tags = None
             items.append(item)
     else:
-        if not 0 <= count * 2 <= size - pos:
+        if not 0 <= count * 2 <= size - pos or count > 100_000:
             raise bad_count("ForgottenTopic", count, pos)
         for _ in range(count):
             item = new(ForgottenTopic)

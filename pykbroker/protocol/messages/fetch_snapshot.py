@@ -334,7 +334,7 @@ class FetchSnapshotResponse(Message):
 def _read_snapshot_id(buf: memoryview, pos: int, version: int, count: int) -> tuple[list[SnapshotId], int]:
     size = len(buf)
     items: list[SnapshotId] = []
-    if not 0 <= count * 13 <= size - pos:
+    if not 0 <= count * 13 <= size - pos or count > 100_000:
         raise bad_count("SnapshotId", count, pos)
     for _ in range(count):
         item = new(SnapshotId)
@@ -358,7 +358,7 @@ def _write_snapshot_id(out: bytearray, version: int, items: list[SnapshotId]) ->
 def _read_partition_snapshot(buf: memoryview, pos: int, version: int, count: int) -> tuple[list[PartitionSnapshot], int]:
     size = len(buf)
     items: list[PartitionSnapshot] = []
-    if not 0 <= count * 30 <= size - pos:
+    if not 0 <= count * 30 <= size - pos or count > 100_000:
         raise bad_count("PartitionSnapshot", count, pos)
     for _ in range(count):
         item = new(PartitionSnapshot)
@@ -406,7 +406,7 @@ def _write_partition_snapshot(out: bytearray, version: int, items: list[Partitio
 def _read_topic_snapshot(buf: memoryview, pos: int, version: int, count: int) -> tuple[list[TopicSnapshot], int]:
     size = len(buf)
     items: list[TopicSnapshot] = []
-    if not 0 <= count * 3 <= size - pos:
+    if not 0 <= count * 3 <= size - pos or count > 100_000:
         raise bad_count("TopicSnapshot", count, pos)
     for _ in range(count):
         item = new(TopicSnapshot)

@@ -218,7 +218,7 @@ def _read_alterable_config(buf: bytes, pos: int, version: int, count: int) -> tu
     size = len(buf)
     items: list[AlterableConfig] = []
     if version < 1:
-        if not 0 <= count * 5 <= size - pos:
+        if not 0 <= count * 5 <= size - pos or count > 100_000:
             raise bad_count("AlterableConfig", count, pos)
         for _ in range(count):
             item = new(AlterableConfig)
@@ -242,7 +242,7 @@ def _read_alterable_config(buf: bytes, pos: int, version: int, count: int) -> tu
             item.unknown_tags = None
             items.append(item)
     else:
-        if not 0 <= count * 4 <= size - pos:
+        if not 0 <= count * 4 <= size - pos or count > 100_000:
             raise bad_count("AlterableConfig", count, pos)
         for _ in range(count):
             item = new(AlterableConfig)
@@ -321,7 +321,7 @@ def _read_alter_configs_resource(buf: bytes, pos: int, version: int, count: int)
     size = len(buf)
     items: list[AlterConfigsResource] = []
     if version < 1:
-        if not 0 <= count * 7 <= size - pos:
+        if not 0 <= count * 7 <= size - pos or count > 100_000:
             raise bad_count("AlterConfigsResource", count, pos)
         for _ in range(count):
             item = new(AlterConfigsResource)
@@ -338,7 +338,7 @@ def _read_alter_configs_resource(buf: bytes, pos: int, version: int, count: int)
             item.unknown_tags = None
             items.append(item)
     else:
-        if not 0 <= count * 4 <= size - pos:
+        if not 0 <= count * 4 <= size - pos or count > 100_000:
             raise bad_count("AlterConfigsResource", count, pos)
         for _ in range(count):
             item = new(AlterConfigsResource)

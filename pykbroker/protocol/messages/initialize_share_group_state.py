@@ -208,7 +208,7 @@ class InitializeShareGroupStateResponse(Message):
 def _read_partition_data(buf: bytes, pos: int, version: int, count: int) -> tuple[list[PartitionData], int]:
     size = len(buf)
     items: list[PartitionData] = []
-    if not 0 <= count * 17 <= size - pos:
+    if not 0 <= count * 17 <= size - pos or count > 100_000:
         raise bad_count("PartitionData", count, pos)
     for _ in range(count):
         item = new(PartitionData)
@@ -232,7 +232,7 @@ def _write_partition_data(out: bytearray, version: int, items: list[PartitionDat
 def _read_initialize_state_data(buf: bytes, pos: int, version: int, count: int) -> tuple[list[InitializeStateData], int]:
     size = len(buf)
     items: list[InitializeStateData] = []
-    if not 0 <= count * 18 <= size - pos:
+    if not 0 <= count * 18 <= size - pos or count > 100_000:
         raise bad_count("InitializeStateData", count, pos)
     for _ in range(count):
         item = new(InitializeStateData)

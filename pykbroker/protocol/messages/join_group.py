@@ -526,7 +526,7 @@ def _read_join_group_request_protocol(buf: bytes, pos: int, version: int, count:
     size = len(buf)
     items: list[JoinGroupRequestProtocol] = []
     if version < 6:
-        if not 0 <= count * 6 <= size - pos:
+        if not 0 <= count * 6 <= size - pos or count > 100_000:
             raise bad_count("JoinGroupRequestProtocol", count, pos)
         for _ in range(count):
             item = new(JoinGroupRequestProtocol)
@@ -547,7 +547,7 @@ def _read_join_group_request_protocol(buf: bytes, pos: int, version: int, count:
             item.unknown_tags = None
             items.append(item)
     else:
-        if not 0 <= count * 3 <= size - pos:
+        if not 0 <= count * 3 <= size - pos or count > 100_000:
             raise bad_count("JoinGroupRequestProtocol", count, pos)
         for _ in range(count):
             item = new(JoinGroupRequestProtocol)

@@ -263,7 +263,7 @@ def _read_member_identity(buf: bytes, pos: int, version: int, count: int) -> tup
     size = len(buf)
     items: list[MemberIdentity] = []
     if version < 4:
-        if not 0 <= count * 4 <= size - pos:
+        if not 0 <= count * 4 <= size - pos or count > 100_000:
             raise bad_count("MemberIdentity", count, pos)
         for _ in range(count):
             item = new(MemberIdentity)
@@ -288,7 +288,7 @@ def _read_member_identity(buf: bytes, pos: int, version: int, count: int) -> tup
             item.unknown_tags = None
             items.append(item)
     else:
-        if not 0 <= count * 3 <= size - pos:
+        if not 0 <= count * 3 <= size - pos or count > 100_000:
             raise bad_count("MemberIdentity", count, pos)
         for _ in range(count):
             item = new(MemberIdentity)

@@ -262,7 +262,7 @@ def _read_list_offsets_partition(buf: bytes, pos: int, version: int, count: int)
     size = len(buf)
     items: list[ListOffsetsPartition] = []
     if version < 6:
-        if not 0 <= count * 12 <= size - pos:
+        if not 0 <= count * 12 <= size - pos or count > 100_000:
             raise bad_count("ListOffsetsPartition", count, pos)
         for _ in range(count):
             item = new(ListOffsetsPartition)
@@ -278,7 +278,7 @@ def _read_list_offsets_partition(buf: bytes, pos: int, version: int, count: int)
             item.unknown_tags = None
             items.append(item)
     else:
-        if not 0 <= count * 17 <= size - pos:
+        if not 0 <= count * 17 <= size - pos or count > 100_000:
             raise bad_count("ListOffsetsPartition", count, pos)
         for _ in range(count):
             item = new(ListOffsetsPartition)
@@ -310,7 +310,7 @@ def _read_list_offsets_topic(buf: bytes, pos: int, version: int, count: int) -> 
     size = len(buf)
     items: list[ListOffsetsTopic] = []
     if version < 6:
-        if not 0 <= count * 6 <= size - pos:
+        if not 0 <= count * 6 <= size - pos or count > 100_000:
             raise bad_count("ListOffsetsTopic", count, pos)
         for _ in range(count):
             item = new(ListOffsetsTopic)
@@ -327,7 +327,7 @@ def _read_list_offsets_topic(buf: bytes, pos: int, version: int, count: int) -> 
             item.unknown_tags = None
             items.append(item)
     else:
-        if not 0 <= count * 3 <= size - pos:
+        if not 0 <= count * 3 <= size - pos or count > 100_000:
             raise bad_count("ListOffsetsTopic", count, pos)
         for _ in range(count):
             item = new(ListOffsetsTopic)

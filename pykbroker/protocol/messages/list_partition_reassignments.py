@@ -213,7 +213,7 @@ class ListPartitionReassignmentsResponse(Message):
 def _read_list_partition_reassignments_topics(buf: bytes, pos: int, version: int, count: int) -> tuple[list[ListPartitionReassignmentsTopics], int]:
     size = len(buf)
     items: list[ListPartitionReassignmentsTopics] = []
-    if not 0 <= count * 3 <= size - pos:
+    if not 0 <= count * 3 <= size - pos or count > 100_000:
         raise bad_count("ListPartitionReassignmentsTopics", count, pos)
     for _ in range(count):
         item = new(ListPartitionReassignmentsTopics)

@@ -421,7 +421,7 @@ def _read_metadata_request_topic(buf: bytes, pos: int, version: int, count: int)
     size = len(buf)
     items: list[MetadataRequestTopic] = []
     if version < 9:
-        if not 0 <= count * 2 <= size - pos:
+        if not 0 <= count * 2 <= size - pos or count > 100_000:
             raise bad_count("MetadataRequestTopic", count, pos)
         for _ in range(count):
             item = new(MetadataRequestTopic)
@@ -436,7 +436,7 @@ def _read_metadata_request_topic(buf: bytes, pos: int, version: int, count: int)
             item.unknown_tags = None
             items.append(item)
     else:
-        if not 0 <= count * 2 <= size - pos:
+        if not 0 <= count * 2 <= size - pos or count > 100_000:
             raise bad_count("MetadataRequestTopic", count, pos)
         for _ in range(count):
             item = new(MetadataRequestTopic)

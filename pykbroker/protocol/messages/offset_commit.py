@@ -354,7 +354,7 @@ def _read_offset_commit_request_partition(buf: bytes, pos: int, version: int, co
     size = len(buf)
     items: list[OffsetCommitRequestPartition] = []
     if version < 8:
-        if not 0 <= count * 14 <= size - pos:
+        if not 0 <= count * 14 <= size - pos or count > 100_000:
             raise bad_count("OffsetCommitRequestPartition", count, pos)
         for _ in range(count):
             item = new(OffsetCommitRequestPartition)
@@ -378,7 +378,7 @@ def _read_offset_commit_request_partition(buf: bytes, pos: int, version: int, co
             item.unknown_tags = None
             items.append(item)
     else:
-        if not 0 <= count * 18 <= size - pos:
+        if not 0 <= count * 18 <= size - pos or count > 100_000:
             raise bad_count("OffsetCommitRequestPartition", count, pos)
         for _ in range(count):
             item = new(OffsetCommitRequestPartition)
@@ -440,7 +440,7 @@ def _read_offset_commit_request_topic(buf: bytes, pos: int, version: int, count:
     size = len(buf)
     items: list[OffsetCommitRequestTopic] = []
     if version < 8:
-        if not 0 <= count * 6 <= size - pos:
+        if not 0 <= count * 6 <= size - pos or count > 100_000:
             raise bad_count("OffsetCommitRequestTopic", count, pos)
         for _ in range(count):
             item = new(OffsetCommitRequestTopic)
@@ -458,7 +458,7 @@ def _read_offset_commit_request_topic(buf: bytes, pos: int, version: int, count:
             item.unknown_tags = None
             items.append(item)
     else:
-        if not 0 <= count * 2 <= size - pos:
+        if not 0 <= count * 2 <= size - pos or count > 100_000:
             raise bad_count("OffsetCommitRequestTopic", count, pos)
         for _ in range(count):
             item = new(OffsetCommitRequestTopic)

@@ -171,7 +171,7 @@ class OffsetDeleteResponse(Message):
 def _read_offset_delete_request_partition(buf: bytes, pos: int, version: int, count: int) -> tuple[list[OffsetDeleteRequestPartition], int]:
     size = len(buf)
     items: list[OffsetDeleteRequestPartition] = []
-    if not 0 <= count * 4 <= size - pos:
+    if not 0 <= count * 4 <= size - pos or count > 100_000:
         raise bad_count("OffsetDeleteRequestPartition", count, pos)
     for _ in range(count):
         item = new(OffsetDeleteRequestPartition)
@@ -190,7 +190,7 @@ def _write_offset_delete_request_partition(out: bytearray, version: int, items: 
 def _read_offset_delete_request_topic(buf: bytes, pos: int, version: int, count: int) -> tuple[list[OffsetDeleteRequestTopic], int]:
     size = len(buf)
     items: list[OffsetDeleteRequestTopic] = []
-    if not 0 <= count * 6 <= size - pos:
+    if not 0 <= count * 6 <= size - pos or count > 100_000:
         raise bad_count("OffsetDeleteRequestTopic", count, pos)
     for _ in range(count):
         item = new(OffsetDeleteRequestTopic)

@@ -442,7 +442,7 @@ def _read_offset_fetch_request_topic(buf: bytes, pos: int, version: int, count: 
     size = len(buf)
     items: list[OffsetFetchRequestTopic] = []
     if version < 6:
-        if not 0 <= count * 6 <= size - pos:
+        if not 0 <= count * 6 <= size - pos or count > 100_000:
             raise bad_count("OffsetFetchRequestTopic", count, pos)
         for _ in range(count):
             item = new(OffsetFetchRequestTopic)
@@ -459,7 +459,7 @@ def _read_offset_fetch_request_topic(buf: bytes, pos: int, version: int, count: 
             item.unknown_tags = None
             items.append(item)
     else:
-        if not 0 <= count * 3 <= size - pos:
+        if not 0 <= count * 3 <= size - pos or count > 100_000:
             raise bad_count("OffsetFetchRequestTopic", count, pos)
         for _ in range(count):
             item = new(OffsetFetchRequestTopic)
@@ -518,7 +518,7 @@ def _write_offset_fetch_request_topic(out: bytearray, version: int, items: list[
 def _read_offset_fetch_request_topics(buf: bytes, pos: int, version: int, count: int) -> tuple[list[OffsetFetchRequestTopics], int]:
     size = len(buf)
     items: list[OffsetFetchRequestTopics] = []
-    if not 0 <= count * 2 <= size - pos:
+    if not 0 <= count * 2 <= size - pos or count > 100_000:
         raise bad_count("OffsetFetchRequestTopics", count, pos)
     for _ in range(count):
         item = new(OffsetFetchRequestTopics)
@@ -581,7 +581,7 @@ def _write_offset_fetch_request_topics(out: bytearray, version: int, items: list
 def _read_offset_fetch_request_group(buf: bytes, pos: int, version: int, count: int) -> tuple[list[OffsetFetchRequestGroup], int]:
     size = len(buf)
     items: list[OffsetFetchRequestGroup] = []
-    if not 0 <= count * 3 <= size - pos:
+    if not 0 <= count * 3 <= size - pos or count > 100_000:
         raise bad_count("OffsetFetchRequestGroup", count, pos)
     for _ in range(count):
         item = new(OffsetFetchRequestGroup)

@@ -233,7 +233,7 @@ def _read_offset_for_leader_partition(buf: bytes, pos: int, version: int, count:
     size = len(buf)
     items: list[OffsetForLeaderPartition] = []
     if version < 4:
-        if not 0 <= count * 12 <= size - pos:
+        if not 0 <= count * 12 <= size - pos or count > 100_000:
             raise bad_count("OffsetForLeaderPartition", count, pos)
         for _ in range(count):
             item = new(OffsetForLeaderPartition)
@@ -242,7 +242,7 @@ def _read_offset_for_leader_partition(buf: bytes, pos: int, version: int, count:
             item.unknown_tags = None
             items.append(item)
     else:
-        if not 0 <= count * 13 <= size - pos:
+        if not 0 <= count * 13 <= size - pos or count > 100_000:
             raise bad_count("OffsetForLeaderPartition", count, pos)
         for _ in range(count):
             item = new(OffsetForLeaderPartition)
@@ -271,7 +271,7 @@ def _read_offset_for_leader_topic(buf: bytes, pos: int, version: int, count: int
     size = len(buf)
     items: list[OffsetForLeaderTopic] = []
     if version < 4:
-        if not 0 <= count * 6 <= size - pos:
+        if not 0 <= count * 6 <= size - pos or count > 100_000:
             raise bad_count("OffsetForLeaderTopic", count, pos)
         for _ in range(count):
             item = new(OffsetForLeaderTopic)
@@ -288,7 +288,7 @@ def _read_offset_for_leader_topic(buf: bytes, pos: int, version: int, count: int
             item.unknown_tags = None
             items.append(item)
     else:
-        if not 0 <= count * 3 <= size - pos:
+        if not 0 <= count * 3 <= size - pos or count > 100_000:
             raise bad_count("OffsetForLeaderTopic", count, pos)
         for _ in range(count):
             item = new(OffsetForLeaderTopic)

@@ -370,7 +370,7 @@ def _read_partition_produce_data(buf: memoryview, pos: int, version: int, count:
     size = len(buf)
     items: list[PartitionProduceData] = []
     if version < 9:
-        if not 0 <= count * 8 <= size - pos:
+        if not 0 <= count * 8 <= size - pos or count > 100_000:
             raise bad_count("PartitionProduceData", count, pos)
         for _ in range(count):
             item = new(PartitionProduceData)
@@ -387,7 +387,7 @@ def _read_partition_produce_data(buf: memoryview, pos: int, version: int, count:
             item.unknown_tags = None
             items.append(item)
     else:
-        if not 0 <= count * 6 <= size - pos:
+        if not 0 <= count * 6 <= size - pos or count > 100_000:
             raise bad_count("PartitionProduceData", count, pos)
         for _ in range(count):
             item = new(PartitionProduceData)
@@ -445,7 +445,7 @@ def _read_topic_produce_data(buf: memoryview, pos: int, version: int, count: int
     size = len(buf)
     items: list[TopicProduceData] = []
     if version < 9:
-        if not 0 <= count * 6 <= size - pos:
+        if not 0 <= count * 6 <= size - pos or count > 100_000:
             raise bad_count("TopicProduceData", count, pos)
         for _ in range(count):
             item = new(TopicProduceData)
@@ -463,7 +463,7 @@ def _read_topic_produce_data(buf: memoryview, pos: int, version: int, count: int
             item.unknown_tags = None
             items.append(item)
     else:
-        if not 0 <= count * 2 <= size - pos:
+        if not 0 <= count * 2 <= size - pos or count > 100_000:
             raise bad_count("TopicProduceData", count, pos)
         for _ in range(count):
             item = new(TopicProduceData)

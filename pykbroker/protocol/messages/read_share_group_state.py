@@ -234,7 +234,7 @@ class ReadShareGroupStateResponse(Message):
 def _read_partition_data(buf: bytes, pos: int, version: int, count: int) -> tuple[list[PartitionData], int]:
     size = len(buf)
     items: list[PartitionData] = []
-    if not 0 <= count * 9 <= size - pos:
+    if not 0 <= count * 9 <= size - pos or count > 100_000:
         raise bad_count("PartitionData", count, pos)
     for _ in range(count):
         item = new(PartitionData)
@@ -258,7 +258,7 @@ def _write_partition_data(out: bytearray, version: int, items: list[PartitionDat
 def _read_read_state_data(buf: bytes, pos: int, version: int, count: int) -> tuple[list[ReadStateData], int]:
     size = len(buf)
     items: list[ReadStateData] = []
-    if not 0 <= count * 18 <= size - pos:
+    if not 0 <= count * 18 <= size - pos or count > 100_000:
         raise bad_count("ReadStateData", count, pos)
     for _ in range(count):
         item = new(ReadStateData)

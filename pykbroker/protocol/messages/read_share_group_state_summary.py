@@ -218,7 +218,7 @@ class ReadShareGroupStateSummaryResponse(Message):
 def _read_partition_data(buf: bytes, pos: int, version: int, count: int) -> tuple[list[PartitionData], int]:
     size = len(buf)
     items: list[PartitionData] = []
-    if not 0 <= count * 9 <= size - pos:
+    if not 0 <= count * 9 <= size - pos or count > 100_000:
         raise bad_count("PartitionData", count, pos)
     for _ in range(count):
         item = new(PartitionData)
@@ -242,7 +242,7 @@ def _write_partition_data(out: bytearray, version: int, items: list[PartitionDat
 def _read_read_state_summary_data(buf: bytes, pos: int, version: int, count: int) -> tuple[list[ReadStateSummaryData], int]:
     size = len(buf)
     items: list[ReadStateSummaryData] = []
-    if not 0 <= count * 18 <= size - pos:
+    if not 0 <= count * 18 <= size - pos or count > 100_000:
         raise bad_count("ReadStateSummaryData", count, pos)
     for _ in range(count):
         item = new(ReadStateSummaryData)

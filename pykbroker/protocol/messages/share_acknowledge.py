@@ -365,7 +365,7 @@ class ShareAcknowledgeResponse(Message):
 def _read_acknowledgement_batch(buf: bytes, pos: int, version: int, count: int) -> tuple[list[AcknowledgementBatch], int]:
     size = len(buf)
     items: list[AcknowledgementBatch] = []
-    if not 0 <= count * 18 <= size - pos:
+    if not 0 <= count * 18 <= size - pos or count > 100_000:
         raise bad_count("AcknowledgementBatch", count, pos)
     for _ in range(count):
         item = new(AcknowledgementBatch)
@@ -401,7 +401,7 @@ def _write_acknowledgement_batch(out: bytearray, version: int, items: list[Ackno
 def _read_acknowledge_partition(buf: bytes, pos: int, version: int, count: int) -> tuple[list[AcknowledgePartition], int]:
     size = len(buf)
     items: list[AcknowledgePartition] = []
-    if not 0 <= count * 6 <= size - pos:
+    if not 0 <= count * 6 <= size - pos or count > 100_000:
         raise bad_count("AcknowledgePartition", count, pos)
     for _ in range(count):
         item = new(AcknowledgePartition)
@@ -437,7 +437,7 @@ def _write_acknowledge_partition(out: bytearray, version: int, items: list[Ackno
 def _read_acknowledge_topic(buf: bytes, pos: int, version: int, count: int) -> tuple[list[AcknowledgeTopic], int]:
     size = len(buf)
     items: list[AcknowledgeTopic] = []
-    if not 0 <= count * 18 <= size - pos:
+    if not 0 <= count * 18 <= size - pos or count > 100_000:
         raise bad_count("AcknowledgeTopic", count, pos)
     for _ in range(count):
         item = new(AcknowledgeTopic)

@@ -428,7 +428,7 @@ class ShareFetchResponse(Message):
 def _read_acknowledgement_batch(buf: memoryview, pos: int, version: int, count: int) -> tuple[list[AcknowledgementBatch], int]:
     size = len(buf)
     items: list[AcknowledgementBatch] = []
-    if not 0 <= count * 18 <= size - pos:
+    if not 0 <= count * 18 <= size - pos or count > 100_000:
         raise bad_count("AcknowledgementBatch", count, pos)
     for _ in range(count):
         item = new(AcknowledgementBatch)
@@ -464,7 +464,7 @@ def _write_acknowledgement_batch(out: bytearray, version: int, items: list[Ackno
 def _read_fetch_partition(buf: memoryview, pos: int, version: int, count: int) -> tuple[list[FetchPartition], int]:
     size = len(buf)
     items: list[FetchPartition] = []
-    if not 0 <= count * 6 <= size - pos:
+    if not 0 <= count * 6 <= size - pos or count > 100_000:
         raise bad_count("FetchPartition", count, pos)
     for _ in range(count):
         item = new(FetchPartition)
@@ -500,7 +500,7 @@ def _write_fetch_partition(out: bytearray, version: int, items: list[FetchPartit
 def _read_fetch_topic(buf: memoryview, pos: int, version: int, count: int) -> tuple[list[FetchTopic], int]:
     size = len(buf)
     items: list[FetchTopic] = []
-    if not 0 <= count * 18 <= size - pos:
+    if not 0 <= count * 18 <= size - pos or count > 100_000:
         raise bad_count("FetchTopic", count, pos)
     for _ in range(count):
         item = new(FetchTopic)
@@ -537,7 +537,7 @@ def _write_fetch_topic(out: bytearray, version: int, items: list[FetchTopic]) ->
 def _read_forgotten_topic(buf: memoryview, pos: int, version: int, count: int) -> tuple[list[ForgottenTopic], int]:
     size = len(buf)
     items: list[ForgottenTopic] = []
-    if not 0 <= count * 18 <= size - pos:
+    if not 0 <= count * 18 <= size - pos or count > 100_000:
         raise bad_count("ForgottenTopic", count, pos)
     for _ in range(count):
         item = new(ForgottenTopic)

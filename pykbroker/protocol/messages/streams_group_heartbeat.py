@@ -721,7 +721,7 @@ class StreamsGroupHeartbeatResponse(Message):
 def _read_key_value(buf: bytes, pos: int, version: int, count: int) -> tuple[list[KeyValue], int]:
     size = len(buf)
     items: list[KeyValue] = []
-    if not 0 <= count * 3 <= size - pos:
+    if not 0 <= count * 3 <= size - pos or count > 100_000:
         raise bad_count("KeyValue", count, pos)
     for _ in range(count):
         item = new(KeyValue)
@@ -777,7 +777,7 @@ def _write_key_value(out: bytearray, version: int, items: list[KeyValue]) -> Non
 def _read_topic_info(buf: bytes, pos: int, version: int, count: int) -> tuple[list[TopicInfo], int]:
     size = len(buf)
     items: list[TopicInfo] = []
-    if not 0 <= count * 9 <= size - pos:
+    if not 0 <= count * 9 <= size - pos or count > 100_000:
         raise bad_count("TopicInfo", count, pos)
     for _ in range(count):
         item = new(TopicInfo)
@@ -829,7 +829,7 @@ def _write_topic_info(out: bytearray, version: int, items: list[TopicInfo]) -> N
 def _read_copartition_group(buf: bytes, pos: int, version: int, count: int) -> tuple[list[CopartitionGroup], int]:
     size = len(buf)
     items: list[CopartitionGroup] = []
-    if not 0 <= count * 4 <= size - pos:
+    if not 0 <= count * 4 <= size - pos or count > 100_000:
         raise bad_count("CopartitionGroup", count, pos)
     for _ in range(count):
         item = new(CopartitionGroup)
@@ -886,7 +886,7 @@ def _write_copartition_group(out: bytearray, version: int, items: list[Copartiti
 def _read_subtopology(buf: bytes, pos: int, version: int, count: int) -> tuple[list[Subtopology], int]:
     size = len(buf)
     items: list[Subtopology] = []
-    if not 0 <= count * 8 <= size - pos:
+    if not 0 <= count * 8 <= size - pos or count > 100_000:
         raise bad_count("Subtopology", count, pos)
     for _ in range(count):
         item = new(Subtopology)
@@ -992,7 +992,7 @@ def _write_subtopology(out: bytearray, version: int, items: list[Subtopology]) -
 def _read_topology(buf: bytes, pos: int, version: int, count: int) -> tuple[list[Topology], int]:
     size = len(buf)
     items: list[Topology] = []
-    if not 0 <= count * 6 <= size - pos:
+    if not 0 <= count * 6 <= size - pos or count > 100_000:
         raise bad_count("Topology", count, pos)
     for _ in range(count):
         item = new(Topology)
@@ -1028,7 +1028,7 @@ def _write_topology(out: bytearray, version: int, items: list[Topology]) -> None
 def _read_task_ids(buf: bytes, pos: int, version: int, count: int) -> tuple[list[TaskIds], int]:
     size = len(buf)
     items: list[TaskIds] = []
-    if not 0 <= count * 3 <= size - pos:
+    if not 0 <= count * 3 <= size - pos or count > 100_000:
         raise bad_count("TaskIds", count, pos)
     for _ in range(count):
         item = new(TaskIds)
@@ -1079,7 +1079,7 @@ def _write_task_ids(out: bytearray, version: int, items: list[TaskIds]) -> None:
 def _read_endpoint(buf: bytes, pos: int, version: int, count: int) -> tuple[list[Endpoint], int]:
     size = len(buf)
     items: list[Endpoint] = []
-    if not 0 <= count * 4 <= size - pos:
+    if not 0 <= count * 4 <= size - pos or count > 100_000:
         raise bad_count("Endpoint", count, pos)
     for _ in range(count):
         item = new(Endpoint)
@@ -1119,7 +1119,7 @@ def _write_endpoint(out: bytearray, version: int, items: list[Endpoint]) -> None
 def _read_task_offset(buf: bytes, pos: int, version: int, count: int) -> tuple[list[TaskOffset], int]:
     size = len(buf)
     items: list[TaskOffset] = []
-    if not 0 <= count * 14 <= size - pos:
+    if not 0 <= count * 14 <= size - pos or count > 100_000:
         raise bad_count("TaskOffset", count, pos)
     for _ in range(count):
         item = new(TaskOffset)

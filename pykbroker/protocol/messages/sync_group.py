@@ -412,7 +412,7 @@ def _read_sync_group_request_assignment(buf: bytes, pos: int, version: int, coun
     size = len(buf)
     items: list[SyncGroupRequestAssignment] = []
     if version < 4:
-        if not 0 <= count * 6 <= size - pos:
+        if not 0 <= count * 6 <= size - pos or count > 100_000:
             raise bad_count("SyncGroupRequestAssignment", count, pos)
         for _ in range(count):
             item = new(SyncGroupRequestAssignment)
@@ -433,7 +433,7 @@ def _read_sync_group_request_assignment(buf: bytes, pos: int, version: int, coun
             item.unknown_tags = None
             items.append(item)
     else:
-        if not 0 <= count * 3 <= size - pos:
+        if not 0 <= count * 3 <= size - pos or count > 100_000:
             raise bad_count("SyncGroupRequestAssignment", count, pos)
         for _ in range(count):
             item = new(SyncGroupRequestAssignment)

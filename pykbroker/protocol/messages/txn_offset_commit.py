@@ -340,7 +340,7 @@ def _read_txn_offset_commit_request_partition(buf: bytes, pos: int, version: int
     size = len(buf)
     items: list[TxnOffsetCommitRequestPartition] = []
     if version < 3:
-        if not 0 <= count * 14 <= size - pos:
+        if not 0 <= count * 14 <= size - pos or count > 100_000:
             raise bad_count("TxnOffsetCommitRequestPartition", count, pos)
         for _ in range(count):
             item = new(TxnOffsetCommitRequestPartition)
@@ -364,7 +364,7 @@ def _read_txn_offset_commit_request_partition(buf: bytes, pos: int, version: int
             item.unknown_tags = None
             items.append(item)
     else:
-        if not 0 <= count * 18 <= size - pos:
+        if not 0 <= count * 18 <= size - pos or count > 100_000:
             raise bad_count("TxnOffsetCommitRequestPartition", count, pos)
         for _ in range(count):
             item = new(TxnOffsetCommitRequestPartition)
@@ -426,7 +426,7 @@ def _read_txn_offset_commit_request_topic(buf: bytes, pos: int, version: int, co
     size = len(buf)
     items: list[TxnOffsetCommitRequestTopic] = []
     if version < 3:
-        if not 0 <= count * 6 <= size - pos:
+        if not 0 <= count * 6 <= size - pos or count > 100_000:
             raise bad_count("TxnOffsetCommitRequestTopic", count, pos)
         for _ in range(count):
             item = new(TxnOffsetCommitRequestTopic)
@@ -443,7 +443,7 @@ def _read_txn_offset_commit_request_topic(buf: bytes, pos: int, version: int, co
             item.unknown_tags = None
             items.append(item)
     else:
-        if not 0 <= count * 3 <= size - pos:
+        if not 0 <= count * 3 <= size - pos or count > 100_000:
             raise bad_count("TxnOffsetCommitRequestTopic", count, pos)
         for _ in range(count):
             item = new(TxnOffsetCommitRequestTopic)

@@ -217,7 +217,7 @@ class UpdateFeaturesResponse(Message):
 def _read_feature_update_key(buf: bytes, pos: int, version: int, count: int) -> tuple[list[FeatureUpdateKey], int]:
     size = len(buf)
     items: list[FeatureUpdateKey] = []
-    if not 0 <= count * 4 <= size - pos:
+    if not 0 <= count * 4 <= size - pos or count > 100_000:
         raise bad_count("FeatureUpdateKey", count, pos)
     for _ in range(count):
         item = new(FeatureUpdateKey)

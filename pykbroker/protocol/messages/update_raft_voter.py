@@ -230,7 +230,7 @@ class UpdateRaftVoterResponse(Message):
 def _read_listener(buf: bytes, pos: int, version: int, count: int) -> tuple[list[Listener], int]:
     size = len(buf)
     items: list[Listener] = []
-    if not 0 <= count * 5 <= size - pos:
+    if not 0 <= count * 5 <= size - pos or count > 100_000:
         raise bad_count("Listener", count, pos)
     for _ in range(count):
         item = new(Listener)
@@ -286,7 +286,7 @@ def _write_listener(out: bytearray, version: int, items: list[Listener]) -> None
 def _read_kraft_version_feature(buf: bytes, pos: int, version: int, count: int) -> tuple[list[KRaftVersionFeature], int]:
     size = len(buf)
     items: list[KRaftVersionFeature] = []
-    if not 0 <= count * 5 <= size - pos:
+    if not 0 <= count * 5 <= size - pos or count > 100_000:
         raise bad_count("KRaftVersionFeature", count, pos)
     for _ in range(count):
         item = new(KRaftVersionFeature)

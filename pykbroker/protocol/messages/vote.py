@@ -298,7 +298,7 @@ class VoteResponse(Message):
 def _read_partition_data(buf: bytes, pos: int, version: int, count: int) -> tuple[list[PartitionData], int]:
     size = len(buf)
     items: list[PartitionData] = []
-    if not 0 <= count * 25 <= size - pos:
+    if not 0 <= count * 25 <= size - pos or count > 100_000:
         raise bad_count("PartitionData", count, pos)
     for _ in range(count):
         item = new(PartitionData)
@@ -348,7 +348,7 @@ def _write_partition_data(out: bytearray, version: int, items: list[PartitionDat
 def _read_topic_data(buf: bytes, pos: int, version: int, count: int) -> tuple[list[TopicData], int]:
     size = len(buf)
     items: list[TopicData] = []
-    if not 0 <= count * 3 <= size - pos:
+    if not 0 <= count * 3 <= size - pos or count > 100_000:
         raise bad_count("TopicData", count, pos)
     for _ in range(count):
         item = new(TopicData)

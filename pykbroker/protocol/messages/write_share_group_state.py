@@ -236,7 +236,7 @@ class WriteShareGroupStateResponse(Message):
 def _read_state_batch(buf: bytes, pos: int, version: int, count: int) -> tuple[list[StateBatch], int]:
     size = len(buf)
     items: list[StateBatch] = []
-    if not 0 <= count * 20 <= size - pos:
+    if not 0 <= count * 20 <= size - pos or count > 100_000:
         raise bad_count("StateBatch", count, pos)
     for _ in range(count):
         item = new(StateBatch)
@@ -260,7 +260,7 @@ def _write_state_batch(out: bytearray, version: int, items: list[StateBatch]) ->
 def _read_partition_data(buf: bytes, pos: int, version: int, count: int) -> tuple[list[PartitionData], int]:
     size = len(buf)
     items: list[PartitionData] = []
-    if not 0 <= count * 22 <= size - pos:
+    if not 0 <= count * 22 <= size - pos or count > 100_000:
         raise bad_count("PartitionData", count, pos)
     for _ in range(count):
         item = new(PartitionData)
@@ -305,7 +305,7 @@ def _write_partition_data(out: bytearray, version: int, items: list[PartitionDat
 def _read_write_state_data(buf: bytes, pos: int, version: int, count: int) -> tuple[list[WriteStateData], int]:
     size = len(buf)
     items: list[WriteStateData] = []
-    if not 0 <= count * 18 <= size - pos:
+    if not 0 <= count * 18 <= size - pos or count > 100_000:
         raise bad_count("WriteStateData", count, pos)
     for _ in range(count):
         item = new(WriteStateData)

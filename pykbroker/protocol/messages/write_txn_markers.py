@@ -210,7 +210,7 @@ class WriteTxnMarkersResponse(Message):
 def _read_writable_txn_marker_topic(buf: bytes, pos: int, version: int, count: int) -> tuple[list[WritableTxnMarkerTopic], int]:
     size = len(buf)
     items: list[WritableTxnMarkerTopic] = []
-    if not 0 <= count * 3 <= size - pos:
+    if not 0 <= count * 3 <= size - pos or count > 100_000:
         raise bad_count("WritableTxnMarkerTopic", count, pos)
     for _ in range(count):
         item = new(WritableTxnMarkerTopic)
@@ -261,7 +261,7 @@ def _write_writable_txn_marker_topic(out: bytearray, version: int, items: list[W
 def _read_writable_txn_marker(buf: bytes, pos: int, version: int, count: int) -> tuple[list[WritableTxnMarker], int]:
     size = len(buf)
     items: list[WritableTxnMarker] = []
-    if not 0 <= count * 17 <= size - pos:
+    if not 0 <= count * 17 <= size - pos or count > 100_000:
         raise bad_count("WritableTxnMarker", count, pos)
     for _ in range(count):
         item = new(WritableTxnMarker)

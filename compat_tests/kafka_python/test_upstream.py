@@ -23,8 +23,6 @@ FAILS_ON_KAFKA = {
     "test_transactional_producer_offsets": "the client waits for ever",
     "TestSSLConnection": "starts a broker of its own",
 }
-# What needs transactions, which pykbroker does not serve yet.
-NOT_SERVED_YET = {"test_transactional_producer_messages"}
 
 # The source distribution lacks this module of its tests; only its use for an external broker is needed.
 SERVICE = '''
@@ -77,9 +75,6 @@ def address(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 @pytest.mark.timeout(400)
 def test_integration_suite_passes(address: str, source: Path, request: pytest.FixtureRequest) -> None:
-    left_out = set(FAILS_ON_KAFKA)
-    if not request.config.getoption("--oracle"):
-        left_out |= NOT_SERVED_YET
     command = [
         sys.executable,
         "-m",
@@ -89,7 +84,7 @@ def test_integration_suite_passes(address: str, source: Path, request: pytest.Fi
         "-rfE",
         "--tb=short",
         "-k",
-        " and ".join(f"not {name}" for name in left_out),
+        " and ".join(f"not {name}" for name in FAILS_ON_KAFKA),
     ]
     command += ["-p", "no:cacheprovider", "-p", "no:trio", "-o", "log_level=ERROR", "-o", "addopts=", "--timeout", "60"]
     settings = {

@@ -3,10 +3,12 @@
 from collections import deque
 from collections.abc import Callable
 
+from pykbroker.coordinator.shard import Marker
 from pykbroker.errors import KafkaError
 from pykbroker.ids import TopicPartition
 from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.record.batch import iterate_batches, parse_header, stamp
+from pykbroker.record.control import end_transaction_batch
 
 MAX_MESSAGE_BYTES = 1_048_588
 
@@ -25,10 +27,12 @@ class MemoryLog:
         self.fail_reads: deque[BaseException] = deque()
         self.leader_epoch: int | None = None
         self.max_message_bytes = MAX_MESSAGE_BYTES
+        self.guards: list[object] = []
 
     # -- PartitionWriter
 
-    def append_batch(self, tp: TopicPartition, batch: bytearray, leader_epoch: int) -> int:
+    def append_batch(self, tp: TopicPartition, batch: bytearray, leader_epoch: int, guard: object | None = None) -> int:
+        self.guards.append(guard)
         if self.failures:
             raise self.failures.popleft()
         if self.leader_epoch is not None and leader_epoch != self.leader_epoch:
@@ -41,6 +45,16 @@ class MemoryLog:
         if self.auto_commit:
             self.commit(tp, end)
         return end
+
+    def append_marker(self, tp: TopicPartition, marker: Marker, leader_epoch: int) -> int:
+        batch = end_transaction_batch(
+            commit=marker.commit,
+            producer_id=marker.producer_id,
+            producer_epoch=marker.epoch,
+            coordinator_epoch=marker.coordinator_epoch,
+            timestamp=0,
+        )
+        return self.append_batch(tp, batch, leader_epoch)
 
     def read_for_load(self, tp: TopicPartition, offset: int, max_bytes: int) -> bytes:
         if self.fail_reads:

@@ -31,6 +31,23 @@ from pykbroker.errors import KafkaError
 from pykbroker.protocol.error_codes import ErrorCode
 
 
+def check_producer(current: TransactionMetadata, producer: ProducerIdentity, client_version: int) -> None:
+    """Raises KafkaError INVALID_PRODUCER_ID_MAPPING, PRODUCER_FENCED for one who may not end anything here."""
+    bumps = client_version >= EPOCH_BUMP
+    is_renewed = bumps and _is_renewed(current, producer)
+    if producer.producer_id != current.producer_id and not is_renewed:
+        raise KafkaError(ErrorCode.INVALID_PRODUCER_ID_MAPPING)
+    is_retry = bumps and (is_renewed or current.epoch == producer.epoch + 1)
+    if bumps and current.state in ENDING:
+        is_valid = current.epoch == producer.epoch + 1
+    elif bumps and current.state not in (ONGOING, EMPTY):
+        is_valid = is_retry or producer.epoch == current.epoch
+    else:
+        is_valid = producer.epoch == current.epoch
+    if not is_valid:
+        raise KafkaError(ErrorCode.PRODUCER_FENCED)
+
+
 def end(
     current: TransactionMetadata,
     producer: ProducerIdentity,
@@ -40,10 +57,25 @@ def end(
     new_producer_id: Callable[[], int],
     now_ms: int,
 ) -> TransactionMetadata | None:
-    """What to write, in state PREPARE_COMMIT or PREPARE_ABORT; None: it has ended so already. Raises KafkaError."""
-    if client_version >= EPOCH_BUMP:
-        return _end_v2(current, producer, commit, client_version, new_producer_id, now_ms)
-    return _end_v1(current, producer, commit, now_ms)
+    """What to write, in state PREPARE_COMMIT or PREPARE_ABORT; None: it has ended so already.
+
+    The producer is checked. Raises KafkaError CONCURRENT_TRANSACTIONS, INVALID_TXN_STATE.
+    """
+    bumps = client_version >= EPOCH_BUMP
+    if current.state != ONGOING:
+        is_retry = not bumps or _is_renewed(current, producer) or current.epoch == producer.epoch + 1
+        if is_retry or commit or current.state not in AT_REST:
+            _require_same_end(current, commit, is_retry)
+            return None
+    renews = bumps and current.is_epoch_exhausted
+    return current.ending(
+        commit=commit,
+        epoch=current.epoch + 1 if bumps else current.epoch,
+        last_epoch=current.epoch if bumps else current.last_epoch,
+        next_producer_id=new_producer_id() if renews else NO_PRODUCER_ID,
+        client_version=client_version if bumps else 0,
+        now_ms=now_ms,
+    )
 
 
 def fence(current: TransactionMetadata, server_version: int, now_ms: int) -> TransactionMetadata:
@@ -59,64 +91,12 @@ def fence(current: TransactionMetadata, server_version: int, now_ms: int) -> Tra
     )
 
 
-def _end_v1(
-    current: TransactionMetadata, producer: ProducerIdentity, commit: bool, now_ms: int
-) -> TransactionMetadata | None:
-    if producer.producer_id != current.producer_id:
-        raise KafkaError(ErrorCode.INVALID_PRODUCER_ID_MAPPING)
-    if producer.epoch != current.epoch:
-        raise KafkaError(ErrorCode.PRODUCER_FENCED)
-    if current.state == ONGOING:
-        return current.ending(
-            commit=commit,
-            epoch=current.epoch,
-            last_epoch=current.last_epoch,
-            next_producer_id=NO_PRODUCER_ID,
-            client_version=0,
-            now_ms=now_ms,
-        )
-    _require_same_end(current, commit)
-    return None
+def _is_renewed(current: TransactionMetadata, producer: ProducerIdentity) -> bool:
+    """The producer used its last epoch, and has not heard of its new producer id."""
+    return current.epoch == 0 and producer.epoch == LAST_EPOCH and current.previous_producer_id == producer.producer_id
 
 
-def _end_v2(
-    current: TransactionMetadata,
-    producer: ProducerIdentity,
-    commit: bool,
-    client_version: int,
-    new_producer_id: Callable[[], int],
-    now_ms: int,
-) -> TransactionMetadata | None:
-    is_renewed = (
-        current.epoch == 0 and producer.epoch == LAST_EPOCH and current.previous_producer_id == producer.producer_id
-    )
-    is_retry = is_renewed or current.epoch == producer.epoch + 1
-    if producer.producer_id != current.producer_id and not is_renewed:
-        raise KafkaError(ErrorCode.INVALID_PRODUCER_ID_MAPPING)
-    if not _is_valid_epoch(current, producer, is_retry):
-        raise KafkaError(ErrorCode.PRODUCER_FENCED)
-    if current.state != ONGOING and (is_retry or commit or current.state not in AT_REST):
-        _require_same_end(current, commit, is_retry=is_retry)
-        return None
-    return current.ending(
-        commit=commit,
-        epoch=current.epoch + 1,
-        last_epoch=current.epoch,
-        next_producer_id=new_producer_id() if current.is_epoch_exhausted else NO_PRODUCER_ID,
-        client_version=client_version,
-        now_ms=now_ms,
-    )
-
-
-def _is_valid_epoch(current: TransactionMetadata, producer: ProducerIdentity, is_retry: bool) -> bool:
-    if current.state in (ONGOING, EMPTY):
-        return producer.epoch == current.epoch
-    if current.state in ENDING:
-        return current.epoch == producer.epoch + 1
-    return is_retry or producer.epoch == current.epoch
-
-
-def _require_same_end(current: TransactionMetadata, commit: bool, *, is_retry: bool = True) -> None:
+def _require_same_end(current: TransactionMetadata, commit: bool, is_retry: bool) -> None:
     """Raises CONCURRENT_TRANSACTIONS while it ends as asked, INVALID_TXN_STATE when it did not end so."""
     if current.state == (PREPARE_COMMIT if commit else PREPARE_ABORT):
         raise KafkaError(ErrorCode.CONCURRENT_TRANSACTIONS)

@@ -8,6 +8,7 @@ from pykbroker.coordinator.errors import client_error
 from pykbroker.coordinator.runtime_loop import CoordinatorRuntime
 from pykbroker.coordinator.transaction.marker_loop import MarkerLoop
 from pykbroker.coordinator.transaction.transaction_metadata import (
+    NEVER_MS,
     NO_IDENTITY,
     NoProducerId,
     ProducerIdentity,
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# A transaction that an outside coordinator decides about never times out (KIP-939).
-NEVER_MS: Final = 2**31 - 1
 NO_COMPRESSION: Final = 0
 COMMIT_TIMEOUT: Final = 5.0
 

@@ -43,6 +43,8 @@ AT_REST: Final = frozenset((EMPTY, COMPLETE_COMMIT, COMPLETE_ABORT))
 NO_PRODUCER_ID: Final = -1
 NO_EPOCH: Final = -1
 NO_TIMESTAMP: Final = -1
+# A transaction that an outside coordinator decides about never times out (KIP-939).
+NEVER_MS: Final = 2**31 - 1
 # The highest epoch a client gets. One more is left for fencing it.
 LAST_EPOCH: Final = 32766
 # The client's transaction version: from this one on every transaction has an epoch of its own (KIP-890).
@@ -98,7 +100,8 @@ class TransactionMetadata(NamedTuple):
         return self.epoch >= LAST_EPOCH
 
     def is_timed_out(self, now_ms: int) -> bool:
-        return self.state == ONGOING and self.start_timestamp + self.timeout_ms < now_ms
+        is_late = self.start_timestamp + self.timeout_ms < now_ms
+        return is_late and self.state == ONGOING and self.timeout_ms != NEVER_MS
 
     # -- transitions
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 from pykbroker.coordinator.shard import CoordinatorRecord, Outcome, Replies
 from pykbroker.coordinator.timeline import Timeline, TimelineDict
 from pykbroker.coordinator.timers import Timers
-from pykbroker.coordinator.transaction.end_transaction import end, fence
+from pykbroker.coordinator.transaction.end_transaction import check_producer, end, fence
 from pykbroker.coordinator.transaction.init_producer_id import initialize
 from pykbroker.coordinator.transaction.transaction_metadata import (
     AT_REST,
@@ -193,17 +193,17 @@ class TransactionShard:
         current = self.table.committed_get(transactional_id)
         if current is None:
             raise KafkaError(ErrorCode.INVALID_PRODUCER_ID_MAPPING)
-        pending = self._is_pending(transactional_id)
+        check_producer(current, producer, client_version)
+        if self._is_pending(transactional_id):
+            raise KafkaError(ErrorCode.CONCURRENT_TRANSACTIONS)
         decided = end(
             current,
             producer,
             commit=commit,
             client_version=client_version,
-            new_producer_id=(lambda: 0) if pending else self._surroundings.new_producer_id,
+            new_producer_id=self._surroundings.new_producer_id,
             now_ms=self._clock.wall_ms(),
         )
-        if pending:
-            raise KafkaError(ErrorCode.CONCURRENT_TRANSACTIONS)
         if decided is None:
             return Outcome(current.identity)
         return self._write(decided, decided.next_identity)

@@ -70,6 +70,8 @@ def test_levels_as_they_are(cluster: Asker, version: int) -> None:
         (ELR, 2, "Local controller 1 only supports versions 0-1"),
         (ELR, 0, NOT_WITHOUT_TYPE),
         ("kraft.version", 2, "Local controller 1 only supports versions 0-1"),
+        ("transaction.version", 3, "Local controller 1 only supports versions 0-2"),
+        ("transaction.version", 1, NOT_WITHOUT_TYPE),
         ("nope", 1, "Local controller 1 does not support this feature."),
         ("nope", 0, "Feature nope not found."),
         ("", 0, "Feature  not found."),
@@ -113,7 +115,9 @@ def test_all_or_nothing(cluster: Asker) -> None:
 
 
 def test_validation_alone_changes_nothing(cluster: Asker) -> None:
-    assert is_done(ask(cluster, (ELR, 0, SAFE), validate_only=True))
+    for kind in (SAFE, UNSAFE):
+        for name, level in ((ELR, 0), ("transaction.version", 0), ("transaction.version", 1)):
+            assert is_done(ask(cluster, (name, level, kind), validate_only=True))
     assert levels(cluster)[ELR] == 1
 
 

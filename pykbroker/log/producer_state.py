@@ -1,6 +1,6 @@
 """All producers of one log, and its open transactions. (ProducerStateManager, KIP-98, KIP-360)"""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from logging import getLogger
 
 from pykbroker.errors import KafkaError
@@ -169,11 +169,11 @@ class ProducerStateManager:
                 logger.warning("%s; going on without it", error)
                 self._delete_snapshots(offset.__eq__)
                 continue
-            self._restore(entries, now_ms)
+            self.restore(entries, now_ms)
             self.last_snapshot_offset = self.map_end_offset = offset
             return
 
-    def _restore(self, entries: list[ProducerEntry], now_ms: int) -> None:
+    def restore(self, entries: list[ProducerEntry], now_ms: int) -> None:
         for entry in entries:
             is_open = entry.first_offset != NO_TRANSACTION
             if not is_open and now_ms - entry.last_timestamp >= self.expiration_ms:
@@ -191,6 +191,10 @@ class ProducerStateManager:
 
     def delete_snapshots_before(self, offset: int) -> None:
         self._delete_snapshots(lambda found: found < offset)
+
+    def delete_snapshots_at(self, offsets: Collection[int]) -> None:
+        """Of segments that are no more."""
+        self._delete_snapshots(lambda found: found in offsets)
 
     def delete_snapshots_from(self, offset: int) -> None:
         """All snapshots at or behind `offset`: they describe a history that was cut off."""

@@ -147,7 +147,13 @@ class TransactionalProducer:
 
     def at_rest(self) -> Any:
         """Described, when no marker is on its way any more."""
-        return eventually(self.described, lambda row: not row.transaction_state.startswith("Prepare"))
+        return eventually(
+            self.described, lambda row: row.error_code == 0 and not row.transaction_state.startswith("Prepare")
+        )
+
+    def ended(self) -> Any:
+        """Described, when it has been committed or aborted."""
+        return eventually(self.described, lambda row: row.transaction_state.startswith("Complete"))
 
 
 def batched(
@@ -199,9 +205,11 @@ def only(values: set[int]) -> int:
     return value
 
 
-def stable_offsets(asker: Asker, topic: Topic, partition: int = 0) -> tuple[int, int, list[tuple[int, int]]]:
-    """(high watermark, last stable offset, aborted as (producer id, first offset)) for read_committed."""
-    (row,) = fetch(asker, (topic, [wants(partition, 0)]), isolation_level=1, max_wait_ms=0).responses[0].partitions
+def stable_offsets(
+    asker: Asker, topic: Topic, partition: int = 0, offset: int = 0
+) -> tuple[int, int, list[tuple[int, int]]]:
+    """(high watermark, last stable offset, aborted as (producer id, first offset)) for read_committed from `offset` on."""
+    (row,) = fetch(asker, (topic, [wants(partition, offset)]), isolation_level=1, max_wait_ms=0).responses[0].partitions
     assert row.error_code == 0
     aborted = [(item.producer_id, item.first_offset) for item in row.aborted_transactions or ()]
     return row.high_watermark, row.last_stable_offset, aborted

@@ -16,6 +16,7 @@ from pykbroker.errors import MalformedFrame
 from pykbroker.network.buffer_pool import BufferPool
 from pykbroker.network.guess_protocol import guess_protocol
 from pykbroker.network.memory_budget import Claim, MemoryBudget
+from pykbroker.network.ready_poller import ReadyPoller
 from pykbroker.network.receive_buffer import FrameTooLarge, ReceiveBuffer
 from pykbroker.network.response_writer import ResponseWriter
 from pykbroker.network.transport import Part, Transport
@@ -62,7 +63,7 @@ class Session(Protocol):
 class SharedState:
     """What all connections of a broker share."""
 
-    __slots__ = ("budget", "clock", "max_frame", "metrics", "on_slow", "pool")
+    __slots__ = ("budget", "clock", "max_frame", "metrics", "on_slow", "poller", "pool")
 
     def __init__(
         self, clock: Clock, budget: MemoryBudget, max_frame: int, on_slow: Callable[[str, float], None] | None = None
@@ -74,6 +75,8 @@ class SharedState:
         self.max_frame = max_frame
         self.on_slow = on_slow
         self.metrics = NetworkMetrics()
+        # Set by who runs it; without one each connection waits by trio.
+        self.poller: ReadyPoller | None = None
 
 
 class Connection:

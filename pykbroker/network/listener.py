@@ -143,7 +143,8 @@ class Listener:
             client.close()
             return
         try:
-            connection = Connection(PlainTransport(client), self._open_session(self.name, address), self._shared)
+            transport = PlainTransport(client, self._shared.poller)
+            connection = Connection(transport, self._open_session(self.name, address), self._shared)
         except OSError:  # reset before we looked at it
             self._limits.forget(address.client_host)
             client.close()

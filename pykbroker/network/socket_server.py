@@ -9,6 +9,7 @@ from pykbroker.network.connection import Connection, Session, SharedState
 from pykbroker.network.connection_limits import ConnectionLimits, parse_overrides
 from pykbroker.network.listener import Address, Listener, bind, is_loopback
 from pykbroker.network.memory_budget import DEFAULT_LIMIT, MemoryBudget
+from pykbroker.network.ready_poller import make_poller
 from pykbroker.network.sweep import Sweep
 from pykbroker.observability.slow import SlowReports
 
@@ -75,12 +76,24 @@ class SocketServer:
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serves until the connections have ended after stop(), or until cancelled."""
-        with self._scope:
-            async with trio.open_nursery() as nursery:
-                for listener in self._listeners:
-                    nursery.start_soon(listener.run, nursery, name=f"listener {listener.name}")
-                nursery.start_soon(self._run_sweep, name="sweep of connections")
-                task_status.started()
+        poller = self.shared.poller = make_poller()
+        try:
+            async with trio.open_nursery() as outer:
+                if poller is not None:
+                    outer.start_soon(poller.run, name="poller of connections")
+                with self._scope:
+                    await self._run_listeners(task_status)
+                outer.cancel_scope.cancel()
+        finally:
+            if poller is not None:
+                poller.close()
+
+    async def _run_listeners(self, task_status: trio.TaskStatus[None]) -> None:
+        async with trio.open_nursery() as nursery:
+            for listener in self._listeners:
+                nursery.start_soon(listener.run, nursery, name=f"listener {listener.name}")
+            nursery.start_soon(self._run_sweep, name="sweep of connections")
+            task_status.started()
 
     async def _run_sweep(self) -> None:
         with self._sweeping:

@@ -9,6 +9,7 @@ from typing import Protocol
 import trio
 
 from pykbroker.network.file_region import FileRegion, sendfile_region
+from pykbroker.network.ready_poller import ReadyPoller
 
 Bytes = bytes | bytearray | memoryview
 Part = Bytes | FileRegion
@@ -30,9 +31,10 @@ class Transport(Protocol):
 class PlainTransport:
     """The socket itself: its methods are called without a layer between."""
 
-    __slots__ = ("_fd", "_socket", "recv_into", "send")
+    __slots__ = ("_fd", "_poller", "_socket", "recv_into", "send")
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: socket.socket, poller: ReadyPoller | None = None) -> None:
+        """Without a poller trio tells what is readable. Raises OSError."""
         connection.setblocking(False)
         if connection.family != getattr(socket, "AF_UNIX", None):
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -40,13 +42,19 @@ class PlainTransport:
         self._fd = connection.fileno()
         self.recv_into = connection.recv_into
         self.send = connection.send
+        self._poller = poller
+        if poller is not None:
+            poller.add(self._fd)
 
     def fileno(self) -> int:
         return self._fd
 
     async def wait_readable(self) -> None:
         """Returns when there is something to read. Raises trio.ClosedResourceError after wake()."""
-        await trio.lowlevel.wait_readable(self._fd)
+        if self._poller is not None:
+            await self._poller.wait_readable(self._fd)
+        else:
+            await trio.lowlevel.wait_readable(self._fd)
 
     async def wait_writable(self) -> None:
         """Returns when there is room to write. Raises trio.ClosedResourceError after wake()."""
@@ -58,9 +66,14 @@ class PlainTransport:
 
     def wake(self) -> None:
         """Whoever waits gets trio.ClosedResourceError; closing stays with the owner."""
-        if self._socket.fileno() >= 0:
-            trio.lowlevel.notify_closing(self._fd)
+        if self._socket.fileno() < 0:
+            return
+        trio.lowlevel.notify_closing(self._fd)
+        if self._poller is not None:
+            self._poller.wake(self._fd)
 
     def close(self) -> None:
         self.wake()
+        if self._poller is not None and self._socket.fileno() >= 0:
+            self._poller.forget(self._fd)
         self._socket.close()

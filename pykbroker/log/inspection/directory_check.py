@@ -90,7 +90,9 @@ class DirectoryCheck:
     def check_metadata_partition(self, replay: BatchReader, recovery_point: int) -> PartitionResult:
         """Raises OSError."""
         tp = self.contents.partitions[METADATA_DIRECTORY]
-        place = PartitionPlace(f"{self.path}/{METADATA_DIRECTORY}", tp, self.is_clean, recovery_point, 0, is_exact=True)
+        place = PartitionPlace(
+            f"{self.path}/{METADATA_DIRECTORY}", tp, self.is_clean, recovery_point, 0, may_be_compacted=False
+        )
         return check_partition(place, self._report, [*self._readers, replay])
 
     def check_partitions(self, facts: ClusterFacts | None) -> None:
@@ -113,7 +115,7 @@ class DirectoryCheck:
             is_clean,
             self._checkpoints.recovery_point(tp),
             self._checkpoints.log_start_offset(tp),
-            is_exact=not is_compacted,
+            may_be_compacted=is_compacted,
         )
         records = RecordCheck(tp.topic, self._report, is_deep=self._is_deep)
         result = check_partition(place, self._report, [*self._readers, records])

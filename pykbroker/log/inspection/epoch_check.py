@@ -33,15 +33,22 @@ class EpochCheck:
             return
         if known == -1 and self._entries and batch.base_offset < self._log_start_offset:
             return  # the batch reaches over the log start offset, where the checkpoint begins
-        told = f"epoch {known}" if known >= 0 else "no epoch"
-        message = f"the batch bears leader epoch {epoch}, {self._path.rpartition('/')[2]} has {told} there"
+        if known == -1:
+            self._tell_missing(batch, epoch, severity)
+            return
+        message = f"the batch bears leader epoch {epoch}, {self._path.rpartition('/')[2]} has epoch {known} there"
         self._tell(segment_path, batch, epoch, known, message, severity)
 
     def _tell(self, path: str, batch: FoundBatch, epoch: int, known: int, message: str, severity: Severity) -> None:
-        if (epoch, known) in self._told:
-            return
-        self._told.add((epoch, known))
-        self._report.add(severity, "leader epoch", path, message, position=batch.position, offset=batch.base_offset)
+        if (epoch, known) not in self._told:
+            self._told.add((epoch, known))
+            self._report.add(severity, "leader epoch", path, message, position=batch.position, offset=batch.base_offset)
+
+    def _tell_missing(self, batch: FoundBatch, epoch: int, severity: Severity) -> None:
+        if (epoch, -1) not in self._told:
+            self._told.add((epoch, -1))
+            message = f"no epoch there, where the log has a batch of leader epoch {epoch}"
+            self._report.add(severity, "leader epoch", self._path, message, offset=batch.base_offset)
 
     def finish(self, end_offset: int, severity: Severity) -> None:
         """Epochs begin within the log: a leader that wrote nothing begins at its end."""

@@ -29,14 +29,14 @@ _LEFT_METADATA = (".checkpoint.part", ".checkpoint.deleted")
 
 class PartitionPlace(NamedTuple):
     """What the log directory knows of a partition. `log_start_offset` as its checkpoint says, 0 when it says nothing;
-    `is_exact`: never compacted."""
+    `may_be_compacted`: offsets may be missing."""
 
     directory: str
     topic_partition: TopicPartition
     is_clean: bool
     recovery_point: int
     log_start_offset: int
-    is_exact: bool
+    may_be_compacted: bool
 
 
 class PartitionResult(NamedTuple):
@@ -63,8 +63,8 @@ def check_partition(place: PartitionPlace, report: Report, readers: list[BatchRe
         if place.is_clean:
             report.defect("segment", place.directory, "there is no segment")
         return PartitionResult(topic_id, 0, log_start, -1, is_preallocated=False)
-    producers = ProducerCheck(place.directory, place.topic_partition, report, is_exact=place.is_exact)
-    segments = SegmentCheck(Companions(report, producers, epochs, readers), bases[0])
+    producers = ProducerCheck(place.directory, place.topic_partition, report)
+    segments = SegmentCheck(Companions(report, producers, epochs, readers, place.may_be_compacted), bases[0])
     for index, base in enumerate(bases):
         next_base = bases[index + 1] if index + 1 < len(bases) else None
         is_flushed = place.is_clean or (next_base is not None and next_base <= place.recovery_point)

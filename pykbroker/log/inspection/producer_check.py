@@ -28,11 +28,12 @@ class ProducerCheck:
     """Goes along with the batches, segment by segment.
 
     The state starts over from each good snapshot, as a broker's does: producers that expired are not in it, and memory
-    stays that of one segment. `is_exact`: nothing was compacted, so that every batch still tells how it was appended.
+    stays that of one segment. `is_exact`: nothing was compacted so far, so that every batch still tells how it was
+    appended.
     """
 
-    def __init__(self, directory: str, tp: TopicPartition, report: Report, *, is_exact: bool) -> None:
-        self.is_exact = is_exact
+    def __init__(self, directory: str, tp: TopicPartition, report: Report) -> None:
+        self.is_exact = True
         self._directory = directory
         self._report = report
         self._state = ProducerStateManager(Files(), directory, tp, _UNUSED_EXPIRATION_MS)

@@ -13,6 +13,7 @@ from pykbroker.log.inspection.index_files import IndexContent, read_offset_index
 from pykbroker.log.inspection.producer_check import ProducerCheck
 from pykbroker.log.inspection.report import Flaw, Report, Severity
 from pykbroker.log.segment import segment_path
+from pykbroker.record.batch import BatchHeader
 
 _EMPTY = IndexContent([], 0, [])
 
@@ -47,6 +48,7 @@ class Companions(NamedTuple):
     producers: ProducerCheck
     epochs: EpochCheck
     readers: list[BatchReader]
+    may_be_compacted: bool
 
 
 class SegmentCheck:
@@ -60,6 +62,7 @@ class SegmentCheck:
         self._producers = companions.producers
         self._epochs = companions.epochs
         self._readers = companions.readers
+        self._may_be_compacted = companions.may_be_compacted
         # After damage nobody knows which offset comes next.
         self._is_sure_of_next = True
 
@@ -87,8 +90,8 @@ class SegmentCheck:
         if batch.base_offset < self.end_offset:
             message = f"offset {batch.base_offset} is in the segment before too, which ends at {self.end_offset}"
             self._report.defect("offsets", path, message, position=batch.position, offset=batch.base_offset)
-        elif batch.header is not None and batch.base_offset > self.end_offset and self._producers.is_exact:
-            self._tell_gap(path, batch)
+        elif batch.header is not None:
+            self._look_for_gaps(path, batch, batch.header)
         self._is_sure_of_next = True
         self.end_offset = batch.last_offset + 1
         self._epochs.take(path, batch, place.severity)
@@ -100,9 +103,18 @@ class SegmentCheck:
             self._report.defect("record", path, told(error), position=batch.position, offset=batch.base_offset)
             self._producers.lose()
 
-    def _tell_gap(self, path: str, batch: FoundBatch) -> None:
+    def _look_for_gaps(self, path: str, batch: FoundBatch, header: BatchHeader) -> None:
+        is_gap = batch.base_offset > self.end_offset
+        if self._may_be_compacted:
+            if is_gap or header.record_count <= header.last_offset_delta:
+                self._producers.is_exact = False
+            return
+        if not is_gap:
+            return
         if self._is_sure_of_next:
-            message = f"no batch holds offsets {self.end_offset} to {batch.base_offset - 1}, and nothing was compacted"
+            message = (
+                f"no batch holds offsets {self.end_offset} to {batch.base_offset - 1}, and the topic is not compacted"
+            )
             self._report.defect("gap", path, message, position=batch.position, offset=self.end_offset)
         self._producers.lose()
 

@@ -143,6 +143,8 @@ def read_meta_properties(data: bytes) -> dict[str, Property]:
         if not equals:
             raise FlawedFile(line.position, f"{_shown(line.text)} is no property")
         found[key.strip()] = Property(line.position, value.strip())
+    if not data.endswith(b"\n"):
+        raise FlawedFile(len(data), "the last line does not end")
     for name in ("version", "cluster.id", "node.id"):
         if name not in found:
             raise FlawedFile(len(data), f"{META_PROPERTIES} has no {name}")

@@ -30,5 +30,7 @@ def read_partition_metadata(files: Files, directory: str) -> Uuid | None:
         if fields["version"] != "0":
             raise ValueError(f"unknown version {fields['version']}")
         return Uuid.parse(fields["topic_id"])
-    except (KeyError, ValueError) as error:
+    except KeyError as missing:
+        raise CorruptPartitionMetadata(f"{path}: {missing} is missing") from None
+    except ValueError as error:
         raise CorruptPartitionMetadata(f"{path}: {error}") from None

@@ -29,13 +29,13 @@ def read(directory: str) -> QuorumState | None:
     """The state in `directory`, None when there is no file yet. Raises QuorumStateError, OSError."""
     path = os.path.join(directory, FILE_NAME)
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, "rb") as file:
             text = file.read()
     except FileNotFoundError:
         return None
     try:
         return _parse(json.loads(text))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         raise QuorumStateError(f"{path} is not a quorum state: {error!r}") from error
 
 

@@ -50,3 +50,20 @@ def test_anything_else_is_refused_with_the_path(tmp_path, text):
     (tmp_path / "quorum-state").write_text(text)
     with pytest.raises(QuorumStateError, match=str(tmp_path)):
         quorum_state.read(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b"[1]",
+        b'{"leaderId":Infinity,"leaderEpoch":1,"votedId":-1,"data_version":0}',
+        b'{"leaderId":1,"leaderEpoch":1,"votedId":-1,"votedDirectoryId":5,"data_version":1}',
+    ],
+)
+def test_bytes_that_are_no_json_of_this_kind(tmp_path, raw):
+    """Found by the fuzzer: what is not UTF-8 ended in a traceback."""
+    (tmp_path / "quorum-state").write_bytes(raw)
+    with pytest.raises(QuorumStateError):
+        quorum_state.read(str(tmp_path))

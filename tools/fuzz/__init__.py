@@ -2,6 +2,6 @@
 
     python -m tools.fuzz decoders|records|broker|disk [--seed 1] [--inputs 10000] [--memory 512]
 
-Each finding is printed as one JSON line that can be replayed with --replay; exit code 1 when there is one.
+Each finding is printed as one JSON line with its input; exit code 1 when there is one. A seed finds the same again.
 corpus (what is mutated) → mutate (how, by seed) → a target (what it is given to, what must hold).
 """

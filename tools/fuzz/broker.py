@@ -174,7 +174,7 @@ async def _live(seed: int, inputs: int, clock: VirtualClock) -> list[Finding]:
 
 
 async def _feed_all(target: Target, seed: int, inputs: int) -> list[Finding]:
-    sources = Sources(seed, await _create_topics(target), await _join_group(target))
+    sources = Sources(seed, await create_topics(target), await join_group(target))
     complaints = Complaints()
     logging.getLogger().addHandler(complaints)
     logging.getLogger().setLevel(logging.WARNING)
@@ -188,13 +188,13 @@ async def _feed_all(target: Target, seed: int, inputs: int) -> list[Finding]:
     return findings
 
 
-async def _create_topics(target: Target) -> dict[str, Uuid]:
+async def create_topics(target: Target) -> dict[str, Uuid]:
     topics = [CreatableTopic(name=name, num_partitions=PARTITIONS, replication_factor=1) for name in TOPICS]
     response = await target.ask(CreateTopicsRequest(topics=topics, timeout_ms=10_000), 7)
     return {row.name: Uuid(row.topic_id) for row in response.topics}
 
 
-async def _join_group(target: Target) -> str:
+async def join_group(target: Target) -> str:
     """The member's id; it is alone in generation 1."""
     await target.ask(FindCoordinatorRequest(coordinator_keys=[GROUP]), 4)
     protocols = [JoinGroupRequestProtocol(name="range", metadata=b"")]

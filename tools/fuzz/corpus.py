@@ -5,6 +5,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from pykbroker.dispatch import SERVED
+from pykbroker.errors import KafkaError
 from pykbroker.ids import Uuid
 from pykbroker.protocol.apis import ApiKey
 from pykbroker.protocol.headers import encode_request_header
@@ -17,11 +18,12 @@ PARTITIONS = 2
 NAME_FIELDS = frozenset(("topic", "name", "topic_name", "resource_name"))
 GROUP_FIELDS = frozenset(("group_id", "key"))
 DESTRUCTIVE = (ApiKey.CREATE_TOPICS, ApiKey.DELETE_TOPICS, ApiKey.LEAVE_GROUP, ApiKey.DELETE_GROUPS)
+TRANSACTIONAL_ID = "transaction"
+MAY_BE_PLAIN = ("ProduceRequest", "InitProducerIdRequest")
 DOOMED = "doomed"  # topic and group that these are about, so that the others stay
 # What would be refused before anything interesting happens, were it as random as recorded.
 HARMLESS: dict[str, Any] = {
     "session_id": 0,
-    "transactional_id": None,
     "current_leader_epoch": -1,
     "num_partitions": 1,
     "replication_factor": 1,
@@ -102,7 +104,10 @@ def aimed(topics: Mapping[str, Uuid], batches: list[bytes], member_id: str) -> l
             continue
         request, _ = request_class(line["key"]).decode(bytes.fromhex(line["hex"]), line["version"])
         aim.at(request, DOOMED if line["key"] in DESTRUCTIVE else None)
-        frame = framed(line, bytes(request.encode(line["version"])))
+        try:
+            frame = framed(line, bytes(request.encode(line["version"])))
+        except (KafkaError, AttributeError, TypeError):
+            continue  # aimed at something that this version cannot say
         found.append(frame._replace(version=line["version"], request=request))
     return found
 
@@ -123,7 +128,7 @@ class Aim:
         slots = [field for each in type(struct).__mro__ for field in getattr(each, "__slots__", ())]
         for field in slots:
             value = getattr(struct, field)
-            if not value:
+            if not value or value == -1:
                 continue  # perhaps a field that this version does not have
             if isinstance(value, Struct):
                 self.at(value, only)
@@ -143,6 +148,8 @@ class Aim:
                 setattr(struct, field, value % 8 - 2)
             elif field == "records":
                 struct.records = self._batches[self._turn % len(self._batches)]  # type: ignore[attr-defined]
+            elif field == "transactional_id":
+                setattr(struct, field, None if type(struct).__name__ in MAY_BE_PLAIN else TRANSACTIONAL_ID)
             elif field == "member_id":
                 setattr(struct, field, self._member_id)
             elif field == "acks":

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 STALL = 1.0  # CPU seconds that one small input may hold the loop
-SHOWN = 4000  # bytes of an input that are printed
+SHOWN = 65_536  # bytes of an input that are printed
 
 
 class Finding(NamedTuple):

@@ -58,5 +58,7 @@ class EpochCheck:
                 self._report.add(severity, "leader epoch", self._path, message, position=entry.position)
         first = self._entries[0] if self._entries else None
         if first is not None and first.start_offset < self._log_start_offset <= end_offset:
-            message = f"the first epoch begins at {first.start_offset}, the log at {self._log_start_offset}"
+            message = (
+                f"the first epoch begins at {first.start_offset}, the log at {self._log_start_offset} by its checkpoint"
+            )
             self._report.add(severity, "leader epoch", self._path, message, position=first.position)

@@ -9,7 +9,7 @@ from pykbroker.record.reader import iterate_records
 
 class OffsetIndexCheck:
     """Each entry names a batch by its last offset and points at its beginning. Older Kafkas wrote one entry for several
-    batches appended together: the position of the first, the offset of the last."""
+    batches appended together: the position of the first, the offset of the last. One such entry alone is damage."""
 
     def __init__(self, content: IndexContent) -> None:
         self.flaws = list(content.flaws)
@@ -18,6 +18,7 @@ class OffsetIndexCheck:
         self._next = 0
         # An entry whose position was right, and whose offset belongs to a batch still to come.
         self._pending: Entry | None = None
+        self._late: list[Entry] = []
 
     def take(self, batch: FoundBatch) -> None:
         while self._next < len(self._entries) and self._entries[self._next].second < batch.position:
@@ -31,6 +32,8 @@ class OffsetIndexCheck:
         if entry is not None and batch.last_offset >= entry.first:
             if batch.last_offset != entry.first:
                 self._flaw(entry, f"the batch there or behind it ends at offset {batch.last_offset}")
+            elif batch.position != entry.second:
+                self._late.append(entry)
             self._pending = None
 
     def finish(self, size: int) -> list[Flaw]:
@@ -39,6 +42,8 @@ class OffsetIndexCheck:
         for entry in self._entries[self._next :]:
             where = "no batch begins there" if entry.second < size else f"the segment has {size} bytes"
             self._flaw(entry, where)
+        if len(self._late) == 1:
+            self._flaw(self._late[0], "the batch there ends before that offset")
         return self.flaws
 
     def _settle(self) -> None:

@@ -96,7 +96,7 @@ def _transaction_flaws(data: bytes, base_offset: int) -> Iterator[Flaw]:
         version, producer_id, first, last, stable = TRANSACTION_LAYOUT.unpack_from(data, position)
         if version != 0:
             yield Flaw(position, f"version {version} of an aborted transaction; 0 is known")
-        elif last <= previous or first > last or producer_id < 0 or first < 0 or stable < 0:
+        elif last <= previous or not 0 <= first <= last or producer_id < 0 or not 0 <= stable <= last + 1:
             yield Flaw(
                 position,
                 f"aborted transaction of producer {producer_id} from {first} to {last}, stable {stable}, behind offset "

@@ -112,9 +112,7 @@ class SegmentCheck:
         if not is_gap:
             return
         if self._is_sure_of_next:
-            message = (
-                f"no batch holds offsets {self.end_offset} to {batch.base_offset - 1}, and the topic is not compacted"
-            )
+            message = f"no batch holds offsets {self.end_offset} to {batch.base_offset - 1}, of a topic not compacted"
             self._report.defect("gap", path, message, position=batch.position, offset=self.end_offset)
         self._producers.lose()
 

@@ -26,6 +26,9 @@ def read_quorum_state(data: bytes) -> dict[str, Any]:
 
 def find_problem(fields: dict[str, Any], *, log_epoch: int, node_id: int, is_clean: bool) -> str | None:
     """What contradicts the log, whose last batch bears `log_epoch`."""
+    for name in ("leaderId", "leaderEpoch", "votedId"):
+        if fields[name] < -1:
+            return f"{name} {fields[name]}"
     epoch = fields["leaderEpoch"]
     if epoch < log_epoch:
         return f"leader epoch {epoch}, but the log has a batch of epoch {log_epoch}"

@@ -302,6 +302,7 @@ class Broker:
             endpoints=self._registered_endpoints(),
             rack=self._static.broker_rack,
             previous_epoch=self.logs.previous_broker_epoch(),
+            offline_directory_ids=lambda: self.logs.offline_directory_ids,
         )
 
     def _registered_endpoints(self) -> list[Endpoint]:

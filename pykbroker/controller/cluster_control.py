@@ -3,7 +3,7 @@
 Kafka: ClusterControlManager, ReplicationControlManager.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from pykbroker.controller.election_rules import elr_enabled, rules_of
@@ -13,6 +13,7 @@ from pykbroker.errors import KafkaError
 from pykbroker.ids import Uuid
 from pykbroker.metadata.features import allows_directories
 from pykbroker.metadata.image import METADATA_VERSION, BrokerRegistration, MetadataImage
+from pykbroker.metadata.registration import has_online_directory
 from pykbroker.metadata.topics import NO_LEADER, PartitionImage, TopicImage
 from pykbroker.protocol.error_codes import ErrorCode
 
@@ -203,6 +204,23 @@ class ClusterControl:
             )
         ]
 
+    def directories_offline(self, broker: BrokerRegistration, offline: Iterable[Uuid]) -> "list[Message]":
+        """Log directories of a broker failed: it is out of sync for what lies in them, and leads none of it."""
+        from pykbroker.protocol.persisted.metadata.broker_registration_change_record import (
+            BrokerRegistrationChangeRecord,
+        )
+
+        gone = [directory for directory in broker.directories if directory in set(offline)]
+        if not gone:
+            return []
+        records: list[Message] = []
+        for topic, index, partition in self._partitions():
+            if partition.directory(broker.id) in gone:
+                records.extend(self._update(topic, index, partition, remove=broker.id))
+        left = [directory for directory in broker.directories if directory not in gone]
+        change = BrokerRegistrationChangeRecord(broker_id=broker.id, broker_epoch=broker.epoch, log_dirs=left)
+        return [*records, change]
+
     def leads_anything(self, broker_id: int) -> bool:
         return any(partition.leader == broker_id for _, _, partition in self._partitions())
 
@@ -234,7 +252,9 @@ class ClusterControl:
         unclean: int = NOBODY,
     ) -> "list[Message]":
         def is_acceptable(replica: int) -> bool:
-            return replica not in (remove, unclean) and (replica == add or self._is_active(replica))
+            if replica in (remove, unclean) or not (replica == add or self._is_active(replica)):
+                return False
+            return has_online_directory(self._image.brokers[replica], partition)
 
         record = partition_change(
             partition,

@@ -1,13 +1,13 @@
 """Which log directory a replica lies in, as its broker tells (ReplicationControlManager, KIP-858)."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING
 
 from pykbroker.controller.cluster_control import check_broker_epoch
-from pykbroker.controller.election_rules import rules_of
+from pykbroker.controller.election_rules import may_lead, rules_of
 from pykbroker.controller.leader_election import ONLINE, partition_change
-from pykbroker.controller.new_partitions import default_directory, is_active
+from pykbroker.controller.new_partitions import default_directory
 from pykbroker.controller.result import ControllerResult
 from pykbroker.errors import KafkaError
 from pykbroker.ids import Uuid
@@ -62,13 +62,13 @@ def _change(
 ) -> "list[Message]":
     """A replica in a directory that its broker has lost is out of sync, and leads nothing."""
     partition = topic.partitions[index]
-    active: Callable[[int], bool] = is_active(image)
+    may_lead_now = may_lead(image, partition)
     record = partition_change(
         partition,
         topic.id,
         index,
         isr=[replica for replica in partition.isr if is_online or replica != broker_id],
-        is_acceptable=lambda replica: active(replica) and (is_online or replica != broker_id),
+        is_acceptable=lambda replica: may_lead_now(replica) and (is_online or replica != broker_id),
         rules=rules_of(image, config, topic, ONLINE),
         directory_of=partial(default_directory, image),
         directories={broker_id: directory},

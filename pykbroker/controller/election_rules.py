@@ -1,11 +1,13 @@
 """By which rules a topic's partitions elect their leaders: min.insync.replicas, unclean elections, ELR (KIP-966)."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pykbroker.controller.leader_election import ONLINE, UNCLEAN, Rules
 from pykbroker.metadata.features import ELR_VERSION, allows_elr_records
 from pykbroker.metadata.image import MetadataImage
-from pykbroker.metadata.topics import TopicImage
+from pykbroker.metadata.registration import has_online_directory
+from pykbroker.metadata.topics import PartitionImage, TopicImage
 
 if TYPE_CHECKING:
     from pykbroker.config.broker_config import BrokerConfig
@@ -22,6 +24,16 @@ def rules_of(image: MetadataImage, config: "BrokerConfig", topic: TopicImage, el
         min_isr=min(int(str(_topic_config(image, config, topic.name, "min.insync.replicas"))), factor),
         election=election,
     )
+
+
+def may_lead(image: MetadataImage, partition: PartitionImage) -> Callable[[int], bool]:
+    """Which brokers may lead it: alive, and with its log directory (LeaderAcceptor)."""
+
+    def acceptable(broker_id: int) -> bool:
+        broker = image.brokers.get(broker_id)
+        return broker is not None and broker.is_active and has_online_directory(broker, partition)
+
+    return acceptable
 
 
 def allows_unclean(image: MetadataImage, config: "BrokerConfig", topic: str) -> bool:

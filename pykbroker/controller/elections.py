@@ -6,9 +6,8 @@ Kafka: ReplicationControlManager.electLeaders.
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
-from pykbroker.controller.election_rules import rules_of
+from pykbroker.controller.election_rules import may_lead, rules_of
 from pykbroker.controller.leader_election import PREFERRED, UNCLEAN, partition_change
-from pykbroker.controller.new_partitions import is_active
 from pykbroker.controller.result import ControllerResult
 from pykbroker.controller.topic_control import check_size
 from pykbroker.errors import KafkaError
@@ -105,6 +104,6 @@ class _Elections:
             topic.id,
             index,
             isr=partition.isr,
-            is_acceptable=is_active(self._image),
+            is_acceptable=may_lead(self._image, partition),
             rules=rules_of(self._image, self._config, topic, election),
         )

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from pykbroker.controller.election_rules import allows_unclean, rules_of
+from pykbroker.controller.election_rules import allows_unclean, may_lead, rules_of
 from pykbroker.controller.leader_election import ONLINE, Assignment, partition_change
-from pykbroker.controller.new_partitions import check_replicas, default_directory, is_active
+from pykbroker.controller.new_partitions import check_replicas, default_directory
 from pykbroker.controller.result import ControllerResult
 from pykbroker.controller.topic_control import check_size
 from pykbroker.errors import KafkaError
@@ -105,7 +105,7 @@ def _change(
         topic.id,
         wanted.partition,
         isr=partition.isr,
-        is_acceptable=is_active(image),
+        is_acceptable=may_lead(image, partition),
         # Whatever the topic allows, nobody is elected uncleanly because replicas move.
         rules=rules_of(image, config, topic, ONLINE),
         assignment=target(partition, wanted.replicas),
@@ -156,7 +156,7 @@ def _cancel(
         topic.id,
         index,
         isr=back.isr,
-        is_acceptable=is_active(image),
+        is_acceptable=may_lead(image, partition),
         rules=rules_of(image, config, topic),
         assignment=Assignment(back.replicas),
         directory_of=partial(default_directory, image),

@@ -60,6 +60,7 @@ class LifecycleLoop:
         endpoints: Sequence[Endpoint],
         rack: str | None = None,
         previous_epoch: int = -1,
+        offline_directory_ids: Callable[[], Sequence[Uuid]] = lambda: (),
     ) -> None:
         self.broker_epoch = -1
         self._is_shutting_down = False
@@ -73,6 +74,7 @@ class LifecycleLoop:
         self._endpoints = endpoints
         self._rack = rack
         self._previous_epoch = previous_epoch
+        self._offline_directory_ids = offline_directory_ids
 
     async def register(self) -> int:
         """The new broker epoch, which later goes into the clean-shutdown files. Raises KafkaError."""
@@ -91,7 +93,7 @@ class LifecycleLoop:
             ],
             features=self._features(),
             rack=self._rack,
-            log_dirs=list(self._directory_ids),
+            log_dirs=[each for each in self._directory_ids if each not in self._offline_directory_ids()],
             previous_broker_epoch=self._previous_epoch,
         )
         response = cast(BrokerRegistrationResponse, await self._link.call(ApiKey.BROKER_REGISTRATION, request))
@@ -143,6 +145,7 @@ class LifecycleLoop:
             broker_epoch=self.broker_epoch,
             current_metadata_offset=self._image().offset,
             want_shut_down=want_shut_down,
+            offline_log_dirs=list(self._offline_directory_ids()),
             cordoned_log_dirs=[],
         )
         try:

@@ -4,8 +4,8 @@ import random
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from pykbroker.ids import DIRECTORY_LOST, DIRECTORY_MIGRATING, DIRECTORY_UNASSIGNED
 from pykbroker.metadata.image import BrokerRegistration, MetadataImage
+from pykbroker.metadata.registration import has_online_directory
 from pykbroker.metadata.topics import NO_LEADER, PartitionImage
 from pykbroker.protocol.enums import ACL_SUPPORTED_OPERATIONS, ResourceType
 from pykbroker.request import RequestContext, Services
@@ -71,17 +71,6 @@ def offline_replicas(ctx: RequestContext, image: MetadataImage, partition: Parti
         if not is_reachable(ctx, image.brokers.get(replica))
         or not has_online_directory(image.brokers[replica], partition)
     ]
-
-
-def has_online_directory(registration: BrokerRegistration, partition: PartitionImage) -> bool:
-    """Whether the replica's directory is one that its broker registered (DirectoryId.isOnline)."""
-    directory = partition.directory(registration.id)
-    if directory in (DIRECTORY_UNASSIGNED, DIRECTORY_MIGRATING):
-        return True
-    if directory == DIRECTORY_LOST:
-        return False
-    # Registered before metadata.version 3.7-IV2, without directories: it has them all or has halted (KAFKA-16162).
-    return not registration.directories or directory in registration.directories
 
 
 def all_operations(resource: ResourceType) -> int:

@@ -105,6 +105,10 @@ class LogManager:
     def directory_ids(self) -> list[Uuid]:
         return [directory.id for directory in self.directories if directory.is_online]
 
+    @property
+    def offline_directory_ids(self) -> list[Uuid]:
+        return [directory.id for directory in self.directories if not directory.is_online]
+
     def previous_broker_epoch(self) -> int:
         """The broker epoch of the last clean stop of all directories, else -1 (KIP-966)."""
         epochs = {directory.clean_epoch for directory in self.directories}

@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Protocol
 
-from pykbroker.ids import Endpoint
+from pykbroker.ids import DIRECTORY_LOST, DIRECTORY_MIGRATING, DIRECTORY_UNASSIGNED, Endpoint
 from pykbroker.metadata.image import BrokerRegistration, ControllerRegistration
 
 if TYPE_CHECKING:
+    from pykbroker.metadata.topics import PartitionImage
     from pykbroker.protocol.persisted.metadata.broker_registration_change_record import BrokerRegistrationChangeRecord
     from pykbroker.protocol.persisted.metadata.register_broker_record import RegisterBrokerRecord
     from pykbroker.protocol.persisted.metadata.register_controller_record import RegisterControllerRecord
@@ -68,6 +69,17 @@ def change(broker: BrokerRegistration, record: "BrokerRegistrationChangeRecord")
         directories=tuple(record.log_dirs) or broker.directories,
         cordoned_directories=broker.cordoned_directories if cordoned is None else tuple(cordoned),
     )
+
+
+def has_online_directory(broker: BrokerRegistration, partition: "PartitionImage") -> bool:
+    """Whether the broker's replica lies in a directory that it registered (DirectoryId.isOnline)."""
+    directory = partition.directory(broker.id)
+    if directory in (DIRECTORY_UNASSIGNED, DIRECTORY_MIGRATING):
+        return True
+    if directory == DIRECTORY_LOST:
+        return False
+    # Registered before metadata.version 3.7-IV2, without directories: it has them all or has halted (KAFKA-16162).
+    return not broker.directories or directory in broker.directories
 
 
 def endpoints_from(endpoints: Iterable[_WireEndpoint]) -> tuple[Endpoint, ...]:

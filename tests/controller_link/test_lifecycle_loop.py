@@ -178,3 +178,17 @@ async def test_a_broker_that_went_is_not_unfenced_again(node, nursery, autojump_
     assert len(link.heartbeats) == sent
     assert node.image.brokers[1].fenced
     assert node.partition("t").leader == -1
+
+
+async def test_directories_that_failed_are_told(node, nursery, autojump_clock):
+    offline = []
+    life, link = lifecycle(node, directory_ids=[uuid(1), uuid(2)], offline_directory_ids=lambda: offline)
+    await life.register()
+    await life.unfence()
+    nursery.start_soon(life.run)
+    offline.append(uuid(2))
+    await trio.sleep(node.config.broker_heartbeat_interval_ms / 1000 + 0.01)
+    assert [request.offline_log_dirs for _, request in link.heartbeats] == [[], [uuid(2)]]
+    assert node.image.brokers[1].directories == (uuid(1),)
+    await life.register()
+    assert node.image.brokers[1].directories == (uuid(1),)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pykbroker.controller.cluster_control import check_broker_epoch
 from pykbroker.controller.controller import Controller
 from pykbroker.controller.result import ControllerResult
-from pykbroker.metadata.features import allows_cordoned_directories
+from pykbroker.metadata.features import allows_cordoned_directories, allows_directories
 from pykbroker.metadata.image import BrokerRegistration, MetadataImage
 from pykbroker.protocol.messages.broker_heartbeat import BrokerHeartbeatRequest, BrokerHeartbeatResponse
 from pykbroker.request import RequestContext
@@ -82,6 +82,8 @@ def _records(
         records.extend(cluster.unfence(broker))
     elif state == CONTROLLED_SHUTDOWN and not broker.in_controlled_shutdown:
         records.extend(cluster.begin_controlled_shutdown(broker))
+    if allows_directories(image.features.metadata_version):
+        records.extend(cluster.directories_offline(broker, heartbeat.request.offline_log_dirs))
     if allows_cordoned_directories(image.features.metadata_version):
         records.extend(cluster.cordon(broker, heartbeat.request.cordoned_log_dirs))
     return records

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from pykbroker.replica.replica_manager import ReplicaManager
 
 logger = getLogger(__name__)
+# So many wishes for partitions that do not exist yet are remembered; Kafka remembers all that anybody ever asks.
+MAX_PREFERRED = 10_000
 
 
 class DirectoryMove:
@@ -61,11 +63,18 @@ class ReplicaDirectories:
             move = None
         partition = self._replicas.find(*tp)
         if partition is None:
-            self._logs.preferred[tp] = target
+            self._prefer(tp, target)
             raise self._missing(tp)
         if move is None and self._logs.directory_of(tp) is not target:
             self._check_all_online()
             self.begin(partition, target)
+
+    def _prefer(self, tp: TopicPartition, target: LogDirectory) -> None:
+        preferred = self._logs.preferred
+        preferred.pop(tp, None)
+        if len(preferred) >= MAX_PREFERRED:
+            del preferred[next(iter(preferred))]
+        preferred[tp] = target
 
     def _directory(self, path: str) -> LogDirectory:
         for directory in self._logs.directories:
@@ -116,11 +125,11 @@ class ReplicaDirectories:
         return next(iter(self.moves.values()), None)
 
     def is_wanted(self, move: DirectoryMove) -> bool:
-        """Not cancelled, and both the log and the directory are still there."""
+        """Not cancelled, and the partition, its log and the directory are still there."""
         tp = move.partition.topic_partition
-        log = self._logs.get(tp)
-        is_same = move.copy is None or move.copy.log is log
-        return self.moves.get(tp) is move and log is not None and is_same and move.target.is_online
+        if self.moves.get(tp) is not move or self._replicas.find(*tp) is not move.partition:
+            return False
+        return (move.copy is None or move.copy.log is move.partition.log) and move.target.is_online
 
     def cancel(self, move: DirectoryMove) -> None:
         """What was copied goes."""

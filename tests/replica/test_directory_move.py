@@ -16,6 +16,7 @@ from pykbroker.metadata.local_changes import LocalChanges
 from pykbroker.metadata.topics import TopicImage
 from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.record.builder import build_batch
+from pykbroker.replica import directory_move
 from pykbroker.replica.directory_move import DirectoryMove, ReplicaDirectories
 from pykbroker.replica.replica_manager import ReplicaManager
 from tests.replica.stand import NODE_ID, Stand, UnsyncedFiles, partition_image
@@ -133,6 +134,21 @@ def test_asked_to_stay_it_stops(stand: TwoDirectories) -> None:
     assert (stand.directories.moves, stand.futures()) == ({}, [])
     assert not stand.directories.is_wanted(move)
     stand.directories.cancel(move)
+
+
+def test_a_topic_that_is_made_again_does_not_move(stand: TwoDirectories) -> None:
+    stand.directories.alter(T0, stand.two.path)
+    (move,) = stand.directories.moves.values()
+    stand.delete("t")
+    stand.create("t")
+    assert not stand.directories.is_wanted(move), "it is another partition"
+
+
+def test_wishes_are_remembered_as_far_as_memory_allows(stand: TwoDirectories, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(directory_move, "MAX_PREFERRED", 3)
+    for index in (1, 2, 3, 1, 4, 5):
+        stand.refusal(TopicPartition("t", index), stand.two.path)
+    assert [tp.partition for tp in stand.logs.preferred] == [1, 4, 5]
 
 
 def test_a_topic_that_is_deleted_does_not_move(stand: TwoDirectories) -> None:

@@ -16,7 +16,7 @@ async def handle(
 
     await controller.execute(decide)
     controller.heartbeats.remove(request.broker_id)
-    return UnregisterBrokerResponse(error_message=None)
+    return UnregisterBrokerResponse()
 
 
 def error_response(request: UnregisterBrokerRequest, error: KafkaError, version: int) -> UnregisterBrokerResponse:

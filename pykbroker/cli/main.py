@@ -1,4 +1,4 @@
-"""pykbroker [serve | wire] …: picks the command and imports only its code. Exit codes: 0 well, 1 broken, 2 misused."""
+"""pykbroker [COMMAND] …: picks the command and imports only its code. Exit codes: 0 well, 1 broken, 2 misused."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -8,6 +8,8 @@ from pykbroker import __version__
 USAGE = """\
 usage: pykbroker [serve] [options]     run a broker (the default)
        pykbroker wire COMMAND          decode, encode and show frames of the Kafka protocol
+       pykbroker dump-log FILE...      show segments, indexes, checkpoints, metadata and coordinator records
+       pykbroker check-dir DIR...      read everything in data directories and tell what is wrong
        pykbroker --version
 Each command explains itself: pykbroker serve --help, pykbroker wire --help."""
 
@@ -41,4 +43,12 @@ def _command(name: str) -> Callable[[list[str]], int] | None:
         from pykbroker.cli.wire import main as wire
 
         return wire
+    if name == "dump-log":
+        from pykbroker.cli.dump_log import main as dump_log
+
+        return dump_log
+    if name == "check-dir":
+        from pykbroker.cli.check_dir import main as check_dir
+
+        return check_dir
     return None

@@ -2,9 +2,9 @@
 can be read."""
 
 from collections.abc import Callable
-from typing import Any
 
 from pykbroker.errors import KafkaError, MalformedFrame
+from pykbroker.log.inspection.row import Row
 from pykbroker.protocol.coordinator_records import UnknownRecordType, parse_key, parse_value
 from pykbroker.protocol.json_form import to_json
 from pykbroker.protocol.metadata_records import parse_record
@@ -12,7 +12,6 @@ from pykbroker.protocol.schema import schemas
 from pykbroker.record.control import ControlType, control_type_of, end_transaction_coordinator_epoch
 from pykbroker.record.reader import Record
 
-Row = dict[str, Any]
 Decoder = Callable[[Record], Row]
 # What a topic's records are; "metadata" is the metadata log and its snapshots.
 DECODED_TOPICS = {

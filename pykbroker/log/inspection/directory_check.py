@@ -96,13 +96,25 @@ class DirectoryCheck:
         return check_partition(place, self._report, [*self._readers, replay])
 
     def check_partitions(self, facts: ClusterFacts | None) -> None:
-        """All but the metadata log. Raises OSError."""
+        """All but the metadata log. What the disk refuses to read is a finding."""
         for name, tp in self.contents.partitions.items():
             if name != METADATA_DIRECTORY:
-                self.results[tp] = self._check(name, tp, facts, is_clean=self.is_clean)
+                result = self._try(name, tp, facts, is_clean=self.is_clean)
+                if result is not None:
+                    self.results[tp] = result
         for name, tp in self.contents.futures.items():
-            self._check(name, tp, None, is_clean=False)
+            self._try(name, tp, None, is_clean=False)
         self._checkpoints.compare(self.results, set(self.contents.futures.values()), facts)
+
+    def _try(
+        self, name: str, tp: TopicPartition, facts: ClusterFacts | None, *, is_clean: bool
+    ) -> PartitionResult | None:
+        try:
+            return self._check(name, tp, facts, is_clean=is_clean)
+        except OSError as error:
+            path = error.filename or f"{self.path}/{name}"
+            self._report.defect("unreadable", path, error.strerror or str(error))
+            return None
 
     def _check(self, name: str, tp: TopicPartition, facts: ClusterFacts | None, *, is_clean: bool) -> PartitionResult:
         is_compacted = self._checkpoints.is_cleaned(tp)

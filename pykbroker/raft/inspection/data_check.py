@@ -52,7 +52,7 @@ class DataCheck:
         self._compare_properties()
         for directory in self.directories:
             if METADATA_DIRECTORY in directory.contents.partitions:
-                self._check_metadata(directory)
+                self._try_metadata(directory)
         for directory in self.directories:
             directory.check_clean_shutdown(self.facts)
             directory.check_partitions(self.facts)
@@ -79,6 +79,13 @@ class DataCheck:
         self._report.defect("meta.properties", path, message, position=directory.properties[name].position)
 
     # The metadata log
+
+    def _try_metadata(self, directory: DirectoryCheck) -> None:
+        try:
+            self._check_metadata(directory)
+        except OSError as error:
+            path = error.filename or f"{directory.path}/{METADATA_DIRECTORY}"
+            self._report.defect("unreadable", path, error.strerror or str(error))
 
     def _check_metadata(self, directory: DirectoryCheck) -> None:
         folder = f"{directory.path}/{METADATA_DIRECTORY}"

@@ -49,6 +49,10 @@ class Files:
         except FileNotFoundError:
             return
 
+    def set_modified(self, path: str, time_ns: int) -> None:
+        """The time of last modification, since 1970."""
+        os.utime(path, ns=(time_ns, time_ns))
+
     def read_bytes(self, path: str) -> bytes:
         """Of a file that nobody writes meanwhile. A start reads thousands of small ones, for which pathlib is slow."""
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)

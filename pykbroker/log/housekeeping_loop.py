@@ -71,6 +71,8 @@ class Housekeeping:
     async def apply_retention(self) -> None:
         now_ms = self.logs.clock.wall_ms()
         for log in self.logs.all():
+            if log.cleaning.is_in_progress:
+                continue  # the cleaner does it when it is through
             try:
                 log.delete_old_segments(now_ms)
             except OSError as error:

@@ -148,6 +148,7 @@ class LogManager:
         recovery_points = self._read_checkpoint(directory, checkpoints.RECOVERY_POINT)
         start_offsets = self._read_checkpoint(directory, checkpoints.LOG_START_OFFSET)
         high_watermarks = self._read_checkpoint(directory, checkpoints.HIGH_WATERMARK)
+        cleaned = self._read_checkpoint(directory, checkpoints.CLEANER_OFFSET)
         for name in sorted(os.listdir(directory.path)):
             path = os.path.join(directory.path, name)
             if log_dir.is_doomed(name):
@@ -160,6 +161,7 @@ class LogManager:
                 directory, path, tp, config_for(tp.topic), recovery_points.get(tp, 0), start_offsets.get(tp, 0)
             )
             log.update_high_watermark(high_watermarks.get(tp, log.log_start_offset))
+            log.cleaning.first_dirty_offset = cleaned.get(tp)
             self._settle(tp, log, directory, assigned(tp))
 
     def _settle(self, tp: TopicPartition, log: UnifiedLog, directory: LogDirectory, assigned: Uuid) -> None:
@@ -241,7 +243,7 @@ class LogManager:
         directory.is_online = False
         logger.error("The data directory %s failed and goes offline: %s", directory.path, error)
         for tp in [tp for tp, place in self._directory_of.items() if place is directory]:
-            del self._logs[tp]
+            self._logs.pop(tp).cleaning.void()
         self.on_directory_failure(directory.path)
 
     # Logs
@@ -343,6 +345,7 @@ class LogManager:
         self.doom_path(log.directory, log.topic_partition, directory, log.config.file_delete_delay_ms)
 
     def _abandon(self, log: UnifiedLog) -> None:
+        log.cleaning.void()
         for segment in log.segments:
             segment.release()
         log.on_io_error = _ignore_error  # its files go: who still holds it may trip over that
@@ -387,6 +390,7 @@ class LogManager:
             self.doom(new, directory)
             raise CopyError(final, ValueError(f"it ends at {new.log_end_offset}, the log at {old.log_end_offset}"))
         new.update_high_watermark(old.high_watermark)
+        new.cleaning.moved_from(old.cleaning)
         source = self._directory_of[tp]
         self._logs[tp] = new
         self._directory_of[tp] = directory
@@ -435,6 +439,10 @@ class LogManager:
             return log.log_start_offset if log.log_start_offset > log.segments[0].base_offset else None
 
         self._checkpoint(checkpoints.LOG_START_OFFSET, start_offset)
+
+    def checkpoint_cleaner_offsets(self) -> None:
+        """Of the logs that were cleaned."""
+        self._checkpoint(checkpoints.CLEANER_OFFSET, lambda log: log.cleaning.first_dirty_offset)
 
     def _checkpoint(self, name: str, offset_of: Callable[[UnifiedLog], int | None]) -> None:
         for directory in self.directories:

@@ -209,10 +209,11 @@ class LogSegment:
         return reached or self.offset_index.is_full or self.time_index.is_full
 
     def _time_waited_for_roll(self, now_ms: int, message_timestamp: int) -> int:
-        first = self._first_timestamp()
+        first = self.first_batch_timestamp()
         return message_timestamp - first if first >= 0 else now_ms - self.created_ms
 
-    def _first_timestamp(self) -> int:
+    def first_batch_timestamp(self) -> int:
+        """The first batch's largest timestamp, -1 when there is none."""
         if self.first_timestamp is None:
             batch = next(self.batches(0), None)
             self.first_timestamp = batch.max_timestamp if batch is not None else -1

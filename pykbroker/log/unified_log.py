@@ -14,6 +14,7 @@ from pykbroker.clock import Clock
 from pykbroker.errors import KafkaError
 from pykbroker.ids import TopicPartition, Uuid
 from pykbroker.log import time_search
+from pykbroker.log.cleaning_state import CleaningState
 from pykbroker.log.files import Files, sync_path
 from pykbroker.log.leader_epochs import LeaderEpochFileCache
 from pykbroker.log.log_config import LogConfig
@@ -101,6 +102,7 @@ class UnifiedLog:
         self.producer_state = producer_state
         # Called with the path and the error when a write fails; makes the directory offline.
         self.on_io_error: Callable[[OSError], None] = _ignore
+        self.cleaning = CleaningState()
         self._bases = [segment.base_offset for segment in segments]
         self._sealed_open: LogSegment | None = None
 
@@ -301,6 +303,17 @@ class UnifiedLog:
         self._bases = [segment.base_offset for segment in segments]
         self.active = segments[-1]
 
+    def replace_segments(self, new: Sequence[LogSegment], old: Sequence[LogSegment]) -> None:
+        """Goes on with `new` in place of `old`, sealed ones all: their files are swapped already (swap.swap_in)."""
+        kept = [segment for segment in self.segments if segment not in old]
+        self._set_segments(sorted([*kept, *new], key=lambda segment: segment.base_offset))
+        self.producer_state.delete_snapshots_at({segment.base_offset for segment in old}.difference(self._bases))
+
+    def doom(self, paths: Sequence[str]) -> None:
+        """Files of removed segments that go after file.delete.delay.ms."""
+        due = self.clock.monotonic() + self.config.file_delete_delay_ms / 1000
+        self.doomed += [(due, path) for path in paths]
+
     def segment_for(self, offset: int) -> int:
         """The index of the segment that holds `offset`; 0 when it is before all."""
         return max(bisect_right(self._bases, offset) - 1, 0)
@@ -326,9 +339,8 @@ class UnifiedLog:
         kept = [segment for segment in self.segments if segment not in segments]
         self._set_segments(kept)
         gone = [segment for segment in segments if segment not in kept]
-        due = self.clock.monotonic() + self.config.file_delete_delay_ms / 1000
         for segment in gone:
-            self.doomed += [(due, path) for path in segment.mark_deleted()]
+            self.doom(segment.mark_deleted())
         first = self.segments[0].base_offset
         if first > self.log_start_offset:
             self._set_log_start_offset(first)
@@ -492,6 +504,7 @@ class UnifiedLog:
             self.files.unlink(path)
 
     def _end_at(self, offset: int) -> None:
+        self.cleaning.truncated(self.active.base_offset)
         self.log_end_offset = offset
         self.recovery_point = min(self.recovery_point, offset)
         self.log_start_offset = min(self.log_start_offset, offset)

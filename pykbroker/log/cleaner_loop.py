@@ -1,0 +1,113 @@
+"""Cleans compacted logs, the dirtiest one first. (LogCleaner, CleanerThread)
+
+The jobs of a cleaning run in a thread, its steps between them on the loop.
+"""
+
+from collections.abc import Callable
+from logging import getLogger
+from threading import Event
+
+import trio
+
+from pykbroker.errors import KafkaError
+from pykbroker.log.cleaner import CleaningAborted
+from pykbroker.log.cleaner_manager import LogToClean, filthiest
+from pykbroker.log.cleaning import CleanerConfig, Cleaning, Steps
+from pykbroker.log.log_manager import LogManager
+from pykbroker.log.sparse_index import CorruptIndex
+from pykbroker.log.throttler import Throttler
+from pykbroker.log.unified_log import UnifiedLog
+
+logger = getLogger(__name__)
+
+
+class CleanerLoop:
+    """As many cleanings at once as log.cleaner.threads says."""
+
+    def __init__(self, logs: LogManager, config: Callable[[], CleanerConfig]) -> None:
+        self.logs = logs
+        self._config = config
+        self._running = 0
+        self._throttler = Throttler(config().log_cleaner_io_max_bytes_per_second, logs.clock)
+        self._changed = trio.Event()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async with trio.open_nursery() as nursery:
+            while True:
+                config = self._config()
+                self._throttler.rate = config.log_cleaner_io_max_bytes_per_second
+                self._changed = trio.Event()
+                while self._running < config.log_cleaner_threads and (found := self.next_log()) is not None:
+                    self._running += 1
+                    nursery.start_soon(self.clean, found)
+                with trio.move_on_after(max(config.log_cleaner_backoff_ms, 1) / 1000):
+                    await self._changed.wait()
+
+    def next_log(self) -> LogToClean | None:
+        """The dirtiest one that is due, marked as being cleaned."""
+        found = filthiest(self.logs.all(), self.logs.clock.wall_ms())
+        if found is not None:
+            found.log.cleaning.is_in_progress = True
+        return found
+
+    async def clean(self, found: LogToClean) -> None:
+        """One cleaning, whatever comes of it: a log that cannot be cleaned is left alone from then on."""
+        stop = Event()
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_set_when_cancelled, stop)
+                await self._try_to_clean(found, stop)
+                nursery.cancel_scope.cancel()
+        finally:
+            found.log.cleaning.is_in_progress = False
+            self._running -= 1
+            self._changed.set()
+
+    async def _try_to_clean(self, found: LogToClean, stop: Event) -> None:
+        log = found.log
+        generation = log.cleaning.generation
+        try:
+            await _run(Cleaning(found, self._config(), self._pace(log, stop)).steps())
+            self.logs.checkpoint_cleaner_offsets()
+            log.delete_old_segments(self.logs.clock.wall_ms())
+        except CleaningAborted:
+            logger.info("Cleaning of %s was aborted", log.topic_partition)
+        except OSError as error:
+            if log.cleaning.generation == generation:
+                log.on_io_error(error)
+        except (KafkaError, CorruptIndex, ValueError) as error:
+            log.cleaning.is_uncleanable = True
+            logger.warning("Cannot clean %s, marking it as uncleanable: %s", log.topic_partition, error)
+        except Exception:
+            log.cleaning.is_uncleanable = True
+            logger.exception("Cleaning of %s failed, marking it as uncleanable", log.topic_partition)
+
+    def _pace(self, log: UnifiedLog, stop: Event) -> Callable[[int], None]:
+        state, generation, throttler = log.cleaning, log.cleaning.generation, self._throttler
+
+        def pace(count: int) -> None:
+            rest = throttler.rest_after(count)
+            is_enough = stop.wait(rest) if rest > 0 else stop.is_set()
+            if is_enough or state.generation != generation:
+                raise CleaningAborted
+
+        return pace
+
+
+async def _run(steps: Steps) -> None:
+    job = next(steps, None)
+    while job is not None:
+        result = await trio.to_thread.run_sync(job)
+        try:
+            job = steps.send(result)
+        except StopIteration:
+            return
+
+
+async def _set_when_cancelled(stop: Event) -> None:
+    """A thread cannot be cancelled, but asked."""
+    try:
+        await trio.sleep_forever()
+    finally:
+        stop.set()

@@ -44,7 +44,8 @@ def dump_file(kind: Kind, data: bytes, base_offset: int, options: DumpOptions) -
 
 def _offset_of(row: Row, default: int) -> int:
     """Up to where an entry of an index reaches; entries of other files have no such offset."""
-    return int(row.get("last_offset", row.get("offset", default)))
+    value = row.get("last_offset", row.get("offset"))
+    return default if value is None else int(value)
 
 
 def _offset_index(data: bytes, base_offset: int) -> Iterator[Row]:

@@ -75,7 +75,7 @@ def check_partition(place: PartitionPlace, report: Report, readers: list[BatchRe
         producers.at_snapshot(segments.end_offset if next_base is None else next_base, segment.severity)
     last_severity = Severity.DEFECT if place.is_clean else Severity.RECOVERY
     epochs.finish(segments.end_offset, last_severity)
-    _check_snapshot_names(place, names, set(bases), segments.end_offset, report)
+    _check_snapshot_names(place, names, segments.end_offset, report)
     return PartitionResult(topic_id, bases[0], segments.end_offset, epochs.latest_of_batches, segments.is_preallocated)
 
 
@@ -131,9 +131,8 @@ def _is_expected(name: str) -> bool:
     return is_segment or is_other or bool(_SNAPSHOT.fullmatch(name) or _METADATA_FILES.fullmatch(name))
 
 
-def _check_snapshot_names(
-    place: PartitionPlace, names: list[str], bases: set[int], end_offset: int, report: Report
-) -> None:
+def _check_snapshot_names(place: PartitionPlace, names: list[str], end_offset: int, report: Report) -> None:
+    """Those in the middle of a segment are of earlier stops, and no harm."""
     severity = Severity.DEFECT if place.is_clean else Severity.RECOVERY
     for name in names:
         if not _SNAPSHOT.fullmatch(name):
@@ -142,5 +141,3 @@ def _check_snapshot_names(
         if offset > end_offset:
             message = f"a snapshot behind the log's end, {end_offset}"
             report.add(severity, "producer snapshot", path, message, offset=offset)
-        elif offset not in bases and offset != end_offset:
-            report.note("leftover", path, "a snapshot at which no segment begins; the next start removes it")

@@ -208,7 +208,7 @@ def only(values: set[int]) -> int:
 def stable_offsets(
     asker: Asker, topic: Topic, partition: int = 0, offset: int = 0
 ) -> tuple[int, int, list[tuple[int, int]]]:
-    """(high watermark, last stable offset, aborted as (producer id, first offset)) for read_committed from `offset` on."""
+    """(high watermark, last stable offset, aborted as (producer id, first offset)), read from `offset` on."""
     (row,) = fetch(asker, (topic, [wants(partition, offset)]), isolation_level=1, max_wait_ms=0).responses[0].partitions
     assert row.error_code == 0
     aborted = [(item.producer_id, item.first_offset) for item in row.aborted_transactions or ()]

@@ -55,7 +55,7 @@ class _Node(NamedTuple):
 
 class _Parser:
     def __init__(self, text: str) -> None:
-        self.text = text
+        self.text = _without_quotes(text)
         self.at = 0
         self.depth = 0
         self.flags: frozenset[str] = frozenset()
@@ -160,11 +160,6 @@ class _Parser:
         return _chars(lambda c: c == char)
 
     def escape(self) -> _Node:
-        if self.accept("Q"):
-            end = self.text.find("\\E", self.at)
-            quoted = self.text[self.at : end if end >= 0 else len(self.text)]
-            self.at += len(quoted) + (2 if end >= 0 else 0)
-            return _Node("concat", tuple(map(self.literal, quoted)))
         if self.peek() in _POSITIONS:
             return _Node("position", what=_POSITIONS[self.take()])
         found = self.escaped()
@@ -263,6 +258,22 @@ class _Parser:
     def class_char(self) -> str | Predicate:
         char = self.take()
         return self.escaped() if char == "\\" else char
+
+
+def _without_quotes(text: str) -> str:
+    """What stands between \\Q and \\E means itself."""
+    out, at = [], 0
+    while at < len(text):
+        size = 2 if text[at] == "\\" else 1
+        if not text.startswith("\\Q", at):
+            out.append(text[at : at + size])
+            at += size
+            continue
+        end = text.find("\\E", at)
+        quoted = text[at + 2 : end if end >= 0 else len(text)]
+        out += [char if char.isalnum() else f"\\{char}" for char in quoted]
+        at = end + 2 if end >= 0 else len(text)
+    return "".join(out)
 
 
 def _chars(predicate: Predicate) -> _Node:

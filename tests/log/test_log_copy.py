@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from pykbroker.log.log_copy import MAX_TAIL, CopyError, LogCopy
+from pykbroker.log.segment import LogSegment
 from pykbroker.log.unified_log import UnifiedLog
 from tests.log.logs import NOW, Unsynced, append, batch, open_log, read_all
 
@@ -191,3 +192,20 @@ def test_only_whole_files_have_their_names(tmp_path: Path) -> None:
     with pytest.raises(CopyError):
         copying.job()
     assert {Path(name).suffix for name in os.listdir(copy.directory)} == {".tmp"}
+
+
+def test_segments_that_the_cleaner_replaces_meanwhile(log: UnifiedLog, tmp_path: Path) -> None:
+    for _ in range(60):
+        append(log, batch())
+    copy = copy_of(log, tmp_path)
+    assert run(copy) == 1
+    first, second = log.segments[:2]
+    survivor = LogSegment(log.files, log.directory, first.base_offset, log.config, NOW, first.size)
+    log.replace_segments([survivor], [first, second])
+    copying = copy.next_round()
+    assert copying is not None
+    assert list(copying.segments) == [survivor], "that one is copied again"
+    assert not Path(copy.directory, f"{second.base_offset:020d}.log").exists()
+    copying.job()
+    copy.copied(copying)
+    assert same(log, opened(copy))

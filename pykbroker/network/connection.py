@@ -20,6 +20,7 @@ from pykbroker.network.ready_poller import ReadyPoller
 from pykbroker.network.receive_buffer import FrameTooLarge, ReceiveBuffer
 from pykbroker.network.response_writer import ResponseWriter
 from pykbroker.network.transport import Part, Transport
+from pykbroker.network.unread_answers import UnreadAnswers
 from pykbroker.observability.metrics import NetworkMetrics
 
 LOG = logging.getLogger("pykbroker.network")
@@ -63,7 +64,7 @@ class Session(Protocol):
 class SharedState:
     """What all connections of a broker share."""
 
-    __slots__ = ("budget", "clock", "max_frame", "metrics", "on_slow", "poller", "pool")
+    __slots__ = ("budget", "clock", "max_frame", "metrics", "on_slow", "poller", "pool", "unread")
 
     def __init__(
         self, clock: Clock, budget: MemoryBudget, max_frame: int, on_slow: Callable[[str, float], None] | None = None
@@ -72,6 +73,7 @@ class SharedState:
         self.clock = clock
         self.budget = budget
         self.pool = BufferPool()
+        self.unread = UnreadAnswers()
         self.max_frame = max_frame
         self.on_slow = on_slow
         self.metrics = NetworkMetrics()
@@ -248,7 +250,12 @@ class Connection:
     async def _flush(self) -> None:
         if not self._writer.try_flush():
             self.state = WRITING
-            await self._writer.flush()
+            unread = self._shared.unread
+            unread.add(self, self._writer.held)
+            try:
+                await self._writer.flush()
+            finally:
+                unread.remove(self)
             self.state = HANDLING
             self._left_the_loop()
 

@@ -26,6 +26,11 @@ class ResponseWriter:
         """Bytes that wait to be sent, file regions included."""
         return self._size
 
+    @property
+    def held(self) -> int:
+        """Bytes of them that lie in memory."""
+        return sum(len(part) for part in self._parts if isinstance(part, BYTES))
+
     def add(self, part: Bytes) -> None:
         self._parts.append(part)
         self._size += len(part)

@@ -185,3 +185,23 @@ async def test_waiting_for_memory_ends_when_others_give_it_back() -> None:
         small = await server.connect()
         await small.send(b"small")
         assert await small.receive() == b"small"
+
+
+async def test_answers_that_nobody_reads_are_bounded_together(caplog: pytest.LogCaptureFixture) -> None:
+    """A hundred who ask for much and read nothing must not hold a hundred times much."""
+    caplog.set_level(logging.INFO)
+    async with serving() as server:
+        server.shared.unread.limit = 60_000_000
+        deaf = [await server.connect() for _ in range(6)]
+        for client in deaf:
+            await client.send(b"large20000000")
+            await trio.testing.wait_all_tasks_blocked(0.01)
+        assert server.shared.unread.size <= 60_000_000
+        assert len(server.connections) == 3
+        other = await server.connect()
+        await other.send(b"hello")
+        assert await other.receive() == b"hello"
+        assert await deaf[-1].receive() == b"x" * 20_000_000
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        assert server.shared.unread.size <= 40_000_000
+    assert len([record for record in caplog.records if "does not read its answer" in record.getMessage()]) == 3

@@ -23,13 +23,15 @@ def make_poller() -> "ReadyPoller | None":
 class ReadyPoller:
     """Sockets are added once and forgotten before they are closed; run() is one task of the server, close() its end."""
 
-    __slots__ = ("_epoll", "_ready", "_waiting")
+    __slots__ = ("_ended", "_epoll", "_ready", "_waiting")
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
         self._waiting: dict[int, trio.lowlevel.Task] = {}
-        # Woken while nobody waited, or for bytes and the end in one: who waits next looks again.
+        # Woken while nobody waited: who waits next looks again.
         self._ready: set[int] = set()
+        # Told once, but bytes may come before it: whoever waits looks again until the end is read.
+        self._ended: set[int] = set()
 
     def add(self, fd: int) -> None:
         """Raises OSError."""
@@ -45,6 +47,7 @@ class ReadyPoller:
         """The socket is about to be closed: its number may soon be another's."""
         self.wake(fd)
         self._ready.discard(fd)
+        self._ended.discard(fd)
         self._epoll.unregister(fd)
 
     async def wait_readable(self, fd: int) -> None:
@@ -52,7 +55,7 @@ class ReadyPoller:
 
         Always a checkpoint. Raises trio.ClosedResourceError after wake() and forget().
         """
-        if fd in self._ready:
+        if fd in self._ready or fd in self._ended:
             self._ready.discard(fd)
             await trio.lowlevel.checkpoint()
             return
@@ -67,14 +70,16 @@ class ReadyPoller:
     async def run(self) -> None:
         """Until cancelled."""
         poll, waiting, ready, reschedule = self._epoll.poll, self._waiting, self._ready, trio.lowlevel.reschedule
-        own = self._epoll.fileno()
+        ended, own = self._ended, self._epoll.fileno()
         while True:
             await trio.lowlevel.wait_readable(own)
             for fd, events in poll(0, _BUNCH):
                 task = waiting.pop(fd, None)
                 if task is not None:
                     reschedule(task)
-                if task is None or events & _ENDED:
+                if events & _ENDED:
+                    ended.add(fd)
+                elif task is None:
                     ready.add(fd)
 
     def close(self) -> None:

@@ -126,3 +126,20 @@ def test_there_is_none_without_epoll(monkeypatch: pytest.MonkeyPatch) -> None:
         poller.close()
     monkeypatch.setattr("pykbroker.network.ready_poller._EVENTS", 0)
     assert make_poller() is None
+
+
+async def test_bytes_and_the_end_before_anybody_waits(socket_pair: Pair) -> None:
+    """Found by five thousand connects and disconnects: the one wake for both came before the connection's task began,
+    which read the bytes and never heard of the end."""
+    ours, theirs = socket_pair
+    theirs.send(b"last words")
+    theirs.close()
+    async with running() as poller:
+        poller.add(ours.fileno())
+        await trio.testing.wait_all_tasks_blocked()
+        for expected in (b"last words", b""):
+            with trio.fail_after(5):
+                await poller.wait_readable(ours.fileno())
+            assert ours.recv(100) == expected
+        poller.forget(ours.fileno())
+        assert not poller._ended

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 import pytest
 
 from pykbroker.coordinator.log_records import EndTransaction, decode_batches, decode_record, encode_batch
-from pykbroker.coordinator.shard import CoordinatorRecord
+from pykbroker.coordinator.shard import CoordinatorRecord, Producer
 from pykbroker.errors import MalformedFrame
 from pykbroker.protocol.persisted.group.group_metadata import GroupMetadataKey
 from pykbroker.protocol.persisted.group.offset_commit import OffsetCommitKey, OffsetCommitValue
-from pykbroker.record.batch import iterate_batches, stamp
+from pykbroker.record.batch import iterate_batches, parse_header, stamp
 from pykbroker.record.builder import build_batch
 from pykbroker.record.control import end_transaction_batch
 from tests.golden_data import golden_path
@@ -84,3 +84,11 @@ def test_unknown_kinds_are_left_out() -> None:
 def test_damaged_records_are_refused(key: bytes | None, value: bytes | None) -> None:
     with pytest.raises(MalformedFrame):
         decode_record("group", key, value)
+
+
+def test_records_of_a_transaction_are_the_producers() -> None:
+    batch = bytes(encode_batch(ROWS, 1, 0, Producer(7, 3)))
+    header = parse_header(batch)
+    assert (header.producer_id, header.producer_epoch, header.base_sequence) == (7, 3, 0)
+    assert header.is_transactional
+    assert {entry.producer_id for entry in decode_batches("group", batch)} == {7}

@@ -215,3 +215,20 @@ async def test_all_shards_are_written_to_for_nobody() -> None:
         await runtime.write(partition, committing(5))
     runtime.write_all(lambda shard: shard.topics_deleted([("t", ZERO_UUID)]))
     assert [offsets_of(shard) for shard in runtime.shards()] == [[], [], []]
+
+
+async def test_what_is_begun_tells_whom_to_await() -> None:
+    log = MemoryLog()
+    runtime = make(log)
+    runtime.elect(0, 4)
+    assert runtime.epoch(0) == 4
+    assert code_of(lambda: runtime.epoch(1)) == E.NOT_COORDINATOR
+    assert runtime.begin(0, committing(1))[1] is None
+    log.auto_commit = False
+    outcome, waiter = runtime.begin(0, committing(2))
+    assert outcome.response is not None
+    assert waiter is not None
+    assert not waiter.done
+    log.commit(TP)
+    assert waiter.done
+    assert code_of(lambda: runtime.begin(1, committing(1))) == E.NOT_COORDINATOR

@@ -68,3 +68,13 @@ async def test_who_goes_away_lets_the_next_one_ask(autojump_clock: trio.testing.
         await trio.testing.wait_all_tasks_blocked()
         assert await ids.next() == 200
     assert controller.asked == 2
+
+
+async def test_one_at_a_time_without_waiting(autojump_clock: trio.testing.MockClock) -> None:
+    controller = Controller()
+    ids = ProducerIdManager(controller)
+    assert ids.take() is None
+    await ids.reserve()
+    await ids.reserve()
+    assert controller.asked == 1
+    assert [ids.take() for _ in range(4)] == [100, 101, 102, None]

@@ -72,6 +72,8 @@ def check_partition(place: PartitionPlace, report: Report, readers: list[BatchRe
         if index == 0:
             producers.begin(base, segment.severity)
         segments.run(segment)
+        if next_base is not None:
+            segments.at_next_segment(next_base)
         producers.at_snapshot(segments.end_offset if next_base is None else next_base, segment.severity)
     last_severity = Severity.DEFECT if place.is_clean else Severity.RECOVERY
     epochs.finish(segments.end_offset, last_severity)

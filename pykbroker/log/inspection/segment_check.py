@@ -86,6 +86,14 @@ class SegmentCheck:
         self._tell(place, ".timeindex", "time index", times.finish(is_sealed=place.is_flushed))
         self._producers.check_transaction_index(place.path(".txnindex"), place.base_offset, place.severity)
 
+    def at_next_segment(self, base_offset: int) -> None:
+        """Where the next segment begins; what the last ones of this one told may be missing."""
+        if self.end_offset < base_offset:
+            if self._may_be_compacted:
+                self._producers.is_exact = False
+            else:
+                self._producers.lose()
+
     def _take(self, place: Place, path: str, batch: FoundBatch) -> None:
         if batch.base_offset < self.end_offset:
             message = f"offset {batch.base_offset} is in the segment before too, which ends at {self.end_offset}"

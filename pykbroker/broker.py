@@ -31,6 +31,7 @@ from pykbroker.dispatch import Dispatcher, Session
 from pykbroker.errors import KafkaError, MalformedFrame
 from pykbroker.ids import DIRECTORY_UNASSIGNED, Endpoint, TopicPartition, Uuid
 from pykbroker.log.checkpoints import CorruptCheckpoint
+from pykbroker.log.cleaner_loop import CleanerLoop
 from pykbroker.log.housekeeping_loop import Housekeeping
 from pykbroker.log.log_dir import LogDirError
 from pykbroker.log.log_manager import LogDirectory, LogManager
@@ -240,6 +241,8 @@ class Broker:
                     lambda: lifecycle.broker_epoch,
                 )
                 data.start_soon(directories.run, name="log directories")
+                if self._static.log_cleaner_enable:
+                    data.start_soon(CleanerLoop(self.logs, lambda: self.config).run, name="log cleaner")
                 await self._serve(lifecycle, on_ready)
                 data.cancel_scope.cancel()
             await trio.to_thread.run_sync(self.logs.shutdown, lifecycle.broker_epoch)

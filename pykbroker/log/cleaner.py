@@ -17,7 +17,6 @@ from pykbroker.log.log_config import LogConfig
 from pykbroker.log.offset_map import OffsetMap
 from pykbroker.log.record_spans import HAS_VALUE, KEY, OFFSET_DELTA, Span, record_spans
 from pykbroker.log.segment import INT32_MAX, segment_path
-from pykbroker.record import legacy
 from pykbroker.record.batch import (
     CURRENT_MAGIC,
     HEADER_SIZE,
@@ -138,24 +137,23 @@ class Cleaner:
         if transactions.on_data(header):
             return True, header.last_offset
         base = header.base_offset
-        spans = record_spans(records_of(data, header), header.record_count)
+        payload = records_of(data, header)
+        spans = record_spans(payload, header.record_count)
         keys = [(key, base + span[OFFSET_DELTA]) for span in spans if (key := span[KEY]) is not None]
-        return self._map_keys(keys, start), header.last_offset
+        return self._map_keys(keys, start, len(payload)), header.last_offset
 
     def _map_legacy(self, data: bytes, start: int) -> tuple[bool, int]:
-        keys = [(record.key, record.offset) for record in legacy_records(data) if record.key is not None]
-        return self._map_keys(keys, start), legacy.last_offset_at(data, 0)
+        records = legacy_records(data)
+        keys = [(record.key, record.offset) for record in records if record.key is not None]
+        return self._map_keys(keys, start, sum(len(key) for key, _ in keys)), records[-1].offset
 
-    def _map_keys(self, keys: Sequence[tuple[bytes, int]], start: int) -> bool:
-        """A later record of the same batch stands for the earlier ones. Where the map may become full on the way each
-        goes in by itself: what lies below the latest offset must be in it."""
+    def _map_keys(self, keys: list[tuple[bytes, int]], start: int, size: int) -> bool:
+        """Where the map may become full on the way each key goes in by itself: what lies below the latest offset must
+        be in it."""
+        if keys and keys[0][1] < start:
+            keys = [(key, offset) for key, offset in keys if offset >= start]
         offset_map = self._map
-        put = offset_map.put
-        has_room = len(offset_map) + len(keys) <= offset_map.capacity
-        for key, offset in dict(keys).items() if has_room else keys:
-            if offset >= start and not put(key, offset):
-                return False
-        return True
+        return offset_map.put_all(keys, size) or all(offset_map.put(key, offset) for key, offset in keys)
 
     # Copying
 

@@ -1,16 +1,21 @@
 """Key → its latest offset in bounded memory: 24 bytes an entry, the key's MD5 and the offset. (SkimpyOffsetMap)
 
-Two keys with the same hash would count as one; with 128 bits that does not happen.
+Two keys with the same hash would count as one; with 128 bits that does not happen. In front of the table is a small
+dict of the keys seen last: it saves most of the hashing where keys repeat.
 """
 
+from collections.abc import Sequence
 from hashlib import md5
 from struct import Struct
 
 ENTRY_SIZE = 24
 HASH_SIZE = 16
+NOT_FOUND = -1
+# The dict's bounds: keys, and bytes of keys.
+RECENT_KEYS = 50_000
+RECENT_BYTES = 16 * 1024 * 1024
 _OFFSET = Struct(">q")
 _FREE = bytes(ENTRY_SIZE)
-NOT_FOUND = -1
 
 
 class OffsetMap:
@@ -25,14 +30,72 @@ class OffsetMap:
         self.latest_offset = NOT_FOUND
         self._count = 0
         self._table = bytearray(slots * ENTRY_SIZE)
+        self._recent: dict[bytes, int] = {}
+        self._recent_bytes = 0
+        # Whether the dict knows better than the table.
+        self._is_ahead = False
 
     def __len__(self) -> int:
+        self._settle()
         return self._count
 
     def put(self, key: bytes, offset: int) -> bool:
         """False when the map is full: then nothing changes, whether the key is in it or not."""
+        self._settle()
+        self._recent.clear()
         if self._count >= self.capacity:
             return False
+        self._store(key, offset)
+        self.latest_offset = offset
+        return True
+
+    def put_all(self, pairs: Sequence[tuple[bytes, int]], size: int) -> bool:
+        """All of them, in ascending order of offsets; False when not all may find room: then nothing changes.
+
+        `size` in bytes, or more, of all keys.
+        """
+        if self._count + len(self._recent) + len(pairs) > self.capacity:
+            self._settle()
+            self._recent.clear()
+            if self._count + len(pairs) > self.capacity:
+                return False
+        if not self._is_ahead or len(self._recent) + len(pairs) > RECENT_KEYS or self._recent_bytes > RECENT_BYTES:
+            self._settle()
+            self._recent.clear()
+            self._recent_bytes = 0
+        self._recent.update(pairs)
+        self._recent_bytes += size
+        self._is_ahead = True
+        return True
+
+    def get(self, key: bytes) -> int:
+        """The latest offset of `key`, -1 when it is not in the map."""
+        offset = self._recent.get(key)
+        if offset is None:
+            offset = self._look_up(key)
+        return offset
+
+    def _look_up(self, key: bytes) -> int:
+        self._settle()
+        offset = NOT_FOUND
+        position = self._find(md5(key).digest())
+        if not self._table.startswith(_FREE, position):
+            offset = _OFFSET.unpack_from(self._table, position + HASH_SIZE)[0]
+        if len(self._recent) >= RECENT_KEYS or self._recent_bytes > RECENT_BYTES:
+            self._recent.clear()
+            self._recent_bytes = 0
+        self._recent[key] = offset
+        self._recent_bytes += len(key)
+        return offset
+
+    def _settle(self) -> None:
+        """Writes the dict into the table."""
+        if self._is_ahead:
+            self._is_ahead = False
+            for key, offset in self._recent.items():
+                self._store(key, offset)
+
+    def _store(self, key: bytes, offset: int) -> None:
         digest = md5(key).digest()
         position = self._find(digest)
         table = self._table
@@ -40,20 +103,6 @@ class OffsetMap:
             table[position : position + HASH_SIZE] = digest
             self._count += 1
         _OFFSET.pack_into(table, position + HASH_SIZE, offset)
-        self.latest_offset = offset
-        return True
-
-    def get(self, key: bytes) -> int:
-        """The latest offset of `key`, -1 when it is not in the map."""
-        digest = md5(key).digest()
-        table = self._table
-        position = int.from_bytes(digest[:4], "big") % self.slots * ENTRY_SIZE
-        if not table.startswith(digest, position):
-            position = self._find(digest)
-            if not table.startswith(digest, position):
-                return NOT_FOUND
-        offset: int = _OFFSET.unpack_from(table, position + HASH_SIZE)[0]
-        return offset
 
     def _find(self, digest: bytes) -> int:
         """Where the entry of `digest` is, or the free one where it belongs. There is always a free one."""

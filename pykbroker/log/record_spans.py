@@ -83,8 +83,7 @@ def _walk(data: bytes, count: int) -> list[Span]:
             pos += max(key_size, 0)
         if pos >= end:
             raise InvalidRecord(f"Invalid record size: expected the record to end at {end}, its key ends at {pos}")
-        byte = data[pos]
-        has_value = not byte & 1 if byte < 128 else read_varint(data, pos)[0] >= 0
-        spans.append((start, tail, end, timestamp_delta, offset_delta, key, has_value))
+        # In zigzag form odd is negative, however long the number is.
+        spans.append((start, tail, end, timestamp_delta, offset_delta, key, not data[pos] & 1))
         pos = end
     return spans

@@ -93,9 +93,7 @@ def batches(log: UnifiedLog) -> list[tuple[BatchHeader, bytes]]:
 
 def records(log: UnifiedLog) -> list[Record]:
     """Of data batches, committed or not."""
-    return [
-        record for header, data in batches(log) if not header.is_control for record in iterate_records(data)
-    ]
+    return [record for header, data in batches(log) if not header.is_control for record in iterate_records(data)]
 
 
 def committed(log: UnifiedLog) -> list[Record]:

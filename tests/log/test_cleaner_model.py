@@ -19,12 +19,11 @@ PAIRS = st.lists(st.tuples(KEYS, VALUES), min_size=1, max_size=5)
 PRODUCERS = st.integers(1, 3)
 OPERATIONS = st.one_of(
     st.tuples(st.just("put"), PAIRS, st.sampled_from([0, 1, 3])),
-    st.tuples(st.just("put"), PAIRS, st.just(0)),
-    st.tuples(st.just("begin"), PRODUCERS, PAIRS),
     st.tuples(st.just("begin"), PRODUCERS, PAIRS),
     st.tuples(st.just("end"), PRODUCERS, st.booleans()),
+    st.tuples(st.just("end"), PRODUCERS, st.booleans()),
     st.tuples(st.just("roll")),
-    st.tuples(st.just("clean"), st.integers(1, 9), st.sampled_from([40, 200, 10_000])),
+    st.tuples(st.just("clean"), st.integers(1, 6), st.sampled_from([40, 200, 10_000])),
     st.tuples(st.just("pass time")),
     st.tuples(st.just("restart")),
 )
@@ -39,6 +38,7 @@ class World:
         self.config: dict[str, Any] = {
             "segment_bytes": segment_bytes,
             "index_interval_bytes": 100,
+            "segment_index_bytes": 480,
             "cleanup_policy": ["compact"],
             "delete_retention_ms": 1000,
         }
@@ -125,11 +125,11 @@ def table(found: list[Any]) -> dict[bytes, bytes]:
     return result
 
 
-@settings(max_examples=400, deadline=None, derandomize=True, database=None)
-@given(st.lists(OPERATIONS, min_size=5, max_size=40), st.sampled_from([200, 500, 2000]))
+@settings(max_examples=150, deadline=None, derandomize=True, database=None)
+@given(st.lists(OPERATIONS, min_size=40, max_size=80), st.sampled_from([300, 400, 900]))
 def test_the_table_stays(operations: list[tuple[Any, ...]], segment_bytes: int) -> None:
     with tempfile.TemporaryDirectory() as root:
-        world = World(Path(root) / "t-0", max(segment_bytes, 300))
+        world = World(Path(root) / "t-0", segment_bytes)
         for operation in operations:
             world.apply(*operation)
         world.check()

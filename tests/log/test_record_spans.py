@@ -1,0 +1,60 @@
+"""Spans say of records what decoding them says, and refuse what decoding refuses."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pykbroker.errors import KafkaError
+from pykbroker.log.record_spans import END, HAS_VALUE, KEY, OFFSET_DELTA, START, TIMESTAMP_DELTA, record_spans
+from pykbroker.record.batch import HEADER_SIZE, parse_header
+from pykbroker.record.builder import build_batch
+from pykbroker.record.damage import InvalidRecord
+from pykbroker.record.reader import iterate_payload, iterate_records
+
+BYTES = st.one_of(st.none(), st.binary(max_size=5), st.sampled_from([b"x" * 63, b"x" * 64, b"x" * 200, b"x" * 9000]))
+RECORDS = st.lists(
+    st.tuples(BYTES, BYTES, st.lists(st.tuples(st.text(max_size=3), BYTES), max_size=2), st.integers(0, 2**40)),
+    min_size=1,
+    max_size=70,
+)
+
+
+@settings(max_examples=100, deadline=None, derandomize=True, database=None)
+@given(RECORDS)
+def test_as_decoded(records: list[tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]], int]]) -> None:
+    data = build_batch(records)
+    header = parse_header(data)
+    spans = record_spans(bytes(data[HEADER_SIZE:]), header.record_count)
+    assert [
+        (span[OFFSET_DELTA], header.base_timestamp + span[TIMESTAMP_DELTA], span[KEY], span[HAS_VALUE])
+        for span in spans
+    ] == [(record.offset, record.timestamp, record.key, record.value is not None) for record in iterate_records(data)]
+    assert [span[START] for span in spans] == [0, *[span[END] for span in spans[:-1]]]
+
+
+@settings(max_examples=300, deadline=None, derandomize=True, database=None)
+@given(st.integers(0, 60), st.integers(0, 255), st.integers(-1, 4))
+def test_damage_never_becomes_anything_else(position: int, value: int, count: int) -> None:
+    """What is refused by the one may be too subtle for the other, which does not look at values and headers."""
+    data = build_batch([(b"k1", b"value", [("h", b"1")], 5), (b"k2", None, [], 300), (None, b"", [], 7)])
+    payload = bytearray(data[HEADER_SIZE:])
+    payload[position % len(payload)] = value
+    header = parse_header(data)._replace(record_count=count)
+    try:
+        decoded = list(iterate_payload(header, payload))
+    except KafkaError:
+        decoded = None
+    try:
+        spans = record_spans(bytes(payload), count)
+    except InvalidRecord:
+        assert decoded is None
+        return
+    if decoded is not None:
+        assert [span[KEY] for span in spans] == [record.key for record in decoded]
+
+
+@pytest.mark.parametrize("payload", [b"", b"\x0c", b"\x0c\0\0\0\1\1\0\0", b"\x04\0\0\0"])
+def test_torn_payloads(payload: bytes) -> None:
+    with pytest.raises(InvalidRecord):
+        record_spans(payload, 1)
+    assert record_spans(b"", 0) == []

@@ -302,7 +302,9 @@ class Controller:
             level = image.features.metadata_version
             values = (frame_record(record, record_version(record, level)) for record in image_to_records(image))
             path = log.snapshot_path(snapshot_id)
-            snapshot.write(path, values, epoch=image.epoch, timestamp=timestamp, now_ms=now_ms, quorum=quorum)
+            snapshot.write(
+                path, values, epoch=image.epoch, timestamp=timestamp, now_ms=now_ms, quorum=quorum, files=log.files
+            )
             return snapshot_id
 
         return job

@@ -1,6 +1,7 @@
 """The seam to the file system: every call that the log makes, so that a test can lose, tear or fail any of them."""
 
 import os
+import shutil
 
 Buffer = bytes | bytearray | memoryview
 
@@ -48,6 +49,18 @@ class Files:
             os.unlink(path)
         except FileNotFoundError:
             return
+
+    def make_directory(self, path: str) -> None:
+        """Makes a directory that may be there already, in one that is."""
+        try:
+            os.mkdir(path)
+        except FileExistsError:
+            if not os.path.isdir(path):
+                raise
+
+    def remove_tree(self, path: str) -> None:
+        """A directory with all its files. What cannot be removed stays: nobody waits for it."""
+        shutil.rmtree(path, ignore_errors=True)
 
     def set_modified(self, path: str, time_ns: int) -> None:
         """The time of last modification, since 1970."""

@@ -1,7 +1,6 @@
 """All logs of a broker: load, find, create, delete; checkpoints; directories that fail. (LogManager)"""
 
 import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from logging import getLogger
 
@@ -278,7 +277,7 @@ class LogManager:
         directory = self._place(tp, assigned)
         path = os.path.join(directory.path, str(tp))
         try:
-            os.makedirs(path, exist_ok=True)
+            self.files.make_directory(path)
             write_partition_metadata(self.files, path, topic_id)
             log = self._open_log(directory, path, tp, config, 0, 0)
         except (OSError, CorruptCheckpoint, CorruptPartitionMetadata) as error:
@@ -364,7 +363,7 @@ class LogManager:
     def begin_copy(self, tp: TopicPartition, directory: LogDirectory) -> LogCopy:
         """Of a log that is online. Raises OSError."""
         path = os.path.join(directory.path, log_dir.future_name(tp))
-        os.mkdir(path)
+        self.files.make_directory(path)
         return LogCopy(self._logs[tp], path)
 
     def replace(self, copy: LogCopy, directory: LogDirectory) -> UnifiedLog:
@@ -411,7 +410,7 @@ class LogManager:
         due = [path for when, path in self.doomed_directories if when <= now]
         self.doomed_directories = [(when, path) for when, path in self.doomed_directories if when > now]
         for path in due:
-            shutil.rmtree(path, ignore_errors=True)
+            self.files.remove_tree(path)
 
     def update_config(self, topic: str, config: LogConfig) -> None:
         for tp, log in self._logs.items():

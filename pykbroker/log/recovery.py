@@ -3,7 +3,6 @@
 Pure synchronous work on one directory: a thread may run it, one log apiece.
 """
 
-import os
 from collections.abc import Iterable, Iterator
 from logging import getLogger
 
@@ -61,7 +60,7 @@ def load_log(
     if not segments:
         segments = [new_segment(files, directory, log_start_offset, config, now_ms)]
         was_clean = True  # there is nothing to recover
-    recovery = Recovery(leader_epochs, producers, log_start_offset, now_ms)
+    recovery = Recovery(files, leader_epochs, producers, log_start_offset, now_ms)
     segments = recovery.repair(segments, was_clean, recovery_point)
     start = max(log_start_offset, segments[0].base_offset)
     end = next_offset(segments[-1])
@@ -122,8 +121,14 @@ class Recovery:
     """Recovers segments in order, and with them what is derived from their batches."""
 
     def __init__(
-        self, leader_epochs: LeaderEpochFileCache, producers: ProducerStateManager, log_start_offset: int, now_ms: int
+        self,
+        files: Files,
+        leader_epochs: LeaderEpochFileCache,
+        producers: ProducerStateManager,
+        log_start_offset: int,
+        now_ms: int,
     ) -> None:
+        self._files = files
         self._leader_epochs = leader_epochs
         self._producers = producers
         self._log_start_offset = log_start_offset
@@ -138,7 +143,7 @@ class Recovery:
                 continue
             self._producers_up_to(segment, segments[:index])
             if self.recover_segment(segment) and next_base is not None:
-                drop(segments[index + 1 :])
+                drop(self._files, segments[index + 1 :])
                 return segments[: index + 1]
         return segments
 
@@ -192,11 +197,11 @@ def is_sane(segment: LogSegment) -> bool:
     return True
 
 
-def drop(segments: list[LogSegment]) -> None:
+def drop(files: Files, segments: list[LogSegment]) -> None:
     for segment in segments:
         logger.warning("Dropping %s: the segment before it was cut short", segment.path(".log"))
         for path in segment.mark_deleted():
-            os.unlink(path)
+            files.unlink(path)
 
 
 def valid_batches(segment: LogSegment) -> Iterator[BatchAt]:

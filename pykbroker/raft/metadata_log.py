@@ -42,6 +42,7 @@ class MetadataLog:
     def __init__(self, log: "UnifiedLog", clock: "Clock") -> None:
         """Of an open log: see opening.open_metadata_log."""
         self.directory = log.directory
+        self.files = log.files
         self.epoch = -1
         self.high_watermark = log.log_end_offset
         self.bytes_since_snapshot = 0
@@ -220,7 +221,7 @@ class MetadataLog:
                 break
             self._log.increment_log_start_offset(following.end_offset)
             self._log.delete_old_segments(now_ms)
-            os.unlink(self.snapshot_path(old))
+            self.files.unlink(self.snapshot_path(old))
             dropped += 1
         # Nobody else reads this log: its files need not linger for file.delete.delay.ms.
         self._log.unlink_doomed()

@@ -5,7 +5,7 @@ import os
 from typing import Any, NamedTuple
 
 from pykbroker.ids import ZERO_UUID, Uuid
-from pykbroker.raft.snapshot import sync_directory
+from pykbroker.log.files import Files
 
 FILE_NAME = "quorum-state"
 
@@ -39,16 +39,9 @@ def read(directory: str) -> QuorumState | None:
         raise QuorumStateError(f"{path} is not a quorum state: {error!r}") from error
 
 
-def write(directory: str, state: QuorumState) -> None:
+def write(directory: str, state: QuorumState, files: Files | None = None) -> None:
     """Atomically and durably, in Kafka's very bytes. Raises OSError."""
-    path = os.path.join(directory, FILE_NAME)
-    temporary = path + ".tmp"
-    with open(temporary, "w", encoding="utf-8") as file:
-        file.write(render(state))
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
-    sync_directory(directory)
+    (files or Files()).write_atomically(os.path.join(directory, FILE_NAME), render(state).encode())
 
 
 def render(state: QuorumState) -> str:

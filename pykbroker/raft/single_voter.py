@@ -20,7 +20,7 @@ def become_leader(log: MetadataLog, node_id: int, last_epoch: int, directory_id:
     epoch = next_epoch(state, last_epoch)
     kraft_version = log.quorum.kraft_version
     # On disk before the first batch of the epoch: no epoch is ever led twice.
-    quorum_state.write(log.directory, leader_state(node_id, epoch, kraft_version))
+    quorum_state.write(log.directory, leader_state(node_id, epoch, kraft_version), log.files)
     log.lead(epoch, control.leader_change(node_id, [node_id], directory_id, kraft_version))
     return epoch
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from pykbroker.errors import MalformedFrame
+from pykbroker.log.files import Files, write_all
 from pykbroker.raft import control
 from pykbroker.record.batch import crc_is_valid, iterate_batches
 from pykbroker.record.builder import SimpleRecord, build_batch
@@ -71,28 +72,24 @@ def write(
     now_ms: int,
     quorum: control.Quorum | None = None,
     mode: int = 0o400,
+    files: Files | None = None,
 ) -> int:
     """Writes a snapshot durably and atomically; returns its size. `timestamp`: see Snapshot. Raises OSError."""
     temporary = f"{path.removesuffix(SUFFIX)}{PARTIAL_SUFFIX}"
+    files = files or Files()
     size = 0
-    with open(temporary, "wb") as file:
-        for batch in render(values, epoch=epoch, timestamp=timestamp, now_ms=now_ms, quorum=quorum):
-            size += file.write(batch)
-        file.flush()
-        os.fchmod(file.fileno(), mode)
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
-    sync_directory(os.path.dirname(path))
-    return size
-
-
-def sync_directory(directory: str) -> None:
-    """Makes names durable: those of new, renamed and removed files. Raises OSError."""
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    fd = files.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     try:
-        os.fsync(fd)
+        for batch in render(values, epoch=epoch, timestamp=timestamp, now_ms=now_ms, quorum=quorum):
+            write_all(files, fd, batch, size)
+            size += len(batch)
+        os.fchmod(fd, mode)
+        files.fsync(fd)
     finally:
-        os.close(fd)
+        files.close(fd)
+    files.rename(temporary, path)
+    files.fsync_directory(os.path.dirname(path))
+    return size
 
 
 def render(

@@ -44,7 +44,9 @@ def scram_credentials(asker: SocketAsker) -> dict[str, list[dict[str, Any]]]:
     answer = asker.ask(DescribeUserScramCredentialsRequest(users=None), 0)
     assert answer.error_code == 0, answer
     return {
-        row.user: [{"mechanism": MECHANISMS[each.mechanism], "iterations": each.iterations} for each in row.credential_infos]
+        row.user: [
+            {"mechanism": MECHANISMS[each.mechanism], "iterations": each.iterations} for each in row.credential_infos
+        ]
         for row in answer.results
     }
 

@@ -10,8 +10,12 @@ from compat_tests.wire.conftest import SocketAsker
 from tests.log.logs import golden_directory
 from tools.oracle import cluster
 
-# As tools/oracle/cluster.py starts Kafka.
-FEW_PARTITIONS = {"transaction.state.log.num.partitions": "10", "offsets.topic.num.partitions": "10"}
+# As tools/oracle/cluster.py starts Kafka; the cleaner looks often.
+SETTINGS = {
+    "transaction.state.log.num.partitions": "10",
+    "offsets.topic.num.partitions": "10",
+    "log.cleaner.backoff.ms": "100",
+}
 HEAP = "384m"
 # Of the brokers that wrote the golden directories; ours has no authorizer yet, and no settings of Kafka's own tests.
 NOT_OURS = ("authorizer.", "super.users", "allow.everyone", "internal.")
@@ -22,7 +26,7 @@ def data_of(folder: Path) -> Path:
 
 
 @contextmanager
-def ours_on(folder: Path, settings: Mapping[str, str] = FEW_PARTITIONS) -> Iterator[PykbrokerProcess]:
+def ours_on(folder: Path, settings: Mapping[str, str] = SETTINGS) -> Iterator[PykbrokerProcess]:
     data_of(folder).parent.mkdir(parents=True, exist_ok=True)
     given = [f"{name}={value}" for name, value in settings.items() if not name.startswith(NOT_OURS)]
     with pykbroker(data_of(folder), *given) as broker:

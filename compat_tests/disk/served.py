@@ -63,9 +63,8 @@ def offset_for(asker: SocketAsker, topic: Topic, number: int, timestamp: int, is
     request = ListOffsetsRequest(
         replica_id=-1, isolation_level=isolation, topics=[ListOffsetsTopic(name=topic.name, partitions=asked)]
     )
-    (row,) = asker.ask(request, 8).topics[0].partitions
-    assert row.error_code == 0, row
-    return row
+    # A broker that has just started leads its partitions a moment later.
+    return eventually(lambda: asker.ask(request, 8).topics[0].partitions[0], lambda row: row.error_code == 0)
 
 
 def time_found(asker: SocketAsker, topic: Topic, number: int, timestamp: int) -> dict[str, int]:

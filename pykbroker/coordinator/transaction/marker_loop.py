@@ -1,6 +1,6 @@
 """Carries decided ends of transactions to their partitions, then records that (TransactionMarkerChannelManager).
 
-What is led here is done at once, in `step`; what fails is tried again by `run`.
+What is led here is done at once, in `step`, a few milliseconds of it; what is left or fails is `run`'s.
 """
 
 import logging
@@ -20,6 +20,8 @@ from pykbroker.protocol.error_codes import ErrorCode
 logger = logging.getLogger(__name__)
 
 RETRY_SECONDS: Final = 0.1
+# Markers written between two looks at the other tasks: a few milliseconds.
+SLICE: Final = 100
 # The partition needs no marker: it was deleted, or what the marker ends is over there; a marker of this epoch may have
 # been written before the coordinator was loaded again.
 _OVER: Final = frozenset((ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.INVALID_PRODUCER_EPOCH))
@@ -41,12 +43,14 @@ class Transactions(Protocol):
 class _Telling:
     """How far the partitions of one transaction have been told."""
 
-    __slots__ = ("in_flight", "metadata", "remaining")
+    __slots__ = ("complaint", "in_flight", "metadata", "remaining")
 
     def __init__(self, metadata: TransactionMetadata) -> None:
         self.metadata = metadata
         self.remaining = sorted(metadata.partitions)
         self.in_flight: dict[TopicPartition, Pending[None]] = {}
+        # The latest error, so that it is logged once.
+        self.complaint: int = ErrorCode.NONE
 
 
 class MarkerLoop:
@@ -55,6 +59,7 @@ class MarkerLoop:
         self._writer = writer
         self._tellings: dict[str, _Telling | None] = {}
         self._wakeup = trio.Event()
+        self._budget = 0
 
     def add(self, transactional_id: str) -> None:
         """Its end is decided. The next `step` tells the partitions."""
@@ -67,13 +72,17 @@ class MarkerLoop:
     async def run(self) -> None:
         """Tries again what could not be done at once, until cancelled."""
         while True:
+            await trio.lowlevel.checkpoint()
             self.step()
+            if self._budget <= 0:
+                continue
             with trio.move_on_after(RETRY_SECONDS if self._tellings else inf):
                 await self._wakeup.wait()
             self._wakeup = trio.Event()
 
     def step(self) -> None:
-        """Does all that can be done now."""
+        """Does what can be done now, but no more than a slice of it."""
+        self._budget = SLICE
         for transactional_id in list(self._tellings):
             try:
                 is_over = self._advance(transactional_id)
@@ -102,7 +111,9 @@ class MarkerLoop:
             metadata.client_version,
         )
         try:
-            telling.remaining = [tp for tp in telling.remaining if not self._tell(telling, tp, marker)]
+            telling.remaining = [
+                tp for tp in telling.remaining if self._budget <= 0 or not self._tell(telling, tp, marker)
+            ]
         except _Fenced as error:
             logger.info("Another coordinator completes transaction %s: %s", transactional_id, error)
             return True
@@ -116,6 +127,7 @@ class MarkerLoop:
         try:
             pending = telling.in_flight.get(tp)
             if pending is None:
+                self._budget -= 1
                 pending = self._writer.write(tp, marker)
                 if pending is None:
                     return True
@@ -126,8 +138,19 @@ class MarkerLoop:
             del telling.in_flight[tp]
             pending.result()
         except KafkaError as error:
-            return _is_over(tp, marker, error)
+            return self._is_over(telling, tp, error)
         return True
+
+    def _is_over(self, telling: _Telling, tp: TopicPartition, error: KafkaError) -> bool:
+        """False: try again. Raises _Fenced."""
+        if error.code == ErrorCode.TRANSACTION_COORDINATOR_FENCED:
+            raise _Fenced(str(error)) from error
+        if error.code in _OVER:
+            return True
+        if telling.complaint != error.code:
+            telling.complaint = error.code
+            logger.info("No marker of %s in %s yet: %s", telling.metadata.transactional_id, tp, error)
+        return False
 
     def _on_answer(self, pending: Pending[None]) -> None:
         self._wakeup.set()
@@ -135,13 +158,3 @@ class MarkerLoop:
 
 class _Fenced(Exception):
     """A later coordinator has written to the partition."""
-
-
-def _is_over(tp: TopicPartition, marker: Marker, error: KafkaError) -> bool:
-    """False: try again. Raises _Fenced."""
-    if error.code == ErrorCode.TRANSACTION_COORDINATOR_FENCED:
-        raise _Fenced(str(error)) from error
-    if error.code in _OVER:
-        return True
-    logger.info("No marker of producer %d in %s yet: %s", marker.producer_id, tp, error)
-    return False

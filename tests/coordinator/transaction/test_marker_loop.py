@@ -6,7 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from pykbroker.coordinator.transaction.marker_loop import RETRY_SECONDS
+from pykbroker.coordinator.transaction.marker_loop import RETRY_SECONDS, SLICE
 from pykbroker.coordinator.transaction.transaction_metadata import COMPLETE_COMMIT, PREPARE_COMMIT
 from pykbroker.errors import KafkaError
 from pykbroker.pending import Pending
@@ -129,4 +129,22 @@ async def test_the_loop_wakes_for_a_commit_and_sleeps_without_work(mock_clock: M
         await wait_all_tasks_blocked()
         play >> is_in(COMPLETE_COMMIT)
         assert trio.lowlevel.current_statistics().seconds_to_next_deadline == inf
+        nursery.cancel_scope.cancel()
+
+
+def test_many_partitions_are_told_in_slices() -> None:
+    play = ending(*(A._replace(partition=number) for number in range(2 * SLICE + 1)))
+    for told_so_far in (SLICE, 2 * SLICE):
+        play << tell >> is_in(PREPARE_COMMIT)
+        assert len(play.partitions.markers) == told_so_far
+    play << tell >> is_in(COMPLETE_COMMIT)
+    assert all(len(markers) == 1 for markers in play.partitions.markers.values())
+
+
+async def test_the_loop_goes_on_with_the_next_slice_at_once(mock_clock: MockClock) -> None:
+    play = ending(*(A._replace(partition=number) for number in range(3 * SLICE)))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(play.service.markers.run)
+        await wait_all_tasks_blocked()
+        play >> is_in(COMPLETE_COMMIT)
         nursery.cancel_scope.cancel()

@@ -51,9 +51,13 @@ class ByteFile:
         return self._chunk[at : at + length]
 
     def _pread(self, position: int, length: int) -> bytes:
-        data = os.pread(self._fd, length, position)
-        while len(data) < length and (more := os.pread(self._fd, length - len(data), position + len(data))):
-            data += more
+        try:
+            data = os.pread(self._fd, length, position)
+            while len(data) < length and (more := os.pread(self._fd, length - len(data), position + len(data))):
+                data += more
+        except OSError as error:
+            error.filename = self.path  # a descriptor does not tell
+            raise
         return data
 
     def __enter__(self) -> Self:

@@ -67,16 +67,16 @@ class Checkpoints:
     def compare(
         self,
         results: Mapping[TopicPartition, PartitionResult],
-        futures: set[TopicPartition],
+        others: set[TopicPartition],
         facts: ClusterFacts | None,
     ) -> None:
-        """Once all logs were read. `futures`: partitions that are being copied here."""
+        """Once all logs were read. `others`: partitions that are being copied here, or could not be read."""
         for name, lines in self._files.items():
             for tp, line in lines.items():
                 result = results.get(tp)
                 if result is not None:
                     self._compare(name, line, result, facts)
-                elif tp not in futures:
+                elif tp not in others:
                     severity = Severity.DEFECT if self._is_clean else Severity.NOTE
                     self._tell(severity, name, line, "has no directory here")
         for name in _COMPLETE:

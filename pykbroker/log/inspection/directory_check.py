@@ -41,6 +41,8 @@ class DirectoryCheck:
         self.path = path
         self.is_clean = os.path.exists(f"{path}/{log_dir.CLEAN_SHUTDOWN}")
         self.results: dict[TopicPartition, PartitionResult] = {}
+        # Partitions that the disk refused to read.
+        self.unread: set[TopicPartition] = set()
         self.properties: dict[str, Property] = {}
         self._report = report
         self._is_deep = is_deep
@@ -104,7 +106,8 @@ class DirectoryCheck:
                     self.results[tp] = result
         for name, tp in self.contents.futures.items():
             self._try(name, tp, None, is_clean=False)
-        self._checkpoints.compare(self.results, set(self.contents.futures.values()), facts)
+        others = self.unread.union(self.contents.futures.values())
+        self._checkpoints.compare(self.results, others, facts)
 
     def _try(
         self, name: str, tp: TopicPartition, facts: ClusterFacts | None, *, is_clean: bool
@@ -114,6 +117,7 @@ class DirectoryCheck:
         except OSError as error:
             path = error.filename or f"{self.path}/{name}"
             self._report.defect("unreadable", path, error.strerror or str(error))
+            self.unread.add(tp)
             return None
 
     def _check(self, name: str, tp: TopicPartition, facts: ClusterFacts | None, *, is_clean: bool) -> PartitionResult:

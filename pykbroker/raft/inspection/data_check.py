@@ -166,7 +166,7 @@ class DataCheck:
         facts, node_id = self.facts, self._node_id()
         if facts is None or len(facts.directory_ids) != len(self.directories):
             return
-        here = {tp for directory in self.directories for tp in directory.results}
+        here = {tp for directory in self.directories for tp in (*directory.results, *directory.unread)}
         severity = Severity.DEFECT if self.is_clean else Severity.RECOVERY
         for name, topic in facts.topics.items():
             for partition, replicas in topic.replicas.items():

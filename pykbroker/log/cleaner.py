@@ -16,7 +16,7 @@ from pykbroker.log.legacy_filter import filter_legacy, legacy_records
 from pykbroker.log.log_config import LogConfig
 from pykbroker.log.offset_map import OffsetMap
 from pykbroker.log.record_spans import HAS_VALUE, KEY, OFFSET_DELTA, Span, record_spans
-from pykbroker.log.segment import INT32_MAX, segment_path
+from pykbroker.log.segment import segment_path
 from pykbroker.record.batch import (
     CURRENT_MAGIC,
     HEADER_SIZE,
@@ -91,7 +91,7 @@ class Cleaner:
         *,
         io_buffer_size: int,
         pace: Callable[[int], None],
-        largest_segment: int = INT32_MAX,
+        largest_segment: int,
     ) -> None:
         self.stats = CleanerStats()
         self._files = files

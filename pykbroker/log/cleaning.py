@@ -16,7 +16,7 @@ from pykbroker.log.cleaned_transactions import CleanedTransactions
 from pykbroker.log.cleaner import Cleaner, CleaningAborted, LastRecord, Round, SourceSegment
 from pykbroker.log.cleaner_manager import LogToClean, segments_between
 from pykbroker.log.offset_map import map_for
-from pykbroker.log.segment import LogSegment
+from pykbroker.log.segment import INT32_MAX, LogSegment
 from pykbroker.log.segment_groups import Sizes, group_sizes
 from pykbroker.log.swap import swap_in
 from pykbroker.log.transaction_index import AbortedTransaction
@@ -50,7 +50,14 @@ class CleanerConfig(Protocol):
 class Cleaning:
     """One log's cleaning, from the map to the last swap."""
 
-    def __init__(self, found: LogToClean, config: CleanerConfig, pace: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        found: LogToClean,
+        config: CleanerConfig,
+        pace: Callable[[int], None],
+        *,
+        largest_segment: int = INT32_MAX,
+    ) -> None:
         """Raises ValueError when the map is too small for even one key."""
         self._log = found.log
         self._found = found
@@ -62,6 +69,7 @@ class Cleaning:
             map_for(memory, config.log_cleaner_io_buffer_load_factor, most_keys),
             io_buffer_size=max(config.log_cleaner_io_buffer_size // config.log_cleaner_threads // 2, 1),
             pace=pace,
+            largest_segment=largest_segment,
         )
 
     def steps(self) -> Steps:

@@ -12,8 +12,6 @@ from pykbroker.record.control import end_transaction_batch
 from pykbroker.record.reader import Record, iterate_records
 from tests.log.logs import NOW, append
 
-DAY = 86_400_000
-
 
 class CleanerSettings:
     """Kafka's defaults but for `values`."""
@@ -33,12 +31,14 @@ def unhurried(_: int) -> None:
     return
 
 
-def steps(log: UnifiedLog, *, pace: Callable[[int], None] = unhurried, **settings: Any) -> Iterator[None]:
+def steps(
+    log: UnifiedLog, *, pace: Callable[[int], None] = unhurried, largest_segment: int = 2**31 - 1, **settings: Any
+) -> Iterator[None]:
     """One cleaning, job by job; whatever the log's dirtiness."""
     found = to_clean(log, log.clock.wall_ms())
     if not found.cleanable_bytes:
         return
-    running = Cleaning(found, CleanerSettings(**settings), pace).steps()
+    running = Cleaning(found, CleanerSettings(**settings), pace, largest_segment=largest_segment).steps()
     try:
         job = next(running)
         while True:
@@ -102,7 +102,7 @@ def committed(log: UnifiedLog) -> list[Record]:
         log.aborted_transactions(log.segments[0].base_offset, log.log_end_offset), key=lambda one: one.first_offset
     )
     open_aborts: set[int] = set()
-    found = []
+    found: list[Record] = []
     for header, data in batches(log):
         while aborted and aborted[0].first_offset <= header.last_offset:
             open_aborts.add(aborted.pop(0).producer_id)

@@ -22,7 +22,7 @@ def test_as_a_dict(writes: list[tuple[str, list[bytes]]]) -> None:
         if how == "all" and len(model) + len(keys) <= found.capacity // 2:
             assert found.put_all(pairs, 0)
         else:
-            assert all([found.put(*pair) for pair in pairs])
+            assert all(found.put(*pair) for pair in pairs)
         model.update(pairs)
         assert [found.get(key) for key in keys] == [model[key] for key in keys]
     assert len(found) == len(model)

@@ -34,10 +34,10 @@ def ours_on(folder: Path, settings: Mapping[str, str] = SETTINGS) -> Iterator[Py
 
 
 @contextmanager
-def kafka_on(folder: Path, settings: Mapping[str, str] | None = None) -> Iterator[cluster.Cluster]:
-    """The directory is there already: Kafka takes it as it is, without formatting."""
+def kafka_on(folder: Path, settings: Mapping[str, str] | None = None, port: int = 0) -> Iterator[cluster.Cluster]:
+    """The directory is there already: Kafka takes it as it is, without formatting. `port` 0: a free one."""
     assert (data_of(folder) / "meta.properties").exists()
-    with cluster.up(folder, settings=settings, heap=HEAP) as running:
+    with cluster.up(folder, port=port, settings=settings, heap=HEAP) as running:
         yield running
 
 

@@ -103,4 +103,6 @@ def _shown(value: Any) -> str:
         return value
     if value is True:
         return "yes"
+    if isinstance(value, int):
+        return str(value)
     return as_json(value) if value is not None else "null"

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 INTERRUPTED = 130
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def run_quietly(work: Callable[[], int]) -> int:
@@ -25,5 +26,6 @@ def run_quietly(work: Callable[[], int]) -> int:
     return code
 
 
-def as_json(row: dict[str, Any]) -> str:
-    return json.dumps(row, ensure_ascii=False, separators=(",", ":"))
+def as_json(row: Any) -> str:
+    """One line. A single value is fine too."""
+    return _encode(row)

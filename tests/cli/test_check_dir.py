@@ -1,6 +1,7 @@
 """`pykbroker check-dir`: what it says, its exit codes, and that it touches nothing."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from pykbroker.cli.check_dir import main
+from pykbroker.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic
 from tests.log.inspection.checking import flip
 from tests.log.inspection.test_lock import answer, broker
 from tests.log.logs import golden_directory
+from tests.test_broker import Client, produce, running
 
 Run = Callable[..., tuple[int, list[str], str]]
 LOG = "txn-0/00000000000000000008.log"
@@ -114,6 +117,26 @@ def test_other_directories_are_refused(run: Run, tmp_path: Path) -> None:
     code, _, errors = run(tmp_path / "gone")
     assert code == 2
     assert errors == f"pykbroker check-dir: {tmp_path}/gone: No such file or directory\n"
+
+
+async def test_our_own_directory_stopped_and_as_a_kill_would_leave_it(tmp_path: Path, run: Run) -> None:
+    for _ in range(2):
+        async with running(tmp_path) as (_, client):
+            await make_group_topic(client)
+            for number in range(20):
+                await produce(client, "ours", b"%d" % number)
+            copied = shutil.copytree(tmp_path / "data", tmp_path / "killed", dirs_exist_ok=True)
+        code, lines, _ = run(tmp_path / "data", "--deep")
+        assert (code, len(lines)) == (0, 1)
+        assert lines[0].startswith("sound: ")
+    code, lines, _ = run(copied)
+    assert (code, len(lines)) == (0, 1)
+    assert lines[0].startswith("needs recovery, no defects: ")
+
+
+async def make_group_topic(client: Client) -> None:
+    names = [MetadataRequestTopic(name="ours"), MetadataRequestTopic(name="__consumer_offsets")]
+    await client.ask(MetadataRequest(topics=names, allow_auto_topic_creation=True), 8)
 
 
 def test_as_a_program(tmp_path: Path) -> None:

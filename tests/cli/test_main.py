@@ -56,10 +56,12 @@ def test_help_and_version(option: str, expected: str, capsys: pytest.CaptureFixt
 
 
 def test_the_commands_exist() -> None:
-    from pykbroker.cli import serve, wire
+    from pykbroker.cli import check_dir, dump_log, serve, wire
 
     assert module._command("serve") is serve.main
     assert module._command("wire") is wire.main
+    assert module._command("dump-log") is dump_log.main
+    assert module._command("check-dir") is check_dir.main
 
 
 def test_python_dash_m_is_the_same() -> None:

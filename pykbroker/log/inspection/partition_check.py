@@ -19,12 +19,12 @@ from pykbroker.log.inspection.text_files import (
     read_checkpoint,
     read_topic_id,
 )
-from pykbroker.log.leftovers import DIGITS, INDEXES, LEFT, base_offset_of
+from pykbroker.log.leftovers import DELETED, DIGITS, INDEXES, LEFT, base_offset_of
 from pykbroker.log.recovery import segment_offsets
 
 _SNAPSHOT = re.compile(r"[0-9]{20}\.snapshot")
 _METADATA_FILES = re.compile(r"[0-9]{20}-[0-9]{10}\.checkpoint|quorum-state")
-_LEFT_METADATA = (".checkpoint.part", ".checkpoint.deleted")
+_PARTLY_WRITTEN = ".checkpoint.part"
 
 
 class PartitionPlace(NamedTuple):
@@ -115,9 +115,15 @@ def _epochs(place: PartitionPlace, names: list[str], has_segments: bool, report:
 
 def _name_leftovers(place: PartitionPlace, names: list[str], bases: set[int], report: Report) -> None:
     """Files that are no part of the log as it should be."""
+    deleted = [name for name in names if name.endswith(DELETED)]
+    if deleted:
+        message = f"{len(deleted)} files were replaced or deleted, and go with the next start: {deleted[0]} …"
+        report.note("leftover", place.directory, message)
     for name in names:
+        if name.endswith(DELETED):
+            continue
         path = f"{place.directory}/{name}"
-        if name.endswith((*LEFT, *_LEFT_METADATA)):
+        if name.endswith((*LEFT, _PARTLY_WRITTEN)):
             severity = Severity.RECOVERY if name.endswith(".swap") else Severity.NOTE
             report.add(severity, "leftover", path, "left by an interrupted operation; the next start tidies up")
         elif name.endswith(INDEXES) and base_offset_of(name) is not None and len(name) > DIGITS:

@@ -126,6 +126,7 @@ def test_partition_metadata(written: Written) -> None:
 def test_leftovers_are_named(written: Written) -> None:
     for name in (
         f"{0:020}.log.deleted",
+        f"{0:020}.index.deleted",
         f"{0:020}.index.cleaned",
         f"{0:020}.log.swap",
         "leader-epoch-checkpoint.tmp",
@@ -133,9 +134,10 @@ def test_leftovers_are_named(written: Written) -> None:
     ):
         (written.path / name).write_bytes(b"")
     findings = written.findings()
+    assert "2 files" in findings[0].message
     assert [(Path(finding.path).name, finding.severity) for finding in findings] == [
+        ("t-0", Severity.NOTE),
         (f"{0:020}.index.cleaned", Severity.NOTE),
-        (f"{0:020}.log.deleted", Severity.NOTE),
         (f"{0:020}.log.swap", Severity.RECOVERY),
         ("leader-epoch-checkpoint.tmp", Severity.NOTE),
         ("notes.txt", Severity.NOTE),

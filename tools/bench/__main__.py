@@ -4,14 +4,17 @@ import argparse
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import count
 from pathlib import Path
 
-from tools.bench import report, suites
+from tools.bench import report, restarts, suites
 from tools.bench.processes import Broker, Kafka, Pykbroker
 
 Makers = dict[str, Callable[[], Broker]]
+Starters = dict[str, Callable[[Path], Broker]]  # on a folder, new or old
+ALL = (*suites.NAMES, restarts.NAME)
 
 
 class Rounds:
@@ -50,21 +53,44 @@ def alternate(makers: Makers, chosen: list[str], rounds: int) -> Rounds:
     return noted
 
 
+def on_fresh(start: Callable[[Path], Broker], folders: Iterator[Path]) -> Broker:
+    return start(next(folders))
+
+
+def restart_all(noted: Rounds, starters: Starters, folder: Path, rounds: int, partitions: int, megabytes: int) -> None:
+    """One broker runs at a time; the filling is not repeated."""
+    print(f"{restarts.NAME}: {partitions} partitions, {megabytes} MB", flush=True)
+    suite = {
+        name: restarts.Restarts(start, folder / f"restarts-{name}", partitions, megabytes)
+        for name, start in starters.items()
+    }
+    for name, each in suite.items():
+        noted.note(name, 1, each.fill())
+    for number in range(rounds + 1):
+        for name, each in suite.items():
+            noted.note(name, number, each.round())
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="tools/dev.py bench", description=__doc__)
-    parser.add_argument("suites", nargs="*", metavar="SUITE", help=f"{', '.join(suites.NAMES)} (all)")
+    parser.add_argument("suites", nargs="*", metavar="SUITE", help=f"{', '.join(ALL)} (all but the last)")
     parser.add_argument("--rounds", type=int, default=3, help="counted rounds; one more warms up (3)")
     parser.add_argument("--only", choices=("pykbroker", "kafka"), help="one of the two, without a ratio")
+    parser.add_argument("--partitions", type=int, default=1000, help=f"in the suite {restarts.NAME} (1000)")
+    parser.add_argument("--megabytes", type=int, default=200, help=f"in the suite {restarts.NAME} (200)")
     arguments = parser.parse_args()
-    if unknown := set(arguments.suites) - set(suites.NAMES):
-        parser.error(f"no suite {', '.join(sorted(unknown))}; there are {', '.join(suites.NAMES)}")
+    if unknown := set(arguments.suites) - set(ALL):
+        parser.error(f"no suite {', '.join(sorted(unknown))}; there are {', '.join(ALL)}")
     with tempfile.TemporaryDirectory(prefix="pykbroker-bench-", ignore_cleanup_errors=True) as folder:
         fresh = (Path(folder) / str(number) for number in count())
-        makers: Makers = {"pykbroker": lambda: Pykbroker(next(fresh)), "kafka": lambda: Kafka(next(fresh))}
+        starters: Starters = {"pykbroker": Pykbroker, "kafka": Kafka}
         if arguments.only:
-            makers = {arguments.only: makers[arguments.only]}
+            starters = {arguments.only: starters[arguments.only]}
+        makers: Makers = {name: partial(on_fresh, start, fresh) for name, start in starters.items()}
         noted = alternate(makers, arguments.suites or list(suites.NAMES), arguments.rounds)
-    print("\n" + report.table(noted.results, suites.TARGETS))
+        if restarts.NAME in arguments.suites:
+            restart_all(noted, starters, Path(folder), arguments.rounds, arguments.partitions, arguments.megabytes)
+    print("\n" + report.table(noted.results, {**suites.TARGETS, **restarts.TARGETS}))
     return 0
 
 

@@ -54,6 +54,12 @@ def first_record(address: Address) -> None:
         _until_accepted(wire, produce_frame("first", 0, batch_of(1, 10), acks=-1))
 
 
+def await_record(address: Address, topic: str, partition: int) -> None:
+    """One record of a partition that may not have its leader yet, acknowledged."""
+    with Wire(address) as wire:
+        _until_accepted(wire, produce_frame(topic, partition, batch_of(1, 10), acks=-1))
+
+
 def raw_produce(address: Address, topic: str, megabytes: int) -> float:
     """Seconds to produce 1 kB records in batches of 1 MB, acknowledged by the leader."""
     batch = batch_of(RECORDS_PER_BATCH)

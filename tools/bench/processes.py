@@ -51,6 +51,9 @@ class Broker:
     def stop(self) -> None:
         raise NotImplementedError
 
+    def kill(self) -> None:
+        raise NotImplementedError
+
 
 class Pykbroker(Broker):
     def __init__(self, folder: Path) -> None:
@@ -69,7 +72,14 @@ class Pykbroker(Broker):
 
     def stop(self) -> None:
         self.process.send_signal(signal.SIGTERM)
-        self.process.wait(30)
+        self._await_end()
+
+    def kill(self) -> None:
+        self.process.kill()
+        self._await_end()
+
+    def _await_end(self) -> None:
+        self.process.wait(60)
         assert self.process.stdout is not None
         self.process.stdout.close()
 
@@ -81,3 +91,8 @@ class Kafka(Broker):
 
     def stop(self) -> None:
         self.cluster.stop()
+
+    def kill(self) -> None:
+        for node in self.cluster.nodes:
+            node.process.kill()
+            node.process.wait()

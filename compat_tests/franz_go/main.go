@@ -1,4 +1,4 @@
-// A program that uses Kafka through franz-go as a user would: admin, every codec, alone and in a group.
+// A program that uses Kafka through franz-go as a user would: admin, every codec, alone and in a group, transactions.
 // franz_go HOST:PORT PREFIX; PREFIX makes the names of its topics and groups. Silent success, or one line and exit code 1.
 package main
 
@@ -60,6 +60,8 @@ func (p *program) run() error {
 		{"go on where the group stopped", p.goOn},
 		{"offsets", p.offsets},
 		{"configs", p.configs},
+		{"transactions", p.transact},
+		{"exactly once", p.pipe},
 		{"delete", p.delete},
 	}
 	for _, step := range steps {
@@ -85,14 +87,16 @@ func (p *program) create() error {
 	if err != nil || added.Error() != nil {
 		return errors.Join(err, added.Error())
 	}
-	topics, err := p.admin.ListTopics(p.ctx, p.topic)
-	if err != nil {
-		return err
+	// A real broker follows its controller a moment later.
+	for {
+		topics, err := p.admin.ListTopics(p.ctx, p.topic)
+		if err != nil {
+			return err
+		}
+		if len(topics[p.topic].Partitions) == 3 {
+			return nil
+		}
 	}
-	if count := len(topics[p.topic].Partitions); count != 3 {
-		return fmt.Errorf("%d partitions instead of 3", count)
-	}
-	return nil
 }
 
 func (p *program) produce() error {

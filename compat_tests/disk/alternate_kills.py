@@ -26,7 +26,7 @@ def run(kills: int, seed: int, folder: Path) -> Load:
         stack.callback(load.stop)
         load.start()
         load.await_more(100)
-        for _ in range(kills):
+        for number in range(kills):
             kill_under_load(load, random, ours.kill)
             promised = Counter(load.committed)
             with kafka_on(folder, port=ours.port) as kafka:
@@ -35,6 +35,7 @@ def run(kills: int, seed: int, folder: Path) -> Load:
             promised = Counter(load.committed)
             ours.start()
             check(load, promised)
+            print(f"{number + 1} times: {load.acknowledged.total()} acknowledged", flush=True)
         stack.pop_all().close()
         check(load, Counter(load.committed))
     return load

@@ -22,8 +22,9 @@ def run(kills: int, seed: int, folder: Path) -> Load:
         load.start()
         try:
             load.await_more(200)
-            for _ in range(kills):
+            for number in range(kills):
                 kill_once(broker, load, random)
+                print(f"kill {number + 1}: {load.acknowledged.total()} acknowledged", flush=True)
         finally:
             load.stop()
         load.check_records()

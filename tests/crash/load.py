@@ -13,9 +13,9 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from confluent_kafka.admin import AdminClient, NewTopic
 
 SECONDS = 30
-PER_TURN = 40
+PER_TURN = 10
 # Small ones, so that kills meet rolls; internal: below what segment.bytes allows.
-CONFIGS = {"internal.segment.bytes": "200000", "index.interval.bytes": "1000"}
+CONFIGS = {"internal.segment.bytes": "60000", "index.interval.bytes": "1000"}
 QUICK = {
     "socket.timeout.ms": 3000,
     "reconnect.backoff.ms": 20,
@@ -73,7 +73,7 @@ class Load:
                 "acks": "all",
                 "message.timeout.ms": 0,  # never
                 "linger.ms": 1,
-                "batch.size": 30_000,
+                "batch.size": 10_000,
                 "retry.backoff.ms": 20,
                 **QUICK,
             }
@@ -111,8 +111,8 @@ class Load:
                 "group.id": f"{self.topic}-group",
                 "auto.offset.reset": "earliest",
                 "enable.auto.commit": False,
-                "session.timeout.ms": 6000,
-                "heartbeat.interval.ms": 500,
+                "session.timeout.ms": 45_000,  # longer than any restart: the member stays one
+                "heartbeat.interval.ms": 300,
                 **QUICK,
             }
         )

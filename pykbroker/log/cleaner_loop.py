@@ -10,6 +10,7 @@ from threading import Event
 import trio
 
 from pykbroker.errors import KafkaError
+from pykbroker.ids import TopicPartition
 from pykbroker.log.cleaner import CleaningAborted
 from pykbroker.log.cleaner_manager import LogToClean, filthiest
 from pykbroker.log.cleaning import CleanerConfig, Cleaning, Steps
@@ -30,6 +31,7 @@ class CleanerLoop:
         self._running = 0
         self._throttler = Throttler(config().log_cleaner_io_max_bytes_per_second, logs.clock)
         self._changed = trio.Event()
+        self._written: dict[TopicPartition, int] = {}
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -38,6 +40,7 @@ class CleanerLoop:
                 config = self._config()
                 self._throttler.rate = config.log_cleaner_io_max_bytes_per_second
                 self._changed = trio.Event()
+                self._write_down()
                 while self._running < config.log_cleaner_threads and (found := self.next_log()) is not None:
                     self._running += 1
                     nursery.start_soon(self.clean, found)
@@ -69,7 +72,7 @@ class CleanerLoop:
         generation = log.cleaning.generation
         try:
             await _run(Cleaning(found, self._config(), self._pace(log, stop)).steps())
-            self.logs.checkpoint_cleaner_offsets()
+            self._write_down()
             log.delete_old_segments(self.logs.clock.wall_ms())
         except CleaningAborted:
             logger.info("Cleaning of %s was aborted", log.topic_partition)
@@ -82,6 +85,14 @@ class CleanerLoop:
         except Exception:
             log.cleaning.is_uncleanable = True
             logger.exception("Cleaning of %s failed, marking it as uncleanable", log.topic_partition)
+
+    def _write_down(self) -> None:
+        """How far each log is clean; also that a log has gone or was truncated: one that takes its name is all dirty."""
+        offsets = {log: log.cleaning.first_dirty_offset for log in self.logs.all()}
+        known = {log.topic_partition: offset for log, offset in offsets.items() if offset is not None}
+        if known != self._written:
+            self.logs.checkpoint_cleaner_offsets()
+            self._written = known
 
     def _pace(self, log: UnifiedLog, stop: Event) -> Callable[[int], None]:
         state, generation, throttler = log.cleaning, log.cleaning.generation, self._throttler

@@ -231,7 +231,7 @@ class TestASmallMap:
         assert latest(records(log)) == {b"a": b"2", b"new": b"1"}
 
     def test_transactions_that_ended_before_do_not_go_on(self, log: UnifiedLog) -> None:
-        """The map is built from the middle: an abort that ended before it says nothing of what the producer did then."""
+        """The map is built from the middle: an abort before it says nothing of what the producer did then."""
         put_transactional(log, 1, (b"x", b"aborted"))
         end_transaction(log, 1, commit=False)
         put(log, (b"a", b"old"))

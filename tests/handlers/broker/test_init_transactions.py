@@ -4,6 +4,7 @@ import pytest
 
 from pykbroker.protocol.error_codes import ErrorCode
 from tests.handlers.broker.asker import Asker
+from tests.handlers.cluster_asker import unique
 from tests.handlers.transaction_dialogue import TransactionalProducer, begun, stable_offsets
 
 OLD = 4
@@ -112,3 +113,10 @@ def test_the_longest_timeout_counts_from_the_latest_start(coordinated: Asker) ->
     producer = begun(coordinated, timeout_ms=900_000)
     assert producer.init(timeout_ms=1) == 0
     assert producer.described().transaction_timeout_ms == 1
+
+
+def test_ids_of_any_kind(coordinated: Asker) -> None:
+    for name in ("ünïcødé 💥", "x" * 249, "y" * 32_000, " ", "a/b\\c\0d"):
+        producer = TransactionalProducer(coordinated, unique(name))
+        assert producer.init() == 0
+        assert producer.described().transaction_state == "Empty"

@@ -33,5 +33,9 @@ def broker(shared_broker: WatchedBroker) -> Iterator[WatchedBroker]:
     assert broker.is_serving()
     grown = broker.peak() - before
     assert grown < broker.allowance, f"{before >> 20} MiB before, {grown >> 20} MiB more at the peak"
-    complaints = [line for line in broker.process.errors.read_text().splitlines() if any(x in line for x in OUR_FAULT)]
-    assert not complaints
+    assert not [line for line in broker.process.errors.read_text().splitlines() if is_complaint(line)]
+
+
+def is_complaint(line: str) -> bool:
+    """A bug of ours; not what the broker tells of its clients, such as a member of a group that has failed."""
+    return " INFO " not in line and any(sign in line for sign in OUR_FAULT)

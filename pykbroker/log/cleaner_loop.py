@@ -87,7 +87,7 @@ class CleanerLoop:
             logger.exception("Cleaning of %s failed, marking it as uncleanable", log.topic_partition)
 
     def _write_down(self) -> None:
-        """How far each log is clean; also that a log has gone or was truncated: one that takes its name is all dirty."""
+        """How far each log is clean; also that one has gone or was truncated: what takes its name is all dirty."""
         offsets = {log: log.cleaning.first_dirty_offset for log in self.logs.all()}
         known = {log.topic_partition: offset for log, offset in offsets.items() if offset is not None}
         if known != self._written:

@@ -45,6 +45,19 @@ def offsets(log: UnifiedLog) -> list[int]:
     return [record.offset for record in records(log)]
 
 
+def cleaned_files(log: UnifiedLog) -> list[Path]:
+    return list(Path(log.directory).glob("*.cleaned"))
+
+
+def damage(log: UnifiedLog, bits: int = 0xFF) -> bytes:
+    """Flips bits of the first record; what is in the file then."""
+    path = Path(log.segments[0].path(".log"))
+    data = bytearray(path.read_bytes())
+    data[65] ^= bits
+    path.write_bytes(data)
+    return bytes(data)
+
+
 async def clean_once(cleaner: CleanerLoop) -> bool:
     found = cleaner.next_log()
     if found is None:
@@ -106,7 +119,12 @@ async def test_as_many_at_once_as_configured(stand: Stand) -> None:
     def meeting(log: UnifiedLog, stop: threading.Event) -> Callable[[int], None]:
         """The first two meet in their first step: neither goes on without the other."""
         once = [waiting.pop()] if waiting else []
-        return lambda count: once.pop()() and None if once else None
+
+        def step(_: int) -> None:
+            if once:
+                once.pop()()
+
+        return step
 
     cleaner._pace = meeting  # type: ignore[method-assign]
     async with trio.open_nursery() as nursery:
@@ -151,7 +169,7 @@ async def test_a_truncation_makes_it_void(stand: Stand) -> None:
         log.truncate_to(1)
         paused.go_on.set()
     assert (offsets(log), log.cleaning.first_dirty_offset, log.cleaning.is_uncleanable) == ([0], 0, False)
-    assert not list(Path(log.directory).glob("*.cleaned"))
+    assert not cleaned_files(log)
 
 
 @pytest.mark.parametrize("how", ["delete", "stray", "offline"])
@@ -221,10 +239,7 @@ async def test_a_damaged_log_is_left_alone_and_the_others_are_cleaned(
     stand: Stand, caplog: pytest.LogCaptureFixture
 ) -> None:
     log, other = fill(stand), fill(stand, TopicPartition("t", 1), records=3)
-    path = Path(log.segments[0].path(".log"))
-    data = bytearray(path.read_bytes())
-    data[65] ^= 0xFF
-    path.write_bytes(data)
+    data = damage(log)
     cleaner = CleanerLoop(stand.manager, CleanerSettings)
     while await clean_once(cleaner):
         pass
@@ -234,7 +249,7 @@ async def test_a_damaged_log_is_left_alone_and_the_others_are_cleaned(
     assert lines == [
         "Cannot clean t-0, marking it as uncleanable: CORRUPT_MESSAGE: The batch at offset 0 has a wrong checksum"
     ]
-    assert path.read_bytes() == data
+    assert damage(log, 0) == data
     assert stand.failed == []
 
 
@@ -242,7 +257,7 @@ async def test_a_defect_of_ours_is_no_crash(stand: Stand, caplog: pytest.LogCapt
     log = fill(stand)
     cleaner = CleanerLoop(stand.manager, CleanerSettings)
 
-    def broken(*_: Any) -> Any:
+    def broken(log: UnifiedLog, stop: threading.Event) -> Callable[[int], None]:
         raise RuntimeError("a defect")
 
     cleaner._pace = broken  # type: ignore[method-assign]
@@ -287,7 +302,7 @@ async def test_a_stop_ends_it_within_a_chunk(stand: Stand) -> None:
         paused.go_on.set()
     assert offsets(log) == [0, 1, 2, 3]
     assert not log.cleaning.is_in_progress
-    assert not list(Path(log.directory).glob("*.cleaned"))
+    assert not cleaned_files(log)
 
 
 async def test_the_throttle_makes_it_rest(stand: Stand) -> None:

@@ -47,10 +47,10 @@ class WatchedBroker:
         return self.process.bootstrap
 
     def log(self) -> list[str]:
-        """Lines since the last call, but for those that say how busy it is."""
+        """Lines since the last call, but for those that say how busy it is, and for the ends of groups made earlier."""
         text = self.process.errors.read_text()
         lines, self._read = text[self._read :].splitlines(), len(text)
-        return [line for line in lines if " slow: " not in line]
+        return [line for line in lines if " slow: " not in line and "coordinator.group" not in line]
 
     def memory(self) -> int:
         """Resident bytes."""

@@ -3,6 +3,7 @@
 The jobs of a cleaning run in a thread, its steps between them on the loop.
 """
 
+import sys
 from collections.abc import Callable
 from logging import getLogger
 from threading import Event
@@ -20,6 +21,9 @@ from pykbroker.log.throttler import Throttler
 from pykbroker.log.unified_log import UnifiedLog
 
 logger = getLogger(__name__)
+# Seconds after which the cleaner's thread lets the loop go on. Python's usual ones are for threads that do not share
+# the interpreter with a server: each of its wake-ups would wait so long.
+BUSY_SWITCH_INTERVAL = 0.0005
 
 
 class CleanerLoop:
@@ -29,6 +33,7 @@ class CleanerLoop:
         self.logs = logs
         self._config = config
         self._running = 0
+        self._usual_switch_interval = sys.getswitchinterval()
         self._throttler = Throttler(config().log_cleaner_io_max_bytes_per_second, logs.clock)
         self._changed = trio.Event()
         self._written: dict[TopicPartition, int] = {}
@@ -42,7 +47,6 @@ class CleanerLoop:
                 self._changed = trio.Event()
                 self._write_down()
                 while self._running < config.log_cleaner_threads and (found := self.next_log()) is not None:
-                    self._running += 1
                     nursery.start_soon(self.clean, found)
                 with trio.move_on_after(max(config.log_cleaner_backoff_ms, 1) / 1000):
                     await self._changed.wait()
@@ -52,6 +56,8 @@ class CleanerLoop:
         found = filthiest(self.logs.all(), self.logs.clock.wall_ms())
         if found is not None:
             found.log.cleaning.is_in_progress = True
+            self._running += 1
+            sys.setswitchinterval(BUSY_SWITCH_INTERVAL)
         return found
 
     async def clean(self, found: LogToClean) -> None:
@@ -65,6 +71,8 @@ class CleanerLoop:
         finally:
             found.log.cleaning.is_in_progress = False
             self._running -= 1
+            if not self._running:
+                sys.setswitchinterval(self._usual_switch_interval)
             self._changed.set()
 
     async def _try_to_clean(self, found: LogToClean, stop: Event) -> None:

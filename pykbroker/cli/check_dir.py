@@ -135,7 +135,7 @@ def _verdict(check: "DataCheck", report: "Report", total: int) -> str:
     hidden = f", {report.suppressed} more of the same not shown" if report.suppressed else ""
     defects, repairs = report.counts[Severity.DEFECT], report.counts[Severity.RECOVERY]
     if defects:
-        return f"{defects} defects in {what}{hidden}"
+        return f"{defects} defect{'s' if defects > 1 else ''} in {what}{hidden}"
     if check.is_clean:
         return f"sound: {what}"
     told = f"repairs the {repairs} findings above{hidden}" if repairs else "finds nothing lost"

@@ -7,6 +7,7 @@ single_voter   leader of a quorum of one                                        
 snapshot       *.checkpoint files                                               (FileRawSnapshotWriter)
 control        control batches of the metadata log
 formatting     what kafka-storage format writes into an empty directory         (Formatter)
+inspection/    checks and shows what lies in data directories, the metadata log first
 
 May import layers 0–2. Kafka: org.apache.kafka.raft, org.apache.kafka.snapshot; KIP-595, KIP-630, KIP-853.
 """

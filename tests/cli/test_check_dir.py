@@ -69,7 +69,7 @@ def test_a_defect_is_one_line_with_file_byte_and_offset(run: Run, tmp_path: Path
     code, lines, _ = run(f"{path}/")
     assert code == 1
     assert lines[0].startswith(f"defect: {path}/{LOG}, byte 156, offset 10: checksum: ")
-    assert lines[-1] == "1 defects in 26 logs with 113450 bytes"
+    assert lines[-1] == "1 defect in 26 logs with 113450 bytes"
     assert len(lines) == 2
 
 

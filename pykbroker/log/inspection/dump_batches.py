@@ -25,7 +25,11 @@ def dump_batches(path: str, base_offset: int, records: str, options: DumpOptions
             if options.maximum is not None and count >= options.maximum:
                 return
             count += 1
-            yield _batch_row(found)
+            try:
+                yield _batch_row(found)
+            except KafkaError as error:  # a message of magic 0 or 1 whose fields overrun it
+                yield damage(found.position, told(error), length=found.size)
+                continue
             if shows_records:
                 yield from _records(found, records, options.offset)
 

@@ -1,5 +1,7 @@
 """Rows of segments: batches, records, damage, and which of them are asked for."""
 
+import struct
+import zlib
 from pathlib import Path
 
 import pytest
@@ -51,6 +53,14 @@ def test_damage_is_a_row_and_the_rest_follows(segment: Path) -> None:
     rows = dump(segment)
     assert [row["row"] for row in rows] == ["batch", "damage", "batch"]
     assert (rows[1]["position"], rows[1]["length"]) == (SIZE, SIZE)
+
+
+def test_an_old_message_that_overruns_itself(tmp_path: Path) -> None:
+    """With the right checksum."""
+    body = b"\1\0" + bytes(8) + struct.pack(">ii", -1, 99) + b"v"
+    path = tmp_path / "s.log"
+    path.write_bytes(struct.pack(">qiI", 10, 4 + len(body), zlib.crc32(body)) + body)
+    assert [(row["row"], row["position"]) for row in dump(path)] == [("damage", 0)]
 
 
 def test_batches_of_the_real_kafka_of_all_magics_and_codecs(tmp_path: Path) -> None:

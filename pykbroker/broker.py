@@ -102,7 +102,11 @@ class Broker:
         )
         self.fetch_sessions = FetchSessionCache(config.max_incremental_fetch_session_cache_slots, self.clock)
         self.groups = GroupCoordinatorService(
-            config, self.clock, self.replicas, lambda: self._partitions_of(OFFSETS_TOPIC)
+            config,
+            self.clock,
+            self.replicas,
+            lambda: self._partitions_of(OFFSETS_TOPIC),
+            image=lambda: self.image,
         )
         self.transactions = TransactionCoordinatorService(
             config,

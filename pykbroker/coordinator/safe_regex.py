@@ -65,7 +65,7 @@ class _Parser:
 
     def take(self) -> str:
         if self.at >= len(self.text):
-            raise InvalidPattern("pattern ends too early")
+            raise InvalidPattern("trailing backslash at end of expression")
         self.at += 1
         return self.text[self.at - 1]
 
@@ -78,7 +78,7 @@ class _Parser:
     def whole(self) -> _Node:
         node = self.branch()
         if self.at < len(self.text):
-            raise InvalidPattern("unexpected )")
+            raise InvalidPattern("regexp/syntax: internal error")  # re2j's word for an unexpected )
         return node
 
     def branch(self) -> _Node:
@@ -176,7 +176,7 @@ class _Parser:
         if char == "x":
             return self.hex()
         if char.isalnum():
-            raise InvalidPattern(f"invalid escape sequence \\{char}")
+            raise InvalidPattern("invalid escape sequence")
         return char
 
     def hex(self) -> str:
@@ -190,7 +190,7 @@ class _Parser:
         try:
             return chr(int(digits, 16))
         except (ValueError, OverflowError):
-            raise InvalidPattern("invalid escape sequence \\x") from None
+            raise InvalidPattern("invalid escape sequence") from None
 
     def group(self) -> _Node | None:
         outer = self.flags
@@ -214,20 +214,27 @@ class _Parser:
     def set_flags(self) -> bool:
         """True for flags without a group of their own."""
         on = True
-        while (char := self.take()) not in ":)":
+        while (char := self.flag()) not in ":)":
             if char == "-" and on:
                 on = False
             elif char in "imsU":
                 self.flags = self.flags | {char} if on else self.flags - {char}
             else:
-                raise InvalidPattern("invalid or unsupported group syntax")
+                raise InvalidPattern("invalid or unsupported Perl syntax")
         return char == ")"
+
+    def flag(self) -> str:
+        if not self.peek():
+            raise InvalidPattern("missing closing )")
+        return self.take()
 
     def char_class(self) -> Predicate:
         negated = self.accept("^")
         parts: list[Predicate] = []
         is_first = True
         while is_first or self.peek() != "]":
+            if not self.peek():
+                raise InvalidPattern("missing closing ]")
             is_first = False
             parts.append(self.class_item())
         self.take()

@@ -72,3 +72,22 @@ def test_any_text_is_a_pattern_or_refused(pattern: str, text: str) -> None:
     except InvalidPattern:
         return
     matches(text)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "description"),
+    [
+        ("[", "missing closing ]"),
+        ("[a", "missing closing ]"),
+        ("(", "missing closing )"),
+        ("(?i", "missing closing )"),
+        ("\\", "trailing backslash at end of expression"),
+        ("(?=a)", "invalid or unsupported Perl syntax"),
+        (r"\1", "invalid escape sequence"),
+        ("a)", "regexp/syntax: internal error"),
+    ],
+)
+def test_what_re2j_says_of_it(pattern: str, description: str) -> None:
+    with pytest.raises(InvalidPattern) as caught:
+        compile_pattern(pattern)
+    assert str(caught.value) == description

@@ -19,6 +19,7 @@ from pykbroker.coordinator.group.classic_group import (
 from pykbroker.coordinator.group.classic_join import Join, Joiner
 from pykbroker.coordinator.group.classic_member import ClassicMember
 from pykbroker.coordinator.group.classic_rebalance import Rebalancer, join_error
+from pykbroker.coordinator.group.consumer_group import ConsumerGroup
 from pykbroker.coordinator.group.foreign_group import SHARE_TYPE, ForeignGroup
 from pykbroker.coordinator.group.group_records import classic_group_record, new_classic_group_record
 from pykbroker.coordinator.shard import CoordinatorRecord, Outcome, Replies, Reply
@@ -35,7 +36,8 @@ from pykbroker.protocol.messages.sync_group import SyncGroupRequest, SyncGroupRe
 
 if TYPE_CHECKING:
     from pykbroker.clock import Clock
-    from pykbroker.coordinator.group.groups import Groups
+    from pykbroker.coordinator.group.consumer_classic import ClassicSide
+    from pykbroker.coordinator.group.groups import Group, Groups
     from pykbroker.coordinator.timers import Timers
     from pykbroker.protocol.messages.join_group import JoinGroupRequest, JoinGroupResponse
     from pykbroker.protocol.persisted.group.group_metadata import GroupMetadataValue
@@ -43,9 +45,9 @@ if TYPE_CHECKING:
 
 
 class ClassicGroups:
-    """The classic groups of one shard."""
+    """The classic groups of one shard. `consumer_side`, set right after, knows classic members of consumer groups."""
 
-    __slots__ = ("_clock", "_groups", "_joiner", "_max_size", "_tombstones", "rebalancer")
+    __slots__ = ("_clock", "_groups", "_joiner", "_max_size", "_tombstones", "consumer_side", "rebalancer")
 
     def __init__(
         self,
@@ -56,7 +58,7 @@ class ClassicGroups:
         initial_delay_ms: int,
         max_size: int,
         new_id: Callable[[], str],
-        tombstones: Callable[[ForeignGroup], list[CoordinatorRecord]],
+        tombstones: "Callable[[Group], list[CoordinatorRecord]]",
     ) -> None:
         """`new_id` makes the random part of member ids; `tombstones` ends a group of another kind."""
         self._clock = clock
@@ -65,15 +67,19 @@ class ClassicGroups:
         self._tombstones = tombstones
         self.rebalancer = Rebalancer(clock, timers, initial_delay_ms)
         self._joiner = Joiner(clock, timers, self.rebalancer, max_size, new_id)
+        self.consumer_side: ClassicSide
 
     # -- JoinGroup
 
     def join(
         self, ctx: "RequestContext", request: "JoinGroupRequest", reply: "Reply[JoinGroupResponse]"
     ) -> Outcome[None]:
+        """Raises KafkaError for a consumer group."""
         out: Outcome[None] = Outcome()
         group_id = request.group_id
         existing = self._groups.get(group_id)
+        if isinstance(existing, ConsumerGroup) and not existing.is_empty:
+            return self.consumer_side.join(existing, ctx, request, reply)
         if isinstance(existing, ForeignGroup) and (existing.group_type == SHARE_TYPE or not existing.is_empty):
             out.reply(reply, join_error("", ErrorCode.INCONSISTENT_GROUP_PROTOCOL))
             return out
@@ -86,7 +92,7 @@ class ClassicGroups:
             self._join_new_group(existing, group_id, join, out)
         return out
 
-    def _join_new_group(self, replaced: ForeignGroup | None, group_id: str, join: Join, out: Outcome[None]) -> None:
+    def _join_new_group(self, replaced: "Group | None", group_id: str, join: Join, out: Outcome[None]) -> None:
         """The group is stored at once, without members, so that it is there when its offsets are."""
         group = ClassicGroup(group_id, self._clock.wall_ms())
         self._groups.put(group)
@@ -106,6 +112,10 @@ class ClassicGroups:
     # -- SyncGroup
 
     def sync(self, request: SyncGroupRequest, reply: Reply[SyncGroupResponse]) -> Outcome[None]:
+        """Raises KafkaError for a consumer group."""
+        existing = self._groups.get(request.group_id)
+        if isinstance(existing, ConsumerGroup) and not existing.is_empty:
+            return self.consumer_side.sync(existing, request, reply)
         out: Outcome[None] = Outcome()
         group = self._groups.classic(request.group_id)
         try:
@@ -182,6 +192,9 @@ class ClassicGroups:
 
     def heartbeat(self, request: HeartbeatRequest) -> Outcome[HeartbeatResponse]:
         """Raises KafkaError UNKNOWN_MEMBER_ID, FENCED_INSTANCE_ID, ILLEGAL_GENERATION."""
+        existing = self._groups.get(request.group_id)
+        if isinstance(existing, ConsumerGroup):
+            return self.consumer_side.heartbeat(existing, request)
         group = self._groups.classic(request.group_id)
         if group is None:
             raise KafkaError(ErrorCode.UNKNOWN_MEMBER_ID, f"Group {request.group_id} not found.")
@@ -196,6 +209,9 @@ class ClassicGroups:
 
     def leave(self, request: LeaveGroupRequest) -> Outcome[LeaveGroupResponse]:
         """Raises KafkaError UNKNOWN_MEMBER_ID when there is no such group."""
+        existing = self._groups.get(request.group_id)
+        if isinstance(existing, ConsumerGroup):
+            return self.consumer_side.leave(existing, request)
         group = self._groups.classic(request.group_id)
         if group is None:
             raise KafkaError(ErrorCode.UNKNOWN_MEMBER_ID, f"Group {request.group_id} not found.")

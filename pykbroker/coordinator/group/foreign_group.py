@@ -1,4 +1,4 @@
-"""A group of a kind that has no state machine here yet (consumer, share, streams), kept as its records say.
+"""A group of a kind that has no state machine here yet (share, streams), kept as its records say.
 
 Enough to list it, to keep its offsets alive or expire them, to delete it, and to let a classic group follow an empty
 one; nobody can join it. The records of its members and assignments are remembered by key only, for their tombstones.
@@ -13,12 +13,11 @@ if TYPE_CHECKING:
 EMPTY: Final = "Empty"
 ASSIGNING: Final = "Assigning"
 
-CONSUMER_TYPE: Final = "consumer"
 SHARE_TYPE: Final = "share"
 STREAMS_TYPE: Final = "streams"
 
-# prefix of the record's key class → group type, e.g. ConsumerGroupMemberMetadataKey
-_PREFIXES: Final = (("ConsumerGroup", CONSUMER_TYPE), ("ShareGroup", SHARE_TYPE), ("StreamsGroup", STREAMS_TYPE))
+# prefix of the record's key class → group type, e.g. ShareGroupMemberMetadataKey
+_PREFIXES: Final = (("ShareGroup", SHARE_TYPE), ("StreamsGroup", STREAMS_TYPE))
 
 
 def foreign_type(key: "Message") -> str | None:

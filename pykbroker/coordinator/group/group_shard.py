@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from pykbroker.coordinator.group.classic import ClassicGroups
 from pykbroker.coordinator.group.classic_describe import described
 from pykbroker.coordinator.group.classic_group import ClassicGroup
-from pykbroker.coordinator.group.foreign_group import CONSUMER_TYPE, ForeignGroup, foreign_type
+from pykbroker.coordinator.group.consumer import TIMERS as CONSUMER_TIMERS
+from pykbroker.coordinator.group.consumer import ConsumerGroups
+from pykbroker.coordinator.group.consumer_classic import ClassicSide
+from pykbroker.coordinator.group.consumer_describe import described_consumer
+from pykbroker.coordinator.group.consumer_group import ConsumerGroup
+from pykbroker.coordinator.group.consumer_migration import Migration
+from pykbroker.coordinator.group.consumer_records import group_tombstones as consumer_tombstones
+from pykbroker.coordinator.group.consumer_replay import is_consumer_record, replay_consumer
+from pykbroker.coordinator.group.foreign_group import ForeignGroup, foreign_type
 from pykbroker.coordinator.group.group_records import classic_group_tombstone
 from pykbroker.coordinator.group.groups import Group, Groups
 from pykbroker.coordinator.group.offset_and_metadata import OffsetAndMetadata
@@ -19,7 +27,8 @@ from pykbroker.coordinator.shard import CoordinatorRecord, Outcome, Replies
 from pykbroker.coordinator.timeline import Timeline
 from pykbroker.coordinator.timers import Timers
 from pykbroker.errors import KafkaError
-from pykbroker.ids import TopicPartition, Uuid
+from pykbroker.ids import ZERO_UUID, TopicPartition, Uuid
+from pykbroker.metadata.image import MetadataImage
 from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.protocol.persisted.group.group_metadata import GroupMetadataKey, GroupMetadataValue
 from pykbroker.protocol.persisted.group.offset_commit import OffsetCommitKey, OffsetCommitValue
@@ -27,6 +36,7 @@ from pykbroker.protocol.persisted.group.offset_commit import OffsetCommitKey, Of
 if TYPE_CHECKING:
     from pykbroker.clock import Clock
     from pykbroker.config.broker_config import BrokerConfig
+    from pykbroker.protocol.messages.consumer_group_describe import DescribedGroup as DescribedConsumerGroup
     from pykbroker.protocol.messages.delete_groups import DeletableGroupResult
     from pykbroker.protocol.messages.describe_groups import DescribedGroup
     from pykbroker.protocol.messages.list_groups import ListedGroup
@@ -56,11 +66,13 @@ class GroupShard:
         "_check_interval",
         "_clock",
         "_expiring",
+        "_image",
         "_timers",
         "_writer",
         "classic",
         "commit_offsets",
         "commit_transactional_offsets",
+        "consumers",
         "delete_offsets",
         "fetch_offsets",
         "groups",
@@ -68,8 +80,15 @@ class GroupShard:
         "timeline",
     )
 
-    def __init__(self, config: "BrokerConfig", clock: "Clock", new_id: Callable[[], str] = random_id) -> None:
+    def __init__(
+        self,
+        config: "BrokerConfig",
+        clock: "Clock",
+        new_id: Callable[[], str] = random_id,
+        image: Callable[[], MetadataImage] = MetadataImage.empty,
+    ) -> None:
         self.timeline = Timeline()
+        self._image = image
         self._clock = clock
         self._timers = Timers()
         self._expiring: list[str] = []
@@ -83,8 +102,11 @@ class GroupShard:
             initial_delay_ms=config.group_initial_rebalance_delay_ms,
             max_size=config.group_max_size,
             new_id=new_id,
-            tombstones=foreign_tombstones,
+            tombstones=group_tombstones,
         )
+        self.consumers = ConsumerGroups(config, clock, self._timers, self.groups, image)
+        self.consumers.migration = Migration(self.consumers, self.classic.rebalancer)
+        self.classic.consumer_side = ClassicSide(self.consumers)
         self._writer = OffsetWriter(
             clock,
             self.groups,
@@ -92,11 +114,16 @@ class GroupShard:
             self.classic.rebalancer,
             max_metadata=config.offset_metadata_max_bytes,
             retention_ms=config.offsets_retention_minutes * _MINUTE_MS,
+            topic_id=self._topic_id,
         )
         self.commit_offsets = self._writer.commit
         self.commit_transactional_offsets = self._writer.commit_transactional
         self.delete_offsets = self._writer.delete
         self.fetch_offsets = OffsetReader(self.groups, self.offsets).fetch
+
+    def _topic_id(self, name: str) -> Uuid:
+        topic = self._image().topics.get(name)
+        return topic.id if topic is not None else ZERO_UUID
 
     # -- replay
 
@@ -110,6 +137,8 @@ class GroupShard:
             legacy = cast("LegacyOffsetCommitKey", key)
             modern = OffsetCommitKey(group=legacy.group, topic=legacy.topic, partition=legacy.partition)
             self._replay_offset(offset, producer_id, modern, _modern(cast("LegacyOffsetCommitValue | None", value)))
+        elif is_consumer_record(record):
+            replay_consumer(self.groups, self.timeline, record)
         else:
             self._replay_foreign(record)
 
@@ -156,6 +185,7 @@ class GroupShard:
 
     def on_loaded(self) -> list[Outcome[Any]]:
         self._schedule_expiration(self._check_interval)
+        self.consumers.on_loaded()
         return [*self.classic.on_loaded()]
 
     def on_unloaded(self) -> Replies:
@@ -171,6 +201,9 @@ class GroupShard:
         if key == EXPIRATION_TIMER:
             return self.expire_offsets()
         out: Outcome[None] = Outcome()
+        if key[0] in CONSUMER_TIMERS:
+            self.consumers.on_deadline(key, out)
+            return out
         group = self.groups.classic(key[1])
         if group is not None:
             self._on_group_deadline(group, key, out)
@@ -201,7 +234,7 @@ class GroupShard:
         budget = _EXPIRATION_SLICE
         while self._expiring and budget > 0:
             group = self.groups.get(self._expiring.pop())
-            if group is None or (isinstance(group, ForeignGroup) and group.group_type != CONSUMER_TYPE):
+            if group is None or isinstance(group, ForeignGroup):
                 continue
             budget -= 1 + len(self.offsets.offsets.of_group(group.group_id) or ())
             if self._writer.expire(group, out.records) and group.is_empty:
@@ -234,21 +267,35 @@ class GroupShard:
             raise KafkaError(ErrorCode.NON_EMPTY_GROUP)
         return [*self._writer.delete_all(group_id), *group_tombstones(group)]
 
+    def describe_consumer_groups(self, group_ids: Iterable[str]) -> list["DescribedConsumerGroup"]:
+        from pykbroker.protocol.messages.consumer_group_describe import DescribedGroup
+
+        rows = []
+        for group_id in group_ids:
+            try:
+                group = self.groups.require_consumer(group_id)
+                default = self.consumers.settings.default_assignor
+                rows.append(described_consumer(group, default, self._image().topics))
+            except KafkaError as error:
+                rows.append(DescribedGroup(group_id=group_id, error_code=error.code, error_message=error.message))
+        return rows
+
     # -- questions
 
     def list_groups(self, states: frozenset[str], types: frozenset[str]) -> list["ListedGroup"]:
         """Filters are lower case; an empty one lets everything pass."""
         from pykbroker.protocol.messages.list_groups import ListedGroup
 
+        listed = ((group, _listed_state(group)) for group in self.groups.committed())
         return [
             ListedGroup(
                 group_id=group.group_id,
                 protocol_type=group.protocol_type or "",
-                group_state=group.state,
+                group_state=state,
                 group_type=group.group_type,
             )
-            for group in self.groups.committed()
-            if (not states or group.state.lower() in states) and (not types or group.group_type in types)
+            for group, state in listed
+            if (not states or state.lower() in states) and (not types or group.group_type in types)
         ]
 
     def describe_groups(self, api_version: int, group_ids: Iterable[str]) -> list["DescribedGroup"]:
@@ -266,14 +313,16 @@ class GroupShard:
             return row
 
 
+def _listed_state(group: Group) -> str:
+    return group.committed_state if isinstance(group, ConsumerGroup) else group.state
+
+
 def group_tombstones(group: Group) -> list[CoordinatorRecord]:
+    if isinstance(group, ConsumerGroup):
+        return consumer_tombstones(group)
     if isinstance(group, ForeignGroup):
-        return foreign_tombstones(group)
+        return [CoordinatorRecord(key, None) for key in group.live_keys()]
     return [classic_group_tombstone(group.group_id)]
-
-
-def foreign_tombstones(group: ForeignGroup) -> list[CoordinatorRecord]:
-    return [CoordinatorRecord(key, None) for key in group.live_keys()]
 
 
 def _modern(value: "LegacyOffsetCommitValue | None") -> OffsetCommitValue | None:

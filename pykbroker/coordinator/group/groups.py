@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from typing import TypeAlias
 
 from pykbroker.coordinator.group.classic_group import ClassicGroup
+from pykbroker.coordinator.group.consumer_group import ConsumerGroup
 from pykbroker.coordinator.group.foreign_group import ForeignGroup
 from pykbroker.coordinator.timeline import Timeline, TimelineDict
 from pykbroker.errors import KafkaError
 from pykbroker.protocol.error_codes import ErrorCode
 
-Group: TypeAlias = ClassicGroup | ForeignGroup
+Group: TypeAlias = ClassicGroup | ConsumerGroup | ForeignGroup
 
 
 class Groups:
@@ -39,6 +40,13 @@ class Groups:
         group = self.require(group_id, committed=True)
         if not isinstance(group, ClassicGroup):
             raise KafkaError(ErrorCode.GROUP_ID_NOT_FOUND, f"Group {group_id} is not a classic group.")
+        return group
+
+    def require_consumer(self, group_id: str) -> ConsumerGroup:
+        """A committed consumer group. Raises KafkaError GROUP_ID_NOT_FOUND."""
+        group = self.require(group_id, committed=True)
+        if not isinstance(group, ConsumerGroup):
+            raise KafkaError(ErrorCode.GROUP_ID_NOT_FOUND, f"Group {group_id} is not a consumer group.")
         return group
 
     def put(self, group: Group) -> None:

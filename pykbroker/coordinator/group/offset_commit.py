@@ -1,6 +1,6 @@
 """OffsetCommit, OffsetDelete and the end of offsets (OffsetMetadataManager, its writes). KIP-211, 496, 848."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from pykbroker.coordinator.group.classic_group import (
@@ -10,7 +10,9 @@ from pykbroker.coordinator.group.classic_group import (
     STABLE,
     ClassicGroup,
 )
-from pykbroker.coordinator.group.foreign_group import CONSUMER_TYPE, STREAMS_TYPE, ForeignGroup
+from pykbroker.coordinator.group.consumer_checks import check_commit
+from pykbroker.coordinator.group.consumer_group import ConsumerGroup
+from pykbroker.coordinator.group.foreign_group import STREAMS_TYPE, ForeignGroup
 from pykbroker.coordinator.group.group_records import offset_record, offset_tombstone
 from pykbroker.coordinator.group.groups import Group, Groups
 from pykbroker.coordinator.group.offset_and_metadata import NO_EXPIRATION, OffsetAndMetadata
@@ -54,7 +56,7 @@ DEFAULT_RETENTION: Final = -1
 class OffsetWriter:
     """Decides what is written about offsets. Without state of its own."""
 
-    __slots__ = ("_clock", "_groups", "_max_metadata", "_rebalancer", "_retention_ms", "_table")
+    __slots__ = ("_clock", "_groups", "_max_metadata", "_rebalancer", "_retention_ms", "_table", "_topic_id")
 
     def __init__(
         self,
@@ -65,13 +67,16 @@ class OffsetWriter:
         *,
         max_metadata: int,
         retention_ms: int,
+        topic_id: Callable[[str], Uuid],
     ) -> None:
+        """`topic_id` of a topic that exists."""
         self._clock = clock
         self._groups = groups
         self._table = table
         self._rebalancer = rebalancer
         self._max_metadata = max_metadata
         self._retention_ms = retention_ms
+        self._topic_id = topic_id
 
     # -- OffsetCommit
 
@@ -124,7 +129,22 @@ class OffsetWriter:
             if api_version >= FIRST_VERSION_WITH_GROUP_NOT_FOUND:
                 raise KafkaError(ErrorCode.GROUP_ID_NOT_FOUND, f"Group {request.group_id} not found.")
             raise KafkaError(ErrorCode.ILLEGAL_GENERATION)
-        if isinstance(group, ForeignGroup):
+        if isinstance(group, ConsumerGroup):
+            check_commit(
+                group,
+                request.member_id,
+                request.group_instance_id,
+                request.generation_id_or_member_epoch,
+                (
+                    (topic.name, topic.topic_id, row.partition_index)
+                    for topic in request.topics
+                    for row in topic.partitions
+                    if not self._is_too_large(row)
+                ),
+                transactional=False,
+                version=api_version,
+            )
+        elif isinstance(group, ForeignGroup):
             _validate_foreign(group, request.generation_id_or_member_epoch)
         else:
             self._validate_classic(group, request)
@@ -183,6 +203,8 @@ class OffsetWriter:
         if group is None:
             if request.generation_id >= 0:
                 raise KafkaError(ErrorCode.ILLEGAL_GENERATION)
+        elif isinstance(group, ConsumerGroup):
+            self._validate_consumer(group, request)
         elif isinstance(group, ForeignGroup):
             _validate_foreign(group, request.generation_id)
         elif request.generation_id >= 0 or request.member_id or request.group_instance_id is not None:
@@ -191,6 +213,28 @@ class OffsetWriter:
             group.validate_member(request.member_id, request.group_instance_id)
             if request.generation_id != group.generation_id:
                 raise KafkaError(ErrorCode.ILLEGAL_GENERATION)
+
+    def _validate_consumer(self, group: ConsumerGroup, request: TxnOffsetCommitRequest) -> None:
+        """Clients of transactions know of stale generations, not of member epochs."""
+        try:
+            check_commit(
+                group,
+                request.member_id,
+                request.group_instance_id,
+                request.generation_id,
+                (
+                    (topic.name, self._topic_id(topic.name), row.partition_index)
+                    for topic in request.topics
+                    for row in topic.partitions
+                    if not self._is_too_large(row)
+                ),
+                transactional=True,
+                version=0,
+            )
+        except KafkaError as error:
+            if error.code != ErrorCode.STALE_MEMBER_EPOCH:
+                raise
+            raise KafkaError(ErrorCode.ILLEGAL_GENERATION) from error
 
     # -- OffsetDelete
 
@@ -255,6 +299,8 @@ class OffsetWriter:
 
 def expiration_base(group: Group, offset: OffsetAndMetadata) -> int | None:
     """From when retention counts, wall milliseconds; None: nothing expires now (OffsetExpirationCondition)."""
+    if isinstance(group, ConsumerGroup):
+        return offset.commit_timestamp
     if isinstance(group, ForeignGroup):
         return offset.commit_timestamp if group.is_empty else None
     if group.protocol_type is None:
@@ -280,7 +326,7 @@ def is_subscribed(group: Group, topic: str) -> bool:
 
 def _validate_foreign(group: ForeignGroup, generation_or_epoch: int) -> None:
     """Only an administrator may commit, while nobody is a member."""
-    if group.group_type not in (CONSUMER_TYPE, STREAMS_TYPE):
+    if group.group_type != STREAMS_TYPE:
         raise KafkaError(ErrorCode.GROUP_ID_NOT_FOUND, f"Group {group.group_id} is not a consumer group.")
     if generation_or_epoch >= 0 or not group.is_empty:
         raise KafkaError(ErrorCode.UNKNOWN_MEMBER_ID)

@@ -1,5 +1,7 @@
 """OffsetFetch of one group (OffsetMetadataManager.fetchOffsets). KIP-447 (stable offsets), 709, 848."""
 
+from pykbroker.coordinator.group.consumer_checks import check_fetch
+from pykbroker.coordinator.group.consumer_group import ConsumerGroup
 from pykbroker.coordinator.group.groups import Groups
 from pykbroker.coordinator.group.offset_and_metadata import INVALID_OFFSET, NO_EPOCH, OffsetAndMetadata
 from pykbroker.coordinator.group.offsets import GroupOffsets, GroupOffsetTable
@@ -26,18 +28,22 @@ class OffsetReader:
 
     def fetch(self, request: OffsetFetchRequestGroup, *, require_stable: bool) -> OffsetFetchResponseGroup:
         """Offsets of the topics asked for (name and, if known, id), or of all when they are null."""
-        offsets = self._offsets(request.group_id, require_stable)
+        offsets = self._offsets(request, require_stable)
         if request.topics is None:
             topics = self._all_topics(request.group_id, offsets, require_stable)
         else:
             topics = [self._topic(request.group_id, topic, offsets, require_stable) for topic in request.topics]
         return OffsetFetchResponseGroup(group_id=request.group_id, topics=topics)
 
-    def _offsets(self, group_id: str, require_stable: bool) -> GroupOffsets | None:
+    def _offsets(self, request: OffsetFetchRequestGroup, require_stable: bool) -> GroupOffsets | None:
+        """Raises KafkaError UNKNOWN_MEMBER_ID, STALE_MEMBER_EPOCH, ILLEGAL_GENERATION for a member that is none now."""
+        group_id = request.group_id
         try:
-            self._groups.require(group_id, committed=not require_stable)
+            group = self._groups.require(group_id, committed=not require_stable)
         except KafkaError:
             return None  # as if it had no offsets, which is what clients expect
+        if isinstance(group, ConsumerGroup):
+            check_fetch(group, request.member_id, request.member_epoch, committed=not require_stable)
         if require_stable:
             return self._table.offsets.of_group(group_id)
         return self._table.offsets.committed_of_group(group_id)

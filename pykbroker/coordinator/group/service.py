@@ -1,6 +1,6 @@
 """GroupCoordinatorService: group id → partition → shard, the checks and errors common to all group APIs."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from pykbroker.coordinator.context import Settings
@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from pykbroker.coordinator.group.group_shard import GroupShard
     from pykbroker.coordinator.partition_writer import PartitionWriter
     from pykbroker.coordinator.shard import Marker, Outcome
+    from pykbroker.metadata.image import MetadataImage
+    from pykbroker.protocol.messages.consumer_group_describe import DescribedGroup as DescribedConsumerGroup
+    from pykbroker.protocol.messages.consumer_group_heartbeat import (
+        ConsumerGroupHeartbeatRequest,
+        ConsumerGroupHeartbeatResponse,
+    )
     from pykbroker.protocol.messages.delete_groups import DeletableGroupResult
     from pykbroker.protocol.messages.describe_groups import DescribedGroup
     from pykbroker.protocol.messages.heartbeat import HeartbeatRequest, HeartbeatResponse
@@ -43,6 +49,8 @@ _NOT_COORDINATOR_FOR_FETCH: Final = frozenset(
 class GroupCoordinatorService:
     """`offsets_partitions` tells how many partitions `__consumer_offsets` has, None while it does not exist.
 
+    `image`: the metadata, in which consumer groups find their topics.
+
     `runtime.run()` must run in a nursery. The async methods answer every Kafka error in their response.
     """
 
@@ -53,6 +61,7 @@ class GroupCoordinatorService:
         writer: "PartitionWriter",
         offsets_partitions: Callable[[], int | None] = lambda: None,
         new_shard: "Callable[[], GroupShard] | None" = None,
+        image: "Callable[[], MetadataImage] | None" = None,
     ) -> None:
         self._config = config
         self._offsets_partitions = offsets_partitions
@@ -64,7 +73,7 @@ class GroupCoordinatorService:
             config.offsets_load_buffer_size,
         )
         self.runtime: CoordinatorRuntime[GroupShard] = CoordinatorRuntime(
-            OFFSETS_TOPIC, new_shard or (lambda: _new_shard(config, clock)), writer, clock, settings
+            OFFSETS_TOPIC, new_shard or (lambda: _new_shard(config, clock, image)), writer, clock, settings
         )
 
     # -- elections and topics, from the metadata image
@@ -159,6 +168,25 @@ class GroupCoordinatorService:
             ]
             return LeaveGroupResponse(members=rows)
 
+    async def consumer_group_heartbeat(
+        self, ctx: "RequestContext", request: "ConsumerGroupHeartbeatRequest"
+    ) -> "ConsumerGroupHeartbeatResponse":
+        """Raises KafkaError."""
+        from pykbroker.coordinator.group.consumer_checks import check_heartbeat
+
+        check_heartbeat(request, ctx.api_version, self._consumer_assignors)
+        try:
+            response = await self._write(request.group_id, lambda shard: shard.consumers.heartbeat(ctx, request))
+            return _present(response)
+        except KafkaError as error:
+            raise KafkaError(client_error(error.code), error.message) from error
+
+    @property
+    def _consumer_assignors(self) -> Collection[str]:
+        from pykbroker.coordinator.group.consumer_settings import configured_assignors
+
+        return configured_assignors(self._config.group_consumer_assignors)
+
     # -- offsets
 
     async def offset_commit(self, ctx: "RequestContext", request: "OffsetCommitRequest") -> "OffsetCommitResponse":
@@ -241,6 +269,21 @@ class GroupCoordinatorService:
                 rows.append(DescribedGroup(group_id=group_id, error_code=error.code))
         return rows
 
+    async def describe_consumer_groups(self, group_ids: Iterable[str]) -> "list[DescribedConsumerGroup]":
+        """In the order asked for."""
+        from pykbroker.protocol.messages.consumer_group_describe import DescribedGroup
+
+        rows: list[DescribedGroup] = []
+        for group_id in group_ids:
+            if not group_id:
+                rows.append(DescribedGroup(error_code=ErrorCode.INVALID_GROUP_ID))
+                continue
+            try:
+                rows.extend(self.runtime.shard(self.partition_for(group_id)).describe_consumer_groups([group_id]))
+            except KafkaError as error:
+                rows.append(DescribedGroup(group_id=group_id, error_code=client_error(error.code)))
+        return rows
+
     async def delete_groups(self, ctx: "RequestContext", group_ids: Iterable[str]) -> "list[DeletableGroupResult]":
         """One operation per partition; `group_ids` are distinct."""
         from pykbroker.protocol.messages.delete_groups import DeletableGroupResult
@@ -259,11 +302,11 @@ class GroupCoordinatorService:
         return rows
 
 
-def _new_shard(config: "BrokerConfig", clock: "Clock") -> "GroupShard":
+def _new_shard(config: "BrokerConfig", clock: "Clock", image: "Callable[[], MetadataImage] | None") -> "GroupShard":
     """Imported for the first group: a broker without groups starts sooner."""
     from pykbroker.coordinator.group.group_shard import GroupShard
 
-    return GroupShard(config, clock)
+    return GroupShard(config, clock) if image is None else GroupShard(config, clock, image=image)
 
 
 def _marker(marker: "Marker") -> "Outcome[None]":

@@ -34,7 +34,13 @@ from pykbroker.protocol.messages.offset_fetch import (
 )
 from pykbroker.protocol.messages.sync_group import SyncGroupRequest, SyncGroupRequestAssignment
 
-SETTINGS = {"group.initial.rebalance.delay.ms": "0", "offsets.topic.num.partitions": "3", "group.max.size": "3"}
+SETTINGS = {
+    "group.initial.rebalance.delay.ms": "0",
+    "offsets.topic.num.partitions": "3",
+    "group.max.size": "3",
+    "group.consumer.max.size": "3",
+    "group.consumer.assignment.interval.ms": "0",
+}
 TOPICS = {"t": 2, "u": 1}
 UNKNOWN_TOPIC = Uuid(range(16))
 RANGE = [("range", b"\0\1\0\0\0\1\0\1t\0\0\0\0")]

@@ -9,7 +9,9 @@ from pathlib import Path
 import trio
 
 from pykbroker.protocol.messages.create_topics import CreatableTopic, CreateTopicsRequest
+from pykbroker.protocol.messages.find_coordinator import FindCoordinatorRequest
 from pykbroker.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic
+from tests.coordinator.group import consumer_dialogues  # noqa: F401 - makes more of them
 from tests.coordinator.group.dialogues import DIALOGUES, TOPICS
 from tests.coordinator.group.speakers import RemoteSpeaker
 
@@ -23,6 +25,10 @@ async def record(host: str, port: int, names: list[str]) -> dict[str, object]:
     await admin.call("admin", CreateTopicsRequest(topics=topics, timeout_ms=10_000), 7)
     rows = await admin.call("admin", MetadataRequest(topics=[MetadataRequestTopic(name=name) for name in TOPICS]), 12)
     topic_ids = {row.name: row.topic_id for row in rows.topics}
+    # The first look-up makes the topic, in which groups are stored.
+    while (await admin.call("admin", FindCoordinatorRequest(key="g"), 3)).error_code:  # noqa: ASYNC110 - a broker away
+        await trio.sleep(1)
+    await trio.sleep(1)
     recorded: dict[str, object] = {}
     for name in names:
         speaker = RemoteSpeaker(host, port, f"{name}-{time.time_ns():x}", topic_ids, SETTLE)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pykbroker.coordinator.group.classic_group import EMPTY, STABLE, ClassicGroup
+from pykbroker.coordinator.group.consumer_group import ConsumerGroup
 from pykbroker.coordinator.group.group_shard import GroupShard
 from pykbroker.coordinator.log_records import EndTransaction, decode_batches
 from pykbroker.ids import TopicPartition
@@ -27,6 +28,9 @@ def persistent_state(shard: GroupShard, live: GroupShard) -> dict[str, Any]:
     """Of groups that rebalance in `live` only that they exist: until they are stable they live in memory."""
     groups: dict[str, Any] = {}
     for group in shard.groups:
+        if isinstance(group, ConsumerGroup):
+            groups[group.group_id] = consumer_state(group)
+            continue
         if not isinstance(group, ClassicGroup):
             groups[group.group_id] = (group.group_type, group.is_empty)
             continue
@@ -35,6 +39,21 @@ def persistent_state(shard: GroupShard, live: GroupShard) -> dict[str, Any]:
         groups[group.group_id] = _group(group) if settled else "rebalancing"
     offsets = {group_id: dict(rows.items()) for group_id, rows in shard.offsets.offsets.groups()}
     return {"groups": groups, "offsets": offsets}
+
+
+def consumer_state(group: ConsumerGroup) -> tuple[Any, ...]:
+    """All of it, its indexes too."""
+    return (
+        group.epochs,
+        dict(group.members.items()),
+        dict(group.targets.items()),
+        dict(group.patterns.items()),
+        group.static_members,
+        group.partition_epochs,
+        group.regex_counts,
+        group.classic_protocols,
+        group.has_partition_metadata,
+    )
 
 
 def _group(group: ClassicGroup) -> tuple[Any, ...]:

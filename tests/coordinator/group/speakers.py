@@ -13,7 +13,8 @@ from pykbroker.config.broker_config import BrokerConfig
 from pykbroker.coordinator.group.service import GroupCoordinatorService
 from pykbroker.errors import KafkaError
 from pykbroker.ids import ZERO_UUID, Uuid
-from pykbroker.metadata.image import MetadataImage
+from pykbroker.metadata.features import GROUP_VERSION
+from pykbroker.metadata.image import FeaturesImage, MetadataImage
 from pykbroker.metadata.topics import PartitionImage, TopicImage, TopicsImage
 from pykbroker.protocol.apis import API_TABLE
 from pykbroker.protocol.lookup import request_class, response_class
@@ -22,7 +23,8 @@ from pykbroker.request import RequestContext
 from tests.coordinator.group.dialogues import TOPICS, UNKNOWN_TOPIC
 
 RANDOM_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-UNORDERED = ("members", "topics", "groups", "partitions", "results")
+RANDOM_UUID = re.compile(r"[A-Za-z0-9_-]{22}")  # as Kafka prints it
+UNORDERED = ("members", "topics", "groups", "partitions", "results", "topic_partitions", "subscribed_topic_names")
 
 
 class Notes:
@@ -46,6 +48,8 @@ class Notes:
 
     def _plain(self, value: Any) -> Any:
         if isinstance(value, Struct):
+            if RANDOM_UUID.fullmatch(getattr(value, "member_id", None) or ""):
+                self._seen.setdefault(value.member_id, f"ID{len(self._seen)}")
             fields = (name for name in value.__slots__ if name not in ("unknown_tags", "throttle_time_ms"))
             return {name: self._list(name, getattr(value, name)) for name in fields}
         if isinstance(value, Uuid):
@@ -54,7 +58,10 @@ class Notes:
         if isinstance(value, bytes):
             return value.hex()
         if isinstance(value, str):
-            return RANDOM_ID.sub(self._name, value).replace(self.prefix, "PREFIX")
+            text = RANDOM_ID.sub(self._name, value).replace(self.prefix, "PREFIX")
+            for seen, name in self._seen.items():
+                text = text.replace(seen, name)
+            return text
         return value
 
     def _list(self, name: str, value: Any) -> Any:
@@ -136,7 +143,9 @@ class FakeServices:
         ]
         by_id = {topic.id: topic for topic in topics}
         by_name = {topic.name: topic for topic in topics}
-        self.image = MetadataImage.empty()._replace(topics=TopicsImage(by_id, by_name))
+        self.image = MetadataImage.empty()._replace(
+            topics=TopicsImage(by_id, by_name), features=FeaturesImage({GROUP_VERSION: 1})
+        )
 
 
 class LocalSpeaker(Notes):
@@ -192,4 +201,6 @@ async def handled(broker: Any, connection: str, request: Message, version: int) 
         else:
             response = response_class(request.API_KEY)()
             response.error_code = error.code  # type: ignore[attr-defined]
+            if hasattr(response, "error_message"):
+                response.error_message = error.message
     return response.encode(version)

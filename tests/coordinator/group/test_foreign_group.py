@@ -26,7 +26,7 @@ DAY = 24 * 3600
 
 
 def record(name: str, *, tombstone: bool = False, **key: Any) -> CoordinatorRecord:
-    """A record of GROUP, e.g. ConsumerGroupMemberMetadata."""
+    """A record of GROUP, e.g. StreamsGroupMemberMetadata."""
     made: Any = persisted_class("group", f"{name}Key")(group_id=GROUP, **key)  # type: ignore[call-arg]
     return CoordinatorRecord(made, None if tombstone else persisted_class("group", f"{name}Value")())
 
@@ -42,22 +42,20 @@ def with_records(*records: CoordinatorRecord) -> GroupPlay:
     return play
 
 
-EMPTY_CONSUMER = (record("ConsumerGroupMetadata"), record("ConsumerGroupTargetAssignmentMetadata"))
-MEMBER = record("ConsumerGroupMemberMetadata", member_id="m")
+EMPTY_STREAMS = (record("StreamsGroupMetadata"), record("StreamsGroupTargetAssignmentMetadata"))
+MEMBER = record("StreamsGroupMemberMetadata", member_id="m")
 
 
 def test_types() -> None:
     kinds = {names[0]: foreign_type(persisted_class("group", names[0])()) for names in RECORD_TYPES["group"].values()}
-    assert {name for name, kind in kinds.items() if kind is None} == {
-        "OffsetCommitKey",
-        "LegacyOffsetCommitKey",
-        "GroupMetadataKey",
-    }
-    assert set(kinds.values()) == {None, "consumer", "share", "streams"}
+    classic = {"OffsetCommitKey", "LegacyOffsetCommitKey", "GroupMetadataKey"}
+    ours = {name for name, kind in kinds.items() if kind is None and not name.startswith("ConsumerGroup")}
+    assert ours == classic
+    assert set(kinds.values()) == {None, "share", "streams"}
 
 
 def test_members_come_and_go() -> None:
-    group = ForeignGroup(GROUP, "consumer")
+    group = ForeignGroup(GROUP, "streams")
     group.replay(MEMBER)
     assert (group.is_empty, group.state) == (False, "Assigning")
     group.replay(MEMBER._replace(value=None))
@@ -65,9 +63,9 @@ def test_members_come_and_go() -> None:
 
 
 def test_a_group_is_gone_with_its_last_record() -> None:
-    play = with_records(*EMPTY_CONSUMER)
-    assert play.group.group_type == "consumer"
-    play = with_records(*EMPTY_CONSUMER, *(row._replace(value=None) for row in EMPTY_CONSUMER))
+    play = with_records(*EMPTY_STREAMS)
+    assert play.group.group_type == "streams"
+    play = with_records(*EMPTY_STREAMS, *(row._replace(value=None) for row in EMPTY_STREAMS))
     assert play.group is None
 
 
@@ -76,7 +74,7 @@ def test_tombstones_of_what_is_not_there() -> None:
 
 
 def test_it_is_deleted_with_all_its_records() -> None:
-    play = with_records(*EMPTY_CONSUMER)
+    play = with_records(*EMPTY_STREAMS)
     play << commit("x", 5, member=False) >> commit_answered("x") << delete_groups("x")
     assert play.take("x")[0].error_code == 0
     assert play.group is None
@@ -85,7 +83,7 @@ def test_it_is_deleted_with_all_its_records() -> None:
 
 
 def test_not_while_it_has_members() -> None:
-    play = with_records(*EMPTY_CONSUMER, MEMBER)
+    play = with_records(*EMPTY_STREAMS, MEMBER)
     play << delete_groups("x")
     assert play.take("x")[0].error_code == E.NON_EMPTY_GROUP
     play << commit("x", 5, member=False) >> commit_answered("x", E.UNKNOWN_MEMBER_ID)
@@ -109,7 +107,7 @@ def test_share_groups_do_not_mix() -> None:
 
 
 def test_offsets_of_an_empty_consumer_group_expire_and_the_group_too() -> None:
-    play = with_records(*EMPTY_CONSUMER)
+    play = with_records(record("ConsumerGroupMetadata"), record("ConsumerGroupTargetAssignmentMetadata"))
     play << commit("x", 5, member=False) >> commit_answered("x") << after(6.9 * DAY) >> committed(5)
     play << after(0.2 * DAY) >> committed(None)
     assert play.group is None

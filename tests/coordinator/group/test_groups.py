@@ -3,7 +3,8 @@
 import pytest
 
 from pykbroker.coordinator.group.classic_group import ClassicGroup
-from pykbroker.coordinator.group.foreign_group import CONSUMER_TYPE, ForeignGroup
+from pykbroker.coordinator.group.consumer_group import ConsumerGroup
+from pykbroker.coordinator.group.foreign_group import SHARE_TYPE, ForeignGroup
 from pykbroker.coordinator.group.groups import Groups
 from pykbroker.coordinator.timeline import Timeline
 from pykbroker.errors import KafkaError
@@ -13,7 +14,7 @@ from pykbroker.protocol.error_codes import ErrorCode as E
 def test_looking_up() -> None:
     timeline = Timeline()
     groups = Groups(timeline)
-    classic, foreign = ClassicGroup("c", 0), ForeignGroup("f", CONSUMER_TYPE)
+    classic, foreign = ClassicGroup("c", 0), ForeignGroup("f", SHARE_TYPE)
     groups.put(classic)
     groups.put(foreign)
     assert (groups.get("c"), groups.classic("c"), groups.classic("f"), groups.get("x")) == (
@@ -33,5 +34,14 @@ def test_looking_up() -> None:
     assert groups.require_classic("c") is classic
     with pytest.raises(KafkaError, match=r"Group f is not a classic group\."):
         groups.require_classic("f")
+    timeline.offset = 1
+    consumer = ConsumerGroup("k", timeline)
+    groups.put(consumer)
+    with pytest.raises(KafkaError, match=r"Group k not found\."):
+        groups.require_consumer("k")
+    timeline.commit(2)
+    assert groups.require_consumer("k") is consumer
+    with pytest.raises(KafkaError, match=r"Group c is not a consumer group\."):
+        groups.require_consumer("c")
     assert groups.remove("c") is classic
     assert groups.remove("c") is None

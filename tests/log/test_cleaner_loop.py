@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -94,6 +95,7 @@ async def test_the_task_goes_from_log_to_log_and_then_waits(stand: Stand, mock_c
         nursery.start_soon(cleaner.run)
         await until(lambda: all(log.cleaning.first_dirty_offset == 4 for log in logs))
         await until(lambda: not any(log.cleaning.is_in_progress for log in logs))
+        await wait_all_tasks_blocked()
         assert [offsets(log) for log in logs] == [[3]] * 3
         for number in range(3):
             put(logs[0], (b"k", b"%d" % number))
@@ -225,10 +227,12 @@ async def test_retention_waits_for_the_cleaning(stand: Stand) -> None:
     async with trio.open_nursery() as nursery:
         await paused.begin(nursery)
         log.increment_log_start_offset(3)
+        assert sys.getswitchinterval() == pytest.approx(0.0005), "the loop must not wait for the thread"
         before = list(log.segments)
         await keeper.apply_retention()
         assert log.segments == before
         paused.go_on.set()
+    assert sys.getswitchinterval() == pytest.approx(0.005)
     assert offsets(log) == [3]
     log.increment_log_start_offset(4)
     await keeper.apply_retention()

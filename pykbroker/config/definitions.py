@@ -212,7 +212,7 @@ BROKER: Final[dict[str, Row]] = {
     "offsets.topic.segment.bytes": (3, 104857600, ("range", 1, None), 0, 0),
     "principal.builder.class": (8, "org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder", None, 2, 4),
     "process.roles": (7, None, ("in_nonempty", "broker", "controller"), 0, 1),
-    "producer.id.expiration.check.interval.ms": (3, 600000, ("range", 1, None), 0, 6),
+    "producer.id.expiration.check.interval.ms": (3, 600000, ("range", 1, None), 0, 2),
     "producer.id.expiration.ms": (3, 86400000, ("range", 1, None), 1, 0),
     "producer.purgatory.purge.interval.requests": (3, 1000, None, 0, 4),
     "queued.max.request.bytes": (5, -1, None, 0, 0),

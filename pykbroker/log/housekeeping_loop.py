@@ -11,8 +11,6 @@ import trio
 from pykbroker.log.log_manager import LogManager
 from pykbroker.log.unified_log import UnifiedLog
 
-PRODUCER_EXPIRATION_CHECK = 600.0
-
 
 class Schedule(Protocol):
     """The broker configs that say when; milliseconds."""
@@ -29,6 +27,8 @@ class Schedule(Protocol):
     def log_flush_start_offset_checkpoint_interval_ms(self) -> int: ...
     @property
     def replica_high_watermark_checkpoint_interval_ms(self) -> int: ...
+    @property
+    def producer_id_expiration_check_interval_ms(self) -> int: ...
 
 
 class Housekeeping:
@@ -37,7 +37,6 @@ class Housekeeping:
     def __init__(self, logs: LogManager, schedule: Schedule) -> None:
         self.logs = logs
         self.schedule = schedule
-        self._expiry = PRODUCER_EXPIRATION_CHECK * 1000
 
     def jobs(self) -> list[tuple[float, "Callable[[], object]"]]:
         """(interval in milliseconds, job): a coroutine function or a plain one."""
@@ -48,7 +47,7 @@ class Housekeeping:
             (schedule.log_flush_offset_checkpoint_interval_ms, self.checkpoint_recovery_points),
             (schedule.log_flush_start_offset_checkpoint_interval_ms, self.logs.checkpoint_log_start_offsets),
             (schedule.replica_high_watermark_checkpoint_interval_ms, self.logs.checkpoint_high_watermarks),
-            (self._expiry, self.expire_producers),
+            (schedule.producer_id_expiration_check_interval_ms, self.expire_producers),
             (schedule.log_initial_task_delay_ms, self.remove_deleted),
         ]
 

@@ -25,6 +25,7 @@ class Schedule:
     log_flush_offset_checkpoint_interval_ms = 60_000
     log_flush_start_offset_checkpoint_interval_ms = 60_000
     replica_high_watermark_checkpoint_interval_ms = 5_000
+    producer_id_expiration_check_interval_ms = 600_000
 
 
 @pytest.fixture

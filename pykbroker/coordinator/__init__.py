@@ -1,5 +1,5 @@
 """Replayable state machines on internal topics: decide → records → append → replay → answer at commit.
 
-Layer 3: imports layers 0–2; writes logs by the PartitionWriter protocol only. Trio: `runtime_loop.py` alone.
+Layer 3: imports layers 0–2; writes logs by the PartitionWriter protocol only. Trio: the files `*_loop.py` alone.
 Kafka: CoordinatorRuntime, CoordinatorShard, TimelineHashMap. KIP-848 introduced the shape.
 """

@@ -3,6 +3,8 @@
 partition        leader state, high watermark, epoch checks of one partition            (kafka.cluster.Partition)
 replica_manager  all partitions of this broker; follows the metadata image              (ReplicaManager)
 produce_checks   what a Produce request must be before a log sees it                    (ProduceRequest.validateRecords)
+transactional_produce, transaction_admission, verifications   the coordinator is asked before a first batch  (KIP-890)
+transaction_markers  commit and abort markers                                           (ProducerAppendInfo)
 delayed_produce  acks=all: who waits for which high watermark                           (DelayedProduce)
 fetch_session    incremental fetch sessions                                             (FetchSessionCache, KIP-227)
 fetch_read       one fetch: what to read of which partition within the limits           (ReplicaManager.readFromLog)
@@ -12,5 +14,6 @@ directory_move   which replicas move to which log directory, and what the contro
 directory_loop   carries that out: copies in threads, assignments to the controller
 producer_ids     producer ids from the controller's blocks                              (RPCProducerIdManager)
 
-May import layers 0–2, Pending, and coordinator's PartitionWriter protocol, which ReplicaManager implements.
+May import layers 0–2, Pending, and coordinator's PartitionWriter protocol, which ReplicaManager implements; of the
+transaction coordinator its identities.
 """

@@ -55,10 +55,13 @@ def check_partition(place: PartitionPlace, report: Report, readers: list[BatchRe
     bases = segment_offsets(names)
     _name_leftovers(place, names, set(bases), report)
     topic_id = _topic_id(place, report)
+    epoch_lines = _epochs(place, names, bool(bases), report)
     log_start = max(place.log_start_offset, bases[0] if bases else 0)
-    epochs = EpochCheck(
-        f"{place.directory}/{leader_epochs.FILE_NAME}", _epochs(place, names, bool(bases), report), log_start, report
-    )
+    epochs_from = log_start
+    if epoch_lines and not place.is_clean:
+        # The checkpoint of log start offsets is written now and then, epochs go at once.
+        epochs_from = max(log_start, epoch_lines[0].start_offset)
+    epochs = EpochCheck(f"{place.directory}/{leader_epochs.FILE_NAME}", epoch_lines, epochs_from, report)
     if not bases:
         if place.is_clean:
             report.defect("segment", place.directory, "there is no segment")

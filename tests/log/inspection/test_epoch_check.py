@@ -53,6 +53,11 @@ def test_a_batch_of_an_older_epoch_than_the_one_before(written: Written) -> None
     assert (finding.position, finding.offset) == (3 * len(batch()), 3)
 
 
+def test_after_a_kill_the_log_start_offset_may_not_be_written_yet(written: Written) -> None:
+    written.is_clean, written.recovery_point = False, 5
+    assert checkpoint(written, "0\n2\n3 3\n4 4\n") == []
+
+
 def test_epochs_before_the_log_start_offset_are_gone(written: Written) -> None:
     written.log_start_offset = 3
     assert checkpoint(written, "0\n2\n3 3\n4 4\n") == []

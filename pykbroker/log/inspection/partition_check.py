@@ -19,7 +19,7 @@ from pykbroker.log.inspection.text_files import (
     read_checkpoint,
     read_topic_id,
 )
-from pykbroker.log.leftovers import DELETED, DIGITS, INDEXES, LEFT, base_offset_of
+from pykbroker.log.leftovers import DELETED, DIGITS, INDEXES, LEFT, SWAP, base_offset_of
 from pykbroker.log.recovery import segment_offsets
 
 _SNAPSHOT = re.compile(r"[0-9]{20}\.snapshot")
@@ -118,6 +118,9 @@ def _epochs(place: PartitionPlace, names: list[str], has_segments: bool, report:
 
 def _name_leftovers(place: PartitionPlace, names: list[str], bases: set[int], report: Report) -> None:
     """Files that are no part of the log as it should be."""
+    # In the middle of a replacement the index may have its final name already.
+    is_swapping = not place.is_clean and any(name.endswith(SWAP) for name in names)
+    orphans = Severity.RECOVERY if is_swapping else Severity.DEFECT
     deleted = [name for name in names if name.endswith(DELETED)]
     if deleted:
         message = f"{len(deleted)} files were replaced or deleted, and go with the next start: {deleted[0]} …"
@@ -127,11 +130,11 @@ def _name_leftovers(place: PartitionPlace, names: list[str], bases: set[int], re
             continue
         path = f"{place.directory}/{name}"
         if name.endswith((*LEFT, _PARTLY_WRITTEN)):
-            severity = Severity.RECOVERY if name.endswith(".swap") else Severity.NOTE
+            severity = Severity.RECOVERY if name.endswith(SWAP) else Severity.NOTE
             report.add(severity, "leftover", path, "left by an interrupted operation; the next start tidies up")
         elif name.endswith(INDEXES) and base_offset_of(name) is not None and len(name) > DIGITS:
             if base_offset_of(name) not in bases:
-                report.defect("orphan", path, "an index without its segment: the .log file is missing")
+                report.add(orphans, "orphan", path, "an index without its segment: the .log file is missing")
         elif not _is_expected(name):
             report.note("unknown file", path, "no file that Kafka writes here")
 

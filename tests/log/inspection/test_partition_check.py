@@ -69,6 +69,16 @@ def test_a_missing_segment(written: Written) -> None:
     assert gap.offset == int(lost.name[:20])
 
 
+def test_a_replacement_that_was_interrupted(written: Written) -> None:
+    """The old segment is gone, the new one has its last name for its index alone."""
+    written.is_clean, written.recovery_point, written.may_be_compacted = False, 8 * 7, True
+    second = segments(written.path)[1]
+    second.rename(f"{second}.swap")
+    findings = written.findings()
+    assert {finding.kind for finding in findings} == {"leftover", "orphan"}
+    assert {finding.severity for finding in findings} == {Severity.RECOVERY}
+
+
 def test_offsets_may_be_missing_where_compaction_takes_them(written: Written) -> None:
     written.may_be_compacted = True
     for path in written.path.glob(f"{segments(written.path)[1].name[:20]}.*"):

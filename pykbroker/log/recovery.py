@@ -18,6 +18,7 @@ from pykbroker.log.log_config import LogConfig
 from pykbroker.log.partition_metadata import read_partition_metadata
 from pykbroker.log.producer_rebuild import catch_up
 from pykbroker.log.producer_state import ProducerStateManager
+from pykbroker.log.retries import remember_batches
 from pykbroker.log.segment import INT32_MAX, BatchAt, LogSegment, segment_path
 from pykbroker.log.sparse_index import CorruptIndex
 from pykbroker.log.unified_log import UnifiedLog
@@ -91,6 +92,8 @@ def load_log(
         producer_state=producers,
     )
     log.rebuild_producer_state(end)
+    if not was_clean:
+        remember_batches(producers, segments)
     log.update_high_watermark(start)
     for segment in segments:
         # A thousand idle partitions must not cost a thousand descriptors: files open again when needed.

@@ -22,7 +22,7 @@ def run(kills: int, seed: int, folder: Path) -> Load:
     """As many of each broker. Raises AssertionError when a promise is broken."""
     random = Random(seed)
     with ours_on(folder) as ours, ExitStack() as stack:
-        load = Load(ours.bootstrap, seed)
+        load = Load(ours.bootstrap, seed, in_flight=1)
         stack.callback(load.stop)
         load.start()
         load.await_more(100)

@@ -26,12 +26,16 @@ QUICK = {
 
 
 class Load:
-    """Runs from start() to stop(); the broker may be killed and come back on its port as it likes."""
+    """Runs from start() to stop(); the broker may be killed and come back on its port as it likes.
 
-    def __init__(self, bootstrap: str, seed: int, topic: str = "load", partitions: int = 2) -> None:
+    `in_flight`: of several batches under way Kafka, when it was killed, knows the last one alone: it takes one.
+    """
+
+    def __init__(self, bootstrap: str, seed: int, topic: str = "load", partitions: int = 2, in_flight: int = 5) -> None:
         self.bootstrap = bootstrap
         self.topic = topic
         self.partitions = partitions
+        self.in_flight = in_flight
         self.random = Random(seed)
         self.broken: list[str] = []
         # Of each partition, how many numbers were acknowledged, at their offsets; and the last commit that was.
@@ -75,15 +79,20 @@ class Load:
                 "linger.ms": 1,
                 "batch.size": 10_000,
                 "retry.backoff.ms": 20,
+                "max.in.flight.requests.per.connection": self.in_flight,
                 **QUICK,
             }
         )
         sent: Counter[int] = Counter()
-        while not self._ends.wait(0.01):
+        while not self._ends.wait(0.01) and not self.broken:
             for _ in range(self.random.randint(1, PER_TURN)):
                 partition = self.random.randrange(self.partitions)
                 value = b"%d %s" % (sent[partition], b"x" * self.random.randint(0, 400))
-                producer.produce(self.topic, value, partition=partition, on_delivery=self._delivered)
+                try:
+                    producer.produce(self.topic, value, partition=partition, on_delivery=self._delivered)
+                except KafkaException as error:  # a fatal error: the producer has given up
+                    self.broken.append(str(error))
+                    break
                 sent[partition] += 1
             producer.poll(0)
         if left := producer.flush(SECONDS):

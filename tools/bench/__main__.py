@@ -9,12 +9,12 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 
-from tools.bench import report, restarts, suites
+from tools.bench import compaction, report, restarts, suites
 from tools.bench.processes import Broker, Kafka, Pykbroker
 
 Makers = dict[str, Callable[[], Broker]]
 Starters = dict[str, Callable[[Path], Broker]]  # on a folder, new or old
-ALL = (*suites.NAMES, restarts.NAME)
+ALL = (*suites.NAMES, compaction.NAME, restarts.NAME)
 
 
 class Rounds:
@@ -71,13 +71,27 @@ def restart_all(noted: Rounds, starters: Starters, folder: Path, rounds: int, pa
             noted.note(name, number, each.round())
 
 
+def compact_all(noted: Rounds, starters: Starters, folder: Path, rounds: int, megabytes: int) -> None:
+    print(f"{compaction.NAME}: {megabytes} MB", flush=True)
+    suite: dict[str, compaction.Compaction] = {}
+    try:
+        for name, start in starters.items():
+            suite[name] = compaction.Compaction(start, folder / f"compaction-{name}", megabytes)
+        for number in range(rounds + 1):
+            for name, each in suite.items():
+                noted.note(name, number, each.round())
+    finally:
+        for each in suite.values():
+            each.stop()
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="tools/dev.py bench", description=__doc__)
-    parser.add_argument("suites", nargs="*", metavar="SUITE", help=f"{', '.join(ALL)} (all but the last)")
+    parser.add_argument("suites", nargs="*", metavar="SUITE", help=f"{', '.join(ALL)} (all but the last two)")
     parser.add_argument("--rounds", type=int, default=3, help="counted rounds; one more warms up (3)")
     parser.add_argument("--only", choices=("pykbroker", "kafka"), help="one of the two, without a ratio")
     parser.add_argument("--partitions", type=int, default=1000, help=f"in the suite {restarts.NAME} (1000)")
-    parser.add_argument("--megabytes", type=int, default=200, help=f"in the suite {restarts.NAME} (200)")
+    parser.add_argument("--megabytes", type=int, default=200, help="in the last two suites (200)")
     arguments = parser.parse_args()
     if unknown := set(arguments.suites) - set(ALL):
         parser.error(f"no suite {', '.join(sorted(unknown))}; there are {', '.join(ALL)}")
@@ -88,9 +102,11 @@ def main() -> int:
             starters = {arguments.only: starters[arguments.only]}
         makers: Makers = {name: partial(on_fresh, start, fresh) for name, start in starters.items()}
         noted = alternate(makers, arguments.suites or list(suites.NAMES), arguments.rounds)
+        if compaction.NAME in arguments.suites:
+            compact_all(noted, starters, Path(folder), arguments.rounds, arguments.megabytes)
         if restarts.NAME in arguments.suites:
             restart_all(noted, starters, Path(folder), arguments.rounds, arguments.partitions, arguments.megabytes)
-    print("\n" + report.table(noted.results, {**suites.TARGETS, **restarts.TARGETS}))
+    print("\n" + report.table(noted.results, {**suites.TARGETS, **compaction.TARGETS, **restarts.TARGETS}))
     return 0
 
 

@@ -142,7 +142,7 @@ def read_on(broker: Restartable, topic: Topic, offset: int) -> list[int]:
     found: list[int] = []
 
     def poll() -> bool:
-        for message in consumer.consume(10, 0.5):
+        for message in consumer.consume(1, 0.5):
             if (error := message.error()) is None:
                 found.append(message.offset() or 0)
             else:

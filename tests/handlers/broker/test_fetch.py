@@ -8,11 +8,13 @@ from pykbroker.ids import ZERO_UUID, Uuid
 from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.protocol.messages.fetch import FetchRequest, FetchTopic, ReplicaState
 from pykbroker.record.batch import iterate_batches
+from pykbroker.record.reader import iterate_records
 from tests.handlers.broker.asker import (
     UNKNOWN_TOPIC,
     Asker,
     Topic,
     batch,
+    codes,
     fetch,
     produce,
     rows_of,
@@ -109,6 +111,23 @@ def test_an_offset_inside_a_batch_gives_the_whole_batch(asker: Asker) -> None:
     for offset, first in ((1, 0), (9, 8), (8, 8)):
         records = only_row(fetch(asker, (topic, [wants(0, offset)]))).records
         assert next(iterate_batches(records))[0].base_offset == first
+
+
+@pytest.mark.parametrize("codec", range(5))
+def test_from_any_offset_on_nothing_is_missing_to_the_end(asker: Asker, codec: int) -> None:
+    """Scenario 28 (Nisshi, compat/franz-go/FINDINGS.md): the last offset of the last batch too; no gap, no hang."""
+    topic = asker.create()
+    for _ in range(3):
+        assert codes(produce(asker, topic, [(0, batch(3, codec=codec))])) == {0: 0}
+    for start in range(10):
+        found: list[int] = []
+        position = start
+        while records := only_row(fetch(asker, (topic, [wants(0, position, 100)]), max_wait_ms=0)).records:
+            batches = [place for _, place in iterate_batches(records)]
+            offsets = [record.offset for place in batches for record in iterate_records(records, place)]
+            found += [offset for offset in offsets if offset >= position]
+            position = offsets[-1] + 1
+        assert found == list(range(start, 9))
 
 
 def test_offsets_out_of_range(asker: Asker) -> None:

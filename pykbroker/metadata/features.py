@@ -30,10 +30,16 @@ SUPPORTED_FEATURES: dict[str, tuple[int, int]] = {
     METADATA_VERSION: (MINIMUM_METADATA_VERSION, LATEST_METADATA_VERSION),
     "kraft.version": (0, 1),
     ELR_VERSION: (0, 1),
+    GROUP_VERSION: (0, 1),
     TRANSACTION_VERSION: (0, 2),
 }
 # Finalized in a fresh cluster, in the order of the bootstrap snapshot.
-INITIAL_FEATURES: dict[str, int] = {METADATA_VERSION: LATEST_METADATA_VERSION, ELR_VERSION: 1, TRANSACTION_VERSION: 2}
+INITIAL_FEATURES: dict[str, int] = {
+    METADATA_VERSION: LATEST_METADATA_VERSION,
+    ELR_VERSION: 1,
+    GROUP_VERSION: 1,
+    TRANSACTION_VERSION: 2,
+}
 
 
 def allows_elr_records(metadata_version: int) -> bool:

@@ -114,8 +114,8 @@ def test_the_quorums_own_version() -> None:
 
 
 def test_features_of_a_real_kafka_can_be_switched_off() -> None:
-    """Its directory may say group.version 1; we do not claim to support that."""
-    state = image()._replace(features=FeaturesImage({METADATA: 30, "group.version": 1}))
-    assert reason(state, "group.version", 1).endswith("Local controller 1 does not support this feature.")
-    after = replayed(state, control(state).update({"group.version": Update(0, SAFE)}).records)
-    assert after.features.level("group.version") == 0
+    """Its directory may say share.version 1; we do not claim to support that."""
+    state = image()._replace(features=FeaturesImage({METADATA: 30, "share.version": 1}))
+    assert reason(state, "share.version", 1).endswith("Local controller 1 does not support this feature.")
+    after = replayed(state, control(state).update({"share.version": Update(0, SAFE)}).records)
+    assert after.features.level("share.version") == 0

@@ -178,7 +178,7 @@ class ConsumerGroup:
         for owned in (member.owned, member.revoking):
             for key in pairs(owned):
                 # Compaction may have removed the record in which another member gave it back (KAFKA-19862).
-                if self.partition_epochs.get(key, -1) < member.epoch:
+                if (since := self.partition_epochs.get(key)) is None or since < member.epoch:
                     self.partition_epochs[key] = member.epoch
 
     def remove_member(self, member_id: str) -> None:

@@ -12,6 +12,7 @@ from pykbroker.coordinator.group.group_shard import GroupShard
 from pykbroker.coordinator.shard import Outcome
 from pykbroker.errors import KafkaError
 from pykbroker.ids import TopicPartition, Uuid
+from pykbroker.metadata.image import MetadataImage
 from pykbroker.protocol.messages.heartbeat import HeartbeatRequest, HeartbeatResponse
 from pykbroker.protocol.messages.join_group import JoinGroupRequest, JoinGroupRequestProtocol, JoinGroupResponse
 from pykbroker.protocol.messages.leave_group import LeaveGroupRequest, MemberIdentity
@@ -99,6 +100,7 @@ class GroupPlay(Playbook):
         for name, value in {"group_initial_rebalance_delay_ms": 3000, **overrides}.items():
             setattr(self.config, name, value)
         self.log = MemoryLog()
+        self.image = MetadataImage.empty()
         self.ids: dict[str, str] = {}
         self.generations: dict[str, int] = {}
         self.numbers = count(1)
@@ -114,7 +116,7 @@ class GroupPlay(Playbook):
         return context
 
     def new_shard(self) -> GroupShard:
-        return GroupShard(self.config, self.clock, lambda: str(next(self.numbers)))
+        return GroupShard(self.config, self.clock, lambda: str(next(self.numbers)), lambda: self.image)
 
     @property
     def shard(self) -> GroupShard:

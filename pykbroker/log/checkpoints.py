@@ -33,11 +33,12 @@ def checkpoint_text(lines: Iterable[str]) -> bytes:
 def read_entries(files: Files, path: str, parse: Callable[[str], Entry]) -> list[Entry]:
     """The entries, none when there is no file. Raises CorruptCheckpoint."""
     try:
-        lines = files.read_bytes(path).decode("utf-8", "replace").splitlines()
+        text = files.read_bytes(path).decode("utf-8", "replace")
     except FileNotFoundError:
         return []
-    if not lines:
+    if not text:
         return []
+    lines = text.splitlines()
     try:
         version, count = int(lines[0]), int(lines[1])
         if version != _VERSION:
@@ -45,6 +46,8 @@ def read_entries(files: Files, path: str, parse: Callable[[str], Entry]) -> list
         entries = [parse(line) for line in lines[2:]]
     except (ValueError, IndexError) as error:
         raise CorruptCheckpoint(f"{path}: malformed: {error}") from None
+    if not text.endswith("\n"):
+        raise CorruptCheckpoint(f"{path}: it ends within a line")
     if len(entries) != count:
         raise CorruptCheckpoint(f"{path}: {count} entries announced, {len(entries)} found")
     return entries

@@ -33,10 +33,10 @@ def tidy(files: Files, directory: str, config: LogConfig) -> list[str]:
     A .swap segment is whole, and what it replaces may be .deleted already: it takes its final name. One at or behind a
     .cleaned file belongs to a swap that had not begun for all its parts: it goes, the originals are still there.
     """
-    names = os.listdir(directory)
+    names = sorted(os.listdir(directory))
     if any(name.endswith(LEFT) and not name.endswith(RAFT_DELETED) for name in names):
         _tidy(files, directory, config, names)
-        names = os.listdir(directory)
+        names = sorted(os.listdir(directory))
     return _without_orphaned_indexes(files, directory, names)
 
 
@@ -57,7 +57,9 @@ def _finish_swap(files: Files, directory: str, swapped: list[str], config: LogCo
     spans = [_span(files, directory, name, config) for name in swapped if name.endswith(".log" + SWAP)]
     if spans:
         first, end = min(span[0] for span in spans), max(span[1] for span in spans)
-        replaced = [name for name in os.listdir(directory) if not name.endswith(SWAP) and _is_within(name, first, end)]
+        replaced = [
+            name for name in sorted(os.listdir(directory)) if not name.endswith(SWAP) and _is_within(name, first, end)
+        ]
         _unlink(files, directory, replaced)
     for name in swapped:
         logger.warning("Finishing the interrupted replacement of %s/%s", directory, name.removesuffix(SWAP))
@@ -85,7 +87,7 @@ def _without_orphaned_indexes(files: Files, directory: str, names: list[str]) ->
     known = set(names)
     orphans = [name for name in names if name.endswith(INDEXES) and f"{name[:DIGITS]}.log" not in known]
     _unlink(files, directory, orphans)
-    return list(known.difference(orphans))
+    return [name for name in names if name not in orphans]
 
 
 def _unlink(files: Files, directory: str, names: Iterable[str]) -> None:

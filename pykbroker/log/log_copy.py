@@ -91,20 +91,20 @@ class LogCopy:
                     self.log.files.unlink(segment_path(self.directory, base, suffix))
 
     def finish(self) -> int:
-        """Copies the rest, right after next_round() gave None; up to where the copy is on disk. Raises CopyError.
+        """Copies the rest, right after next_round() gave None; its end offset. Raises CopyError.
 
-        The tail is as durable as it was: synced where the log had synced some of it.
+        All of it is on disk then, for the original goes: after a restart nobody knows what of its tail was synced.
         """
         log = self.log
         active = log.active
-        sync = log.recovery_point > active.base_offset
         with _at(log.directory):
             log.producer_state.take_snapshot()
-            names = [name for name in os.listdir(log.directory) if _is_of_the_whole_log(name)]
+            names = [name for name in sorted(os.listdir(log.directory)) if _is_of_the_whole_log(name)]
         for name in (f"{active.base_offset:020d}.log", *names):
-            copy_file(log.files, f"{log.directory}/{name}", f"{self.directory}/{name}", sync=sync)
+            is_needed = not name.endswith(producer_state.SUFFIX)  # torn ones are rebuilt from the segments
+            copy_file(log.files, f"{log.directory}/{name}", f"{self.directory}/{name}", sync=is_needed)
         self.end_offset = log.log_end_offset
-        return log.log_end_offset if sync else active.base_offset
+        return self.end_offset
 
 
 def _is_of_the_whole_log(name: str) -> bool:

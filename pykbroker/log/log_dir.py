@@ -106,7 +106,11 @@ def write_clean_shutdown(files: Files, directory: str, broker_epoch: int) -> Non
 
 
 def remove_clean_shutdown(files: Files, directory: str) -> None:
-    files.unlink(f"{directory}/{CLEAN_SHUTDOWN}")
+    """For good: a mark that a power cut brings back would vouch for what was never synced. Raises OSError."""
+    path = f"{directory}/{CLEAN_SHUTDOWN}"
+    if os.path.exists(path):
+        files.unlink(path)
+        files.fsync_directory(directory)
 
 
 def parse_partition_directory(name: str) -> TopicPartition | None:

@@ -1,7 +1,7 @@
 """All logs of a broker: load, find, create, delete; checkpoints; directories that fail. (LogManager)"""
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from logging import getLogger
 
 from pykbroker.clock import Clock
@@ -37,6 +37,10 @@ class LogDirectory:
         # The broker epoch of the last clean stop, None when it was not clean.
         self.clean_epoch = clean_epoch
         self.is_online = True
+        # Logs were renamed out of the way, and a power cut may bring them back.
+        self.has_unsynced_names = False
+        # Who is in which checkpoint file, also logs that are no more.
+        self.checkpointed: dict[str, frozenset[TopicPartition]] = {}
 
 
 class LogManager:
@@ -205,10 +209,12 @@ class LogManager:
 
     def _read_checkpoint(self, directory: LogDirectory, name: str) -> dict[TopicPartition, int]:
         try:
-            return read_offsets(self.files, f"{directory.path}/{name}")
+            found = read_offsets(self.files, f"{directory.path}/{name}")
         except CorruptCheckpoint as error:
             logger.warning("%s; going on without it", error)
-            return {}
+            found = {}
+        directory.checkpointed[name] = frozenset(found)
+        return found
 
     def _open_log(
         self,
@@ -277,6 +283,7 @@ class LogManager:
         directory = self._place(tp, assigned)
         path = os.path.join(directory.path, str(tp))
         try:
+            self._forget_earlier(tp, directory)
             self.files.make_directory(path)
             write_partition_metadata(self.files, path, topic_id)
             log = self._open_log(directory, path, tp, config, 0, 0)
@@ -287,6 +294,15 @@ class LogManager:
         self._directory_of[tp] = directory
         self.preferred.pop(tp, None)
         return log
+
+    def _forget_earlier(self, tp: TopicPartition, directory: LogDirectory) -> None:
+        """Nothing of an earlier log of this name, or of one that was moved away, must count for the new one: neither
+        its files, which a power cut could bring back, nor its offsets in the checkpoints. Raises OSError."""
+        if directory.has_unsynced_names:
+            self.sync_names(directory)
+        for name, known in directory.checkpointed.items():
+            if tp in known:
+                self._write_checkpoint(directory, name)
 
     def _place(self, tp: TopicPartition, assigned: Uuid) -> LogDirectory:
         for directory in self.directories:
@@ -336,6 +352,7 @@ class LogManager:
         except OSError as error:
             self.fail(directory, error)
             return
+        directory.has_unsynced_names = True
         logger.warning("Log of %s with topic id %s is not in the metadata: it is kept as %s", tp, log.topic_id, stray)
 
     def doom(self, log: UnifiedLog, directory: LogDirectory) -> None:
@@ -356,7 +373,13 @@ class LogManager:
         except OSError as error:
             self.fail(directory, error)
             return
+        directory.has_unsynced_names = True
         self.doomed_directories.append((self.clock.monotonic() + delay_ms / 1000, doomed))
+
+    def sync_names(self, directory: LogDirectory) -> None:
+        """Makes it durable which logs were deleted or set aside. Safe in a thread. Raises OSError."""
+        directory.has_unsynced_names = False
+        self.files.fsync_directory(directory.path)
 
     # Moving between directories
 
@@ -378,7 +401,7 @@ class LogManager:
         final = os.path.join(directory.path, str(tp))
         try:
             # Known there before the log is: deleted records must not come back.
-            self._checkpoint_with(directory, old)
+            self._checkpoint_with(directory, old, synced)
             self.files.fsync_directory(copy.directory)
             self.files.rename(copy.directory, final)
             self.files.fsync_directory(directory.path)
@@ -396,11 +419,12 @@ class LogManager:
         self.doom(old, source)
         return new
 
-    def _checkpoint_with(self, directory: LogDirectory, log: UnifiedLog) -> None:
+    def _checkpoint_with(self, directory: LogDirectory, log: UnifiedLog, synced: int) -> None:
         """Raises OSError."""
         for name, offset in (
             (checkpoints.LOG_START_OFFSET, log.log_start_offset),
             (checkpoints.HIGH_WATERMARK, log.high_watermark),
+            (checkpoints.RECOVERY_POINT, synced),
         ):
             present = self._read_checkpoint(directory, name)
             write_offsets(self.files, f"{directory.path}/{name}", {**present, log.topic_partition: offset})
@@ -426,35 +450,31 @@ class LogManager:
     # Checkpoints
 
     def checkpoint_recovery_points(self) -> None:
-        self._checkpoint(checkpoints.RECOVERY_POINT, lambda log: log.recovery_point)
+        self._checkpoint(checkpoints.RECOVERY_POINT)
 
     def checkpoint_high_watermarks(self) -> None:
-        self._checkpoint(checkpoints.HIGH_WATERMARK, lambda log: log.high_watermark)
+        self._checkpoint(checkpoints.HIGH_WATERMARK)
 
     def checkpoint_log_start_offsets(self) -> None:
-        """Only of logs that start behind their first segment's base: the others need no entry."""
-
-        def start_offset(log: UnifiedLog) -> int | None:
-            return log.log_start_offset if log.log_start_offset > log.segments[0].base_offset else None
-
-        self._checkpoint(checkpoints.LOG_START_OFFSET, start_offset)
+        self._checkpoint(checkpoints.LOG_START_OFFSET)
 
     def checkpoint_cleaner_offsets(self) -> None:
-        """Of the logs that were cleaned."""
-        self._checkpoint(checkpoints.CLEANER_OFFSET, lambda log: log.cleaning.first_dirty_offset)
+        self._checkpoint(checkpoints.CLEANER_OFFSET)
 
-    def _checkpoint(self, name: str, offset_of: Callable[[UnifiedLog], int | None]) -> None:
+    def _checkpoint(self, name: str) -> None:
         for directory in self.directories:
-            if not directory.is_online:
-                continue
-            offsets = ((tp, offset_of(log)) for tp, log in self._logs.items() if self._directory_of[tp] is directory)
-            self._write_checkpoint(directory, name, {tp: offset for tp, offset in offsets if offset is not None})
+            if directory.is_online:
+                self._write_checkpoint(directory, name)
 
-    def _write_checkpoint(self, directory: LogDirectory, name: str, offsets: Mapping[TopicPartition, int]) -> None:
+    def _write_checkpoint(self, directory: LogDirectory, name: str) -> None:
+        offset_of = _CHECKPOINTED[name]
+        found = ((tp, offset_of(log)) for tp, log in self._logs.items() if self._directory_of[tp] is directory)
+        offsets = {tp: offset for tp, offset in found if offset is not None}
         try:
             write_offsets(self.files, f"{directory.path}/{name}", offsets)
         except OSError as error:
             self.fail(directory, error)
+        directory.checkpointed[name] = frozenset(offsets)
 
     def shutdown(self, broker_epoch: int) -> None:
         """Flushes and closes everything, writes the checkpoints and the mark of a clean stop."""
@@ -483,6 +503,19 @@ class LogManager:
         for directory in self.directories:
             directory.lock.release()
         self.directories.clear()
+
+
+def _start_offset(log: UnifiedLog) -> int | None:
+    """Only of logs that start behind their first segment's base: the others need no entry."""
+    return log.log_start_offset if log.log_start_offset > log.segments[0].base_offset else None
+
+
+_CHECKPOINTED: dict[str, Callable[[UnifiedLog], int | None]] = {
+    checkpoints.RECOVERY_POINT: lambda log: log.recovery_point,
+    checkpoints.HIGH_WATERMARK: lambda log: log.high_watermark,
+    checkpoints.LOG_START_OFFSET: _start_offset,
+    checkpoints.CLEANER_OFFSET: lambda log: log.cleaning.first_dirty_offset,
+}
 
 
 def _ignore(_: str) -> None:

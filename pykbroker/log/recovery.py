@@ -3,19 +3,20 @@
 Pure synchronous work on one directory: a thread may run it, one log apiece.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from logging import getLogger
 
 from pykbroker.clock import Clock
 from pykbroker.errors import KafkaError
-from pykbroker.ids import TopicPartition
+from pykbroker.ids import TopicPartition, Uuid
 from pykbroker.log.checkpoints import CorruptCheckpoint
 from pykbroker.log.files import Files
 from pykbroker.log.leader_epochs import FILE_NAME as LEADER_EPOCHS
 from pykbroker.log.leader_epochs import LeaderEpochFileCache
 from pykbroker.log.leftovers import DIGITS, tidy
 from pykbroker.log.log_config import LogConfig
-from pykbroker.log.partition_metadata import read_partition_metadata
+from pykbroker.log.partition_metadata import FILE_NAME as PARTITION_METADATA
+from pykbroker.log.partition_metadata import CorruptPartitionMetadata, read_partition_metadata
 from pykbroker.log.producer_rebuild import catch_up
 from pykbroker.log.producer_state import ProducerStateManager
 from pykbroker.log.retries import remember_batches
@@ -44,7 +45,7 @@ def load_log(
     """Opens or creates the log in `directory`, which exists. Raises OSError, CorruptCheckpoint,
     CorruptPartitionMetadata."""
     now_ms = clock.wall_ms()
-    topic_id = read_partition_metadata(files, directory)
+    topic_id = _topic_id(files, directory, was_clean=was_clean)
     try:
         leader_epochs = LeaderEpochFileCache(files, directory)
     except CorruptCheckpoint as error:
@@ -55,6 +56,8 @@ def load_log(
         files.unlink(f"{directory}/{LEADER_EPOCHS}")
         leader_epochs = LeaderEpochFileCache(files, directory)
         recovery_point = 0
+    if not was_clean and leader_epochs.latest_epoch() is None:
+        recovery_point = 0  # a power cut may leave it empty, too
     producers = ProducerStateManager(files, directory, topic_partition, producer_id_expiration_ms)
     names = tidy(files, directory, config)
     segments = [open_segment(files, directory, base, config, now_ms) for base in segment_offsets(names)]
@@ -101,6 +104,19 @@ def load_log(
     return log
 
 
+def _topic_id(files: Files, directory: str, *, was_clean: bool) -> Uuid | None:
+    """Raises CorruptPartitionMetadata after a clean stop, OSError."""
+    try:
+        return read_partition_metadata(files, directory)
+    except CorruptPartitionMetadata as error:
+        if was_clean:
+            raise
+        # It is synced with the first batches: a power cut before may leave anything, and nothing that was promised.
+        logger.warning("%s; taking the topic id from the metadata log", error)
+        files.unlink(f"{directory}/{PARTITION_METADATA}")
+        return None
+
+
 def segment_offsets(names: Iterable[str]) -> list[int]:
     return sorted(int(name[:DIGITS]) for name in names if is_segment(name))
 
@@ -145,8 +161,7 @@ class Recovery:
             if not unflushed and is_sane(segment):
                 continue
             self._producers_up_to(segment, segments[:index])
-            if self.recover_segment(segment) and next_base is not None:
-                drop(self._files, segments[index + 1 :])
+            if self.recover_segment(segment, segments[index + 1 :]) and next_base is not None:
                 return segments[: index + 1]
         return segments
 
@@ -157,8 +172,11 @@ class Recovery:
         self._producers.load(self._log_start_offset, segment.base_offset, self._now_ms)
         catch_up(self._producers, before, segment.base_offset)
 
-    def recover_segment(self, segment: LogSegment) -> int:
-        """Rebuilds the indexes from the batches and cuts the file behind the last good one; returns the bytes cut."""
+    def recover_segment(self, segment: LogSegment, behind: Sequence[LogSegment] = ()) -> int:
+        """Rebuilds the indexes from the batches and cuts the file behind the last good one; returns the bytes cut.
+
+        The segments behind a cut go first: whoever is interrupted between the two must find the cut again.
+        """
         segment.forget_indexes()
         valid = 0
         end = segment.base_offset
@@ -170,6 +188,7 @@ class Recovery:
         cut = segment.size - valid
         if cut:
             logger.warning("Cutting %d bytes at %d of %s: no whole valid batch there", cut, valid, segment.path(".log"))
+            drop(self._files, behind)
             segment.truncate_bytes(valid)
         segment.seal_indexes()
         self._producers.map_end_offset = end
@@ -200,11 +219,14 @@ def is_sane(segment: LogSegment) -> bool:
     return True
 
 
-def drop(files: Files, segments: list[LogSegment]) -> None:
-    for segment in segments:
+def drop(files: Files, segments: Sequence[LogSegment]) -> None:
+    """The last one first, and for good: what is left of them when that is interrupted must have no hole before it."""
+    for segment in reversed(segments):
         logger.warning("Dropping %s: the segment before it was cut short", segment.path(".log"))
         for path in segment.mark_deleted():
             files.unlink(path)
+    if segments:
+        files.fsync_directory(segments[0].directory)
 
 
 def valid_batches(segment: LogSegment) -> Iterator[BatchAt]:

@@ -100,14 +100,19 @@ class SparseIndex:
             return self.layout.unpack(self._files.pread(fd, width, (size // width - 1) * width))
 
     def checked_last(self) -> tuple[int, int] | None:
-        """The last entry. Raises CorruptIndex when the file is missing or ends within an entry."""
+        """The last entry. Raises CorruptIndex when the file is missing, ends within an entry, or was not trimmed: then
+        it may lack the entries that a sealed segment ends with."""
         try:
             size = self._files.size_of(self.path)
         except FileNotFoundError:
             raise CorruptIndex(f"{self.path} is missing") from None
         if size % self.layout.size:
             raise CorruptIndex(f"{self.path}: {size} bytes are no multiple of {self.layout.size}")
-        return self._last_of_file(size)
+        last = self._last_of_file(size)
+        is_full_size = self._entries is not None and len(self._entries) < size
+        if is_full_size or (last == (0, 0) and size > self.layout.size):
+            raise CorruptIndex(f"{self.path} ends in zeros: it was not trimmed")
+        return last
 
     def floor(self, key: int, field: int) -> tuple[int, int] | None:
         """The last entry whose `field` is not above `key`."""

@@ -18,6 +18,7 @@ from pykbroker.log.cleaning_state import CleaningState
 from pykbroker.log.files import Files, sync_path
 from pykbroker.log.leader_epochs import LeaderEpochFileCache
 from pykbroker.log.log_config import LogConfig
+from pykbroker.log.partition_metadata import FILE_NAME as PARTITION_METADATA
 from pykbroker.log.plain_batch import stamp_plain
 from pykbroker.log.producer_rebuild import catch_up
 from pykbroker.log.producer_state import ProducerStateManager
@@ -105,6 +106,7 @@ class UnifiedLog:
         self.cleaning = CleaningState()
         self._bases = [segment.base_offset for segment in segments]
         self._sealed_open: LogSegment | None = None
+        self._is_placed = False
 
     # Appending
 
@@ -480,8 +482,11 @@ class UnifiedLog:
         if self.segments[0].base_offset > offset:
             self.truncate_fully_and_start_at(offset)
             return True
-        for segment in [segment for segment in self.segments if segment.base_offset > offset]:
+        going = [segment for segment in self.segments if segment.base_offset > offset]
+        for segment in reversed(going):  # so that an interruption leaves no hole
             self._unlink(segment)
+        if going:
+            self._sync_directory()
         self._set_segments([segment for segment in self.segments if segment.base_offset <= offset])
         self.active.truncate_to(offset)
         self.leader_epochs.truncate_from_end(offset)
@@ -490,7 +495,7 @@ class UnifiedLog:
 
     def truncate_fully_and_start_at(self, offset: int) -> None:
         """Drops everything; the log begins anew at `offset`. Raises OSError."""
-        for segment in self.segments:
+        for segment in reversed(self.segments):
             self._unlink(segment)
         segment = LogSegment(self.files, self.directory, offset, self.config, self.clock.wall_ms(), 0)
         segment.create()
@@ -538,14 +543,20 @@ class UnifiedLog:
         if not self.leader_epochs.is_synced:
             small_files.append(self.leader_epochs.path)
             self.leader_epochs.is_synced = True
+        # The first flush makes the log's directory itself durable, and whose it is.
+        is_first, self._is_placed = bool(segments) and not self._is_placed, self._is_placed or bool(segments)
+        if is_first:
+            small_files.append(f"{self.directory}/{PARTITION_METADATA}")
 
         def job() -> None:
             for segment in segments:
                 segment.flush()
             for path in small_files:
                 sync_path(self.files, path)
-            if has_new:
+            if has_new or is_first:
                 self._sync_directory()
+            if is_first:
+                self.files.fsync_directory(os.path.dirname(self.directory))
 
         return job
 

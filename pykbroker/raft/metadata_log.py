@@ -72,7 +72,7 @@ class MetadataLog:
 
     def load(self) -> Iterator[LoadedBatch]:
         """The newest snapshot, then the batches behind it. Raises MalformedFrame, KafkaError, OSError."""
-        snapshot.remove_leftovers(self.directory)
+        snapshot.remove_leftovers(self.directory, self.files)
         position = self.start_offset
         newest = self.latest_snapshot()
         if newest is not None:

@@ -29,8 +29,8 @@ def open_metadata_log(folder: str, *, files: "Files", clock: "Clock", config: "B
     if not os.path.isdir(directory):
         os.makedirs(folder, exist_ok=True)
         if not os.path.exists(os.path.join(folder, snapshot.BOOTSTRAP_FILE)):
-            write_bootstrap(folder, INITIAL_FEATURES, clock.wall_ms())
-        os.mkdir(directory)
+            write_bootstrap(folder, INITIAL_FEATURES, clock.wall_ms(), files)
+        files.make_directory(directory)
         files.fsync_directory(folder)
     found = snapshot.find_snapshots(directory)
     log = load_log(

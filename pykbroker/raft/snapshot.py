@@ -56,11 +56,11 @@ def find_snapshots(directory: str) -> list[SnapshotId]:
     return sorted(found for name in os.listdir(directory) if (found := SnapshotId.parse(name)) is not None)
 
 
-def remove_leftovers(directory: str) -> None:
+def remove_leftovers(directory: str, files: Files) -> None:
     """Partly written and half deleted snapshots of an earlier run."""
     for name in os.listdir(directory):
         if name.endswith((PARTIAL_SUFFIX, DELETED_SUFFIX)):
-            os.unlink(os.path.join(directory, name))
+            files.unlink(os.path.join(directory, name))
 
 
 def write(

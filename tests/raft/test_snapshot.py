@@ -5,6 +5,7 @@ import pytest
 
 from pykbroker.errors import KafkaError, MalformedFrame
 from pykbroker.ids import Uuid
+from pykbroker.log.files import Files
 from pykbroker.protocol.embedded.voters import Voter, VotersRecord
 from pykbroker.raft import snapshot
 from pykbroker.raft.control import Quorum
@@ -85,7 +86,7 @@ def test_a_failure_while_writing_leaves_the_old_one(tmp_path):
     with pytest.raises(OSError, match="No space"):
         write(tmp_path / NAME, values())
     assert snapshot.read(str(tmp_path / NAME)).values == VALUES
-    snapshot.remove_leftovers(str(tmp_path))
+    snapshot.remove_leftovers(str(tmp_path), Files())
     assert os.listdir(tmp_path) == [NAME]
 
 
@@ -119,7 +120,7 @@ def test_leftovers_go_and_nothing_else(tmp_path):
     kept = [NAME, "quorum-state", "00000000000000000000.log"]
     for name in (*kept, NAME + ".part", NAME + ".deleted"):
         (tmp_path / name).write_bytes(b"")
-    snapshot.remove_leftovers(str(tmp_path))
+    snapshot.remove_leftovers(str(tmp_path), Files())
     assert sorted(os.listdir(tmp_path)) == sorted(kept)
 
 

@@ -137,23 +137,22 @@ class Cleaner:
         if transactions.on_data(header):
             return True, header.last_offset
         base = header.base_offset
-        payload = records_of(data, header)
-        spans = record_spans(payload, header.record_count)
+        spans = record_spans(records_of(data, header), header.record_count)
         keys = [(key, base + span[OFFSET_DELTA]) for span in spans if (key := span[KEY]) is not None]
-        return self._map_keys(keys, start, len(payload)), header.last_offset
+        return self._map_keys(keys, start), header.last_offset
 
     def _map_legacy(self, data: bytes, start: int) -> tuple[bool, int]:
         records = legacy_records(data)
         keys = [(record.key, record.offset) for record in records if record.key is not None]
-        return self._map_keys(keys, start, sum(len(key) for key, _ in keys)), records[-1].offset
+        return self._map_keys(keys, start), records[-1].offset
 
-    def _map_keys(self, keys: list[tuple[bytes, int]], start: int, size: int) -> bool:
+    def _map_keys(self, keys: list[tuple[bytes, int]], start: int) -> bool:
         """Where the map may become full on the way each key goes in by itself: what lies below the latest offset must
         be in it."""
         if keys and keys[0][1] < start:
             keys = [(key, offset) for key, offset in keys if offset >= start]
         offset_map = self._map
-        return offset_map.put_all(keys, size) or all(offset_map.put(key, offset) for key, offset in keys)
+        return offset_map.put_all(keys) or all(offset_map.put(key, offset) for key, offset in keys)
 
     # Copying
 

@@ -49,11 +49,8 @@ class OffsetMap:
         self.latest_offset = offset
         return True
 
-    def put_all(self, pairs: Sequence[tuple[bytes, int]], size: int) -> bool:
-        """All of them, in ascending order of offsets; False when not all may find room: then nothing changes.
-
-        `size` in bytes, or more, of all keys.
-        """
+    def put_all(self, pairs: Sequence[tuple[bytes, int]]) -> bool:
+        """All of them, in ascending order of offsets; False when not all may find room: then nothing changes."""
         if self._count + len(self._recent) + len(pairs) > self.capacity:
             self._settle()
             self._recent.clear()
@@ -64,7 +61,7 @@ class OffsetMap:
             self._recent.clear()
             self._recent_bytes = 0
         self._recent.update(pairs)
-        self._recent_bytes += size
+        self._recent_bytes += sum([len(key) for key, _ in pairs])
         self._is_ahead = True
         return True
 

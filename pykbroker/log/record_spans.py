@@ -35,24 +35,25 @@ def record_spans(data: bytes, count: int) -> list[Span]:
 
 def _walk(data: bytes, count: int) -> list[Span]:
     spans: list[Span] = []
+    add = spans.append
     size = len(data)
-    pos = 0
+    end = 0
     for _ in range(count):
-        start = pos
-        byte = data[pos]
+        start = end
+        # In zigzag form odd is negative, however long the number is.
+        byte = data[start]
         if byte < 128:
-            length = byte >> 1 ^ -(byte & 1)
-            pos += 2  # behind the attributes too: no bit of them is defined
-        elif (second := data[pos + 1]) < 128:
-            length = byte & 127 | second << 7
-            length = length >> 1 ^ -(length & 1)
-            pos += 3
+            end = start + 1 + (byte >> 1)
+            pos = start + 2  # behind the attributes too: no bit of them is defined
+        elif (second := data[start + 1]) < 128:
+            end = start + 2 + ((byte & 127 | second << 7) >> 1)
+            pos = start + 3
         else:
-            length, pos = read_varint(data, pos)
+            length, pos = read_varint(data, start)
+            end = pos + length
             pos += 1
-        end = pos - 1 + length
-        if length < 0 or end > size:
-            raise InvalidRecord(f"Invalid record size {length}: {size - pos + 1} bytes are left")
+        if byte & 1 or end > size:
+            raise InvalidRecord(f"Invalid record size: the record at {start} of {size} bytes would end at {end}")
         byte = data[pos]
         if byte < 128:
             timestamp_delta = byte >> 1 ^ -(byte & 1)
@@ -83,7 +84,5 @@ def _walk(data: bytes, count: int) -> list[Span]:
             pos += max(key_size, 0)
         if pos >= end:
             raise InvalidRecord(f"Invalid record size: expected the record to end at {end}, its key ends at {pos}")
-        # In zigzag form odd is negative, however long the number is.
-        spans.append((start, tail, end, timestamp_delta, offset_delta, key, not data[pos] & 1))
-        pos = end
+        add((start, tail, end, timestamp_delta, offset_delta, key, not data[pos] & 1))
     return spans

@@ -25,7 +25,7 @@ class Throttler:
             elapsed = now - self._begun
             if elapsed <= CHECK_INTERVAL or not self._seen:
                 return 0.0
-            rest = max(self._seen / self.rate - elapsed, 0.0)
+            rest = max(self._seen / max(self.rate, 1.0) - elapsed, 0.0)
             # The next interval begins when this rest is over.
             self._begun = now + rest
             self._seen = 0.0

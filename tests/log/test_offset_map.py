@@ -20,7 +20,7 @@ def test_as_a_dict(writes: list[tuple[str, list[bytes]]]) -> None:
         pairs = [(key, offset + index) for index, key in enumerate(keys)]
         offset += len(pairs)
         if how == "all" and len(model) + len(keys) <= found.capacity // 2:
-            assert found.put_all(pairs, 0)
+            assert found.put_all(pairs)
         else:
             assert all(found.put(*pair) for pair in pairs)
         model.update(pairs)
@@ -33,8 +33,8 @@ def test_as_a_dict(writes: list[tuple[str, list[bytes]]]) -> None:
 
 def test_a_full_map_refuses_and_stays_as_it_is() -> None:
     found = OffsetMap(slots=4, capacity=2)
-    assert found.put_all([(b"a", 1), (b"b", 2)], 2)
-    assert not found.put_all([(b"c", 3)], 1)
+    assert found.put_all([(b"a", 1), (b"b", 2)])
+    assert not found.put_all([(b"c", 3)])
     assert not found.put(b"a", 4)
     assert (found.get(b"a"), found.get(b"b"), found.get(b"c")) == (1, 2, -1)
 
@@ -43,7 +43,7 @@ def test_the_dict_in_front_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(offset_map, "RECENT_KEYS", 10)
     found = OffsetMap(slots=400, capacity=200)
     for number in range(0, 100, 5):
-        assert found.put_all([(b"%d" % (number + index), number + index) for index in range(5)], 10)
+        assert found.put_all([(b"%d" % (number + index), number + index) for index in range(5)])
     assert [found.get(b"%d" % number) for number in range(100)] == list(range(100))
     assert len(found._recent) <= 10
     monkeypatch.setattr(offset_map, "RECENT_BYTES", 10)

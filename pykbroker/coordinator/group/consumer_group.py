@@ -144,8 +144,10 @@ class ConsumerGroup:
     def with_member(self, updated: ConsumerMember) -> list[ConsumerMember]:
         """All members as they will be; it takes the place of a static member with its instance id."""
         replaced = self.static_members.get(updated.instance_id or "")
-        others = [member for _, member in self.members.items() if member.member_id not in (updated.member_id, replaced)]
-        return [*others, updated]
+        rows = [member for _, member in self.members.items() if member.member_id not in (updated.member_id, replaced)]
+        at = next((i for i, key in enumerate(self.members) if key in (updated.member_id, replaced)), len(rows))
+        rows.insert(at, updated)
+        return rows
 
     def supports_classic(self, protocol_type: str, names: Collection[str]) -> bool:
         """Whether a member with these protocols may join: all classic members must have one of them."""

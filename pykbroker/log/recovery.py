@@ -67,7 +67,11 @@ def load_log(
     recovery = Recovery(files, leader_epochs, producers, log_start_offset, now_ms)
     segments = recovery.repair(segments, was_clean, recovery_point)
     start = max(log_start_offset, segments[0].base_offset)
-    end = next_offset(segments[-1])
+    end, is_whole = end_of(segments[-1])
+    if not is_whole:
+        # Somebody else cut the file of a log that was closed in order: nothing may be written behind half a batch.
+        segments = recovery.repair(segments, False, segments[-1].base_offset)
+        end, _ = end_of(segments[-1])
     if end < start:
         # The checkpoint knows more than the files: what was there is gone, the log goes on where it said.
         logger.warning("%s ends at %d, before its log start offset %d: starting over there", directory, end, start)
@@ -250,10 +254,10 @@ def checksum_is_right(segment: LogSegment, batch: BatchAt) -> bool:
     return batch.header is not None and crc_is_valid(data, 0, batch.header)
 
 
-def next_offset(segment: LogSegment) -> int:
-    """The offset behind the segment's last batch."""
+def end_of(segment: LogSegment) -> tuple[int, bool]:
+    """The offset behind the segment's last batch, and whether the file ends with it. Raises CorruptBatch."""
     last = segment.offset_index.last()
-    end = segment.base_offset
-    for batch in segment.batches(last[1] if last else 0):
-        end = batch.last_offset + 1
-    return end
+    end, position = segment.base_offset, last[1] if last else 0
+    for batch in segment.batches(position):
+        end, position = batch.last_offset + 1, batch.position + batch.size
+    return end, position >= segment.size

@@ -145,6 +145,8 @@ class LogSegment:
     def create(self) -> None:
         """Makes the files of a new segment. Raises OSError."""
         self._file = LogFile(self._files, self.path(".log"), create=True)
+        if self.config.preallocate:
+            self._files.truncate(self._file.fileno(), self.config.segment_bytes)
         self.offset_index.reset()
         self.time_index.reset()
 
@@ -304,15 +306,23 @@ class LogSegment:
                 self.offset_of_max_timestamp = batch.last_offset
 
     def truncate_bytes(self, size: int) -> None:
+        """For good, also when nothing is written and flushed behind it before the broker stops. Raises OSError."""
         self._files.truncate(self.file.fileno(), size)
+        self._files.fsync(self.file.fileno())
         self.size = size
         self._tail.clear()
 
     def become_inactive(self) -> None:
         """A newer segment takes the appends: the indexes are complete and trimmed, and forgotten until needed."""
+        self._end_file()
         self.seal_indexes()
         self._tail.clear()
         self.release()
+
+    def _end_file(self) -> None:
+        """Cuts what was preallocated behind the batches."""
+        if self.config.preallocate:
+            self._files.truncate(self.file.fileno(), self.size)
 
     def flush(self) -> None:
         """fsync of the segment and its indexes. Safe in a thread: it reads no broker state that changes."""
@@ -327,6 +337,7 @@ class LogSegment:
 
     def close(self) -> None:
         """Trims and closes all files (LogSegment.close)."""
+        self._end_file()
         self.seal_indexes()
         self.release()
 

@@ -196,7 +196,7 @@ class FaultyFiles(Files):
     def pwrite(self, fd: int, data: Buffer, position: int) -> int:
         is_torn = self._step("pwrite", os.readlink(f"/proc/self/fd/{fd}"))
         if is_torn:
-            data = bytes(data)[: self._random.randrange(len(data))]
+            data = bytes(data)[: self._random.randrange(len(data) or 1)]
         if data:
             self._open[fd].pending.append((position, bytes(data)))
             super().pwrite(fd, data, position)
@@ -276,7 +276,7 @@ class FaultyFiles(Files):
 
 def _scan(path: Path) -> Folder:
     folder = Folder()
-    for entry in path.iterdir():
+    for entry in sorted(path.iterdir()):
         folder.durable[entry.name] = _scan(entry) if entry.is_dir() else Content(entry.read_bytes())
     folder.now = dict(folder.durable)
     return folder

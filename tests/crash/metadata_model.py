@@ -21,7 +21,8 @@ DIRECTORY_ID = Uuid(range(16))
 
 
 class MetadataModel:
-    """`names` were appended in this order, batch by batch; the first `durable` of them were promised."""
+    """`names` were appended in this order, batch by batch; the first `written` must survive a kill, the first
+    `durable` a power cut."""
 
     def __init__(self, folder: Path, random: Random) -> None:
         self.folder = folder
@@ -29,6 +30,7 @@ class MetadataModel:
         self.names: list[str] = []
         # Behind which offset how many names there are, for each end of a batch.
         self.count_at = {0: 0}
+        self.written = 0
         self.durable = 0
         self.epoch = 0
         self._random = random
@@ -42,9 +44,11 @@ class MetadataModel:
         loaded = list(self.log.load())
         found = [record.name for batch in loaded for record in batch.records if isinstance(record, ConfigRecord)]
         expect(found == self.names[: len(found)], "metadata", found, "instead of", self.names)
-        promised = len(self.names) if is_killed else self.durable
+        promised = self.written if is_killed else self.durable
         expect(len(found) >= promised, "metadata", len(found), "of", promised, "promised records")
         self.names = found
+        self.written = len(found)
+        self.durable = min(self.durable, len(found))
         epoch = become_leader(self.log, 1, loaded[-1].epoch if loaded else -1, DIRECTORY_ID)
         expect(epoch > self.epoch, "metadata: epoch", epoch, "is led twice")
         self.epoch = epoch
@@ -58,14 +62,9 @@ class MetadataModel:
         count = self._random.randint(1, 4)
         names = [f"{self._next + index}" for index in range(count)]
         self._next += count
-        before = list(self.names)
         self.names += names
-        try:
-            self.log.append([setting(name) for name in names], latest)
-        except BaseException:
-            self.pending = before
-            raise
-        self.count_at[self.log.end_offset] = len(self.names)
+        self.log.append([setting(name) for name in names], latest)
+        self.written = self.count_at[self.log.end_offset] = len(self.names)
 
     def sync(self) -> None:
         count = len(self.names)

@@ -5,11 +5,12 @@
 
 import tempfile
 from argparse import ArgumentParser
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import Any
+from unittest.mock import patch
 
 from pykbroker.clock import ManualClock
 from pykbroker.errors import KafkaError
@@ -19,6 +20,7 @@ from pykbroker.log.inspection.report import Finding, Report, Severity
 from pykbroker.log.log_copy import CopyError
 from pykbroker.log.log_dir import LogDirError
 from pykbroker.log.log_manager import LogDirectory, LogManager
+from pykbroker.log.retention import deletable_segments
 from pykbroker.log.unified_log import UnifiedLog
 from pykbroker.raft.inspection.data_check import DataCheck
 from pykbroker.record.builder import build_batch
@@ -74,6 +76,7 @@ class World:
         self.models: dict[TopicPartition, LogModel] = {}
         self.operation = "open"
         self.crashed_at: Counter[str] = Counter()
+        self.trace: deque[str] = deque(maxlen=40)
         self._number = 0
         for name in ("one", "two", "meta"):
             (self.root / name).mkdir(parents=True)
@@ -119,6 +122,7 @@ class World:
 
     def end(self, kind: Kind) -> None:
         """The process is gone, and with "power" what nobody synced."""
+        self.trace.append(f"{kind} at {self.files.where}")
         self.crashed_at[f"{kind} in {self.operation}: {self.files.where.split(' ')[0]}"] += 1
         is_cut = kind == "power" or (kind == "error" and self.random.random() < 0.5)
         self.manager.release()
@@ -138,6 +142,9 @@ class World:
 
     def prepare(self) -> None:
         self.files = FaultyFiles(self.root, self.random)
+        self.open()
+
+    def open(self) -> None:
         paths = [str(self.root / "one"), str(self.root / "two")]
         self.manager = LogManager(paths, clock=self.clock, files=self.files)
         self.manager.open(node_id=1, cluster_id=None, new_cluster_id=lambda: "cluster")
@@ -154,7 +161,7 @@ class World:
 
     def check(self, model: LogModel) -> None:
         log = self.manager.create(model.tp, model.topic_id, self.config(model.tp), model.assigned)
-        model.check(log, model.written if self.is_killed else model.durable)
+        model.check(log, model.written if self.is_killed else model.durable, is_cut=not self.is_killed)
         log.update_high_watermark(log.log_end_offset)
         place = self.manager.directory_of(model.tp)
         assert place is not None
@@ -164,6 +171,7 @@ class World:
 
     def _act(self) -> None:
         self.operation = self.random.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
+        self.trace.append(self.operation)
         getattr(self, self.operation)()
 
     def config(self, tp: TopicPartition) -> Any:
@@ -173,6 +181,7 @@ class World:
         """A partition, made where there is none."""
         tp = TopicPartition(self.random.choice(list(TOPICS)), self.random.randrange(2))
         model = self.models.get(tp)
+        self.trace[-1] += f" {tp}"
         if model is None:
             model = LogModel(tp, Uuid.random(), is_compacted="cleanup_policy" in TOPICS[tp.topic])
             model.assigned = self.random.choice(self.manager.directories).id
@@ -233,7 +242,7 @@ class World:
             timestamp=self.clock.wall_ms(),
         )
         base = log.log_end_offset
-        model.line.append(Written(base, base + 1, model.epoch, TRANSACTIONAL, -1, (), is_marker=True))
+        model.line.append(Written(base, base + 1, model.epoch, TRANSACTIONAL, -1, (), commit))
         self._write(model, log, marker)
 
     def new_epoch(self) -> None:
@@ -282,8 +291,12 @@ class World:
 
     def retain(self) -> None:
         model, log = self.any()
-        log.delete_old_segments(self.clock.wall_ms())
-        model.start = log.log_start_offset
+        now_ms = self.clock.wall_ms()
+        going = len(deletable_segments(log, now_ms))
+        ends = [*(segment.base_offset for segment in log.segments[1:]), log.log_end_offset]
+        if going:
+            model.start = max(model.start, ends[going - 1])
+        log.delete_old_segments(now_ms)
 
     def delete_records(self) -> None:
         model, log = self.any()
@@ -309,7 +322,7 @@ class World:
         self.manager.delete(model.tp)
 
     def move(self) -> None:
-        model, log = self.any()
+        model, _ = self.any()
         target: LogDirectory = self.random.choice(self.manager.directories)
         if self.manager.directory_of(model.tp) is target:
             return
@@ -324,18 +337,30 @@ class World:
     def stop(self) -> None:
         """In order: then everything must be right as it is."""
         self.manager.shutdown(5)
+        if self.files.is_over:
+            return
         for model in self.models.values():
             model.flushed(model.written)
         findings: list[Finding] = []
         folders = [str(self.root / "one"), str(self.root / "two")]
-        if not self.files.is_over:
-            DataCheck(folders, Report(findings.append)).run()
-        wrong = [str(one) for one in findings if one.severity is not Severity.NOTE]
+        DataCheck(folders, Report(findings.append)).run()
+        wrong = [str(one) for one in findings if one.severity is not Severity.NOTE and not self._is_excused(one)]
         expect(not wrong, "check-dir finds", *wrong)
-        self.manager.open(node_id=1, cluster_id=None, new_cluster_id=lambda: "cluster")
+        self.open()
         self.load()
         for log in self.manager.all():
             log.update_high_watermark(log.log_end_offset)
+
+    def _is_excused(self, finding: Finding) -> bool:
+        """Without the metadata log it does not know what is compacted. And deleted records that are back, since their
+        deletion was not in the checkpoint yet, have no epochs any more, as in Kafka."""
+        name = Path(finding.path).parent.name
+        model = next(model for tp, model in self.models.items() if str(tp) == name)
+        if finding.kind == "producer snapshot":
+            return True  # torn by a power cut; whoever needs it rebuilds it from the segments
+        if finding.kind == "leader epoch":
+            return finding.offset < model.without_epochs
+        return finding.kind == "gap" and model.is_compacted
 
     def pass_time(self) -> None:
         self.clock.advance(self.random.choice((0.1, 2)))
@@ -346,14 +371,17 @@ class World:
 
 def run(seed: int, points: int) -> Counter[str]:
     """How often what failed where. Raises Broken, with the seed and the point in a note."""
-    with tempfile.TemporaryDirectory() as root:
+    ids = Random(seed)
+    with (
+        tempfile.TemporaryDirectory() as root,
+        patch.object(Uuid, "random", lambda: Uuid(bytes([1, *ids.randbytes(15)]))),
+    ):
         world = World(Path(root), seed)
-        point = 0
         try:
-            for point in range(1, points + 1):
+            for _ in range(points):
                 world.crash()
         except BaseException as error:
-            error.add_note(f"seed {seed}, point {point}: {world.operation}; last failed: {world.files.where}")
+            error.add_note(f"seed {seed}, after {world.crashed_at.total()} points: {', '.join(world.trace)}")
             raise
         finally:
             world.manager.release()

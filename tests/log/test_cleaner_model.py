@@ -125,7 +125,7 @@ def table(found: list[Any]) -> dict[bytes, bytes]:
     return result
 
 
-@settings(max_examples=150, deadline=None, derandomize=True, database=None)
+@settings(max_examples=60, deadline=None, derandomize=True, database=None)
 @given(st.lists(OPERATIONS, min_size=40, max_size=80), st.sampled_from([300, 400, 900]))
 def test_the_table_stays(operations: list[tuple[Any, ...]], segment_bytes: int) -> None:
     with tempfile.TemporaryDirectory() as root:

@@ -73,7 +73,8 @@ def test_without_java_the_rest_runs(in_ci: bool, expected: Outcome, monkeypatch:
     monkeypatch.setattr(dev, "python", lambda *_: 1)
     monkeypatch.setattr(dev, "pytest", lambda *arguments: ran.append(arguments) or Outcome(10, 0))
     assert dev.stock_clients(dev.argparse.Namespace()) == expected
-    assert ran == [("compat_tests", "--ignore=compat_tests/java")]
+    assert ran == [("compat_tests", *(f"--ignore=compat_tests/{name}" for name in dev.NEED_JAVA))]
+    assert all((dev.ROOT / "compat_tests" / name).exists() for name in dev.NEED_JAVA)
 
 
 def test_the_last_line_and_the_exit_code(capsys: pytest.CaptureFixture[str]) -> None:

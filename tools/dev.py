@@ -124,7 +124,7 @@ def conclude(outcome: Outcome) -> int:
 
 
 def stock_clients(arguments: argparse.Namespace) -> Outcome:
-    """Java clients and the real Kafka need Java, and Maven to fetch their jars: left out where those lack, but not in CI."""
+    """What needs Java, and Maven to fetch Kafka's jars, is left out where those lack, but not in CI."""
     options = []
     if getattr(arguments, "oracle", False):
         options.append("--oracle")

@@ -52,9 +52,11 @@ class Client:
         self.owned: Owned = {}
         self.tells_all = True
         self.waits = False
+        self.changed = False  # since the last request
 
     def request(self, hears: bool = True) -> Any:
         self.waits = hears
+        self.changed = False
         fields: dict[str, Any] = {"instance_id": self.instance}
         if self.epoch == 0 or self.tells_all:
             fields |= {
@@ -77,7 +79,7 @@ class Client:
                 self.tells_all = True  # it does not know what was heard
             return
         self.epoch = answer.member_epoch
-        self.tells_all = False
+        self.tells_all = self.changed
         if answer.assignment is not None:
             rows = answer.assignment.topic_partitions
             self.owned = {row.topic_id.lstrip(b"\1").decode(): list(row.partitions) for row in rows}
@@ -153,7 +155,7 @@ class Run:
         client = self.random.choice(self.clients)
         client.topics = self.random.sample(["t", "u", "v", "w"], self.random.randint(0, 3))
         client.regex = self.random.choice([None, None, "t|w.*", "nothing"])
-        client.tells_all = True
+        client.tells_all = client.changed = True
 
     def alter(self) -> None:
         """Other topics."""
@@ -208,6 +210,8 @@ class Run:
         play.log.commit(TP)
         play.reload()
         for client in self.clients:
+            # An answer that was under way when the partition moved is lost, so the next request tells everything.
+            client.tells_all = client.tells_all or client.waits
             client.waits = False
         self.listen()
         for _ in range(200):

@@ -147,8 +147,10 @@ def test_share_coordinators_are_not_served(cluster: ClusterAsker, cluster_stand:
     assert len(cluster_stand.image.topics) == 0
 
 
-def test_topics_appear_in_the_answer_that_creates_them(cluster: ClusterAsker) -> None:
+def test_topics_are_there_once_the_question_that_creates_them_is_answered(cluster: ClusterAsker) -> None:
     (row,) = metadata(cluster, ["fresh"], allow_auto_topic_creation=True).topics
+    assert (row.error_code, row.partitions) == (ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, [])
+    (row,) = metadata(cluster, ["fresh"]).topics
     assert (row.error_code, row.partitions[0].leader_id) == (0, 1)
     assert row.topic_id != ZERO_UUID
 

@@ -72,7 +72,8 @@ def test_without_deletion(start: Start, version: int) -> None:
 
 def test_partitions_of_new_topics(start: Start) -> None:
     asker = start(num_partitions="3")
-    assert len(metadata(asker, ["fresh"], allow_auto_topic_creation=True).topics[0].partitions) == 3
+    metadata(asker, ["fresh"], allow_auto_topic_creation=True)
+    assert len(metadata(asker, ["fresh"]).topics[0].partitions) == 3
     topic = CreatableTopic(name="other", num_partitions=-1, replication_factor=-1)
     (row,) = asker.ask(CreateTopicsRequest(topics=[topic], timeout_ms=1000), 7).topics
     assert (row.error_code, row.num_partitions, row.replication_factor) == (0, 3, 1)

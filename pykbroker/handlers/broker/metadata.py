@@ -43,9 +43,9 @@ async def handle(broker: Services, ctx: RequestContext, request: MetadataRequest
         names, unknown = asked_topics(image, request)
         missing = [name for name in names if name not in image.topics]
         if missing and request.allow_auto_topic_creation and broker.config.auto_create_topics_enable:
-            # Kafka says UNKNOWN_TOPIC_OR_PARTITION while its controller is at work; ours is done before the answer.
+            # As in Kafka the answer is still UNKNOWN_TOPIC_OR_PARTITION and the client asks again: one that has just
+            # deleted the topic must not be told of it, newly created by its own question.
             await broker.topic_creation.create(ctx, missing)
-            image = broker.image
     topics = [topic_row(ctx, image, name) for name in names]
     if request.include_topic_authorized_operations:
         for row in topics:

@@ -78,6 +78,14 @@ def test_creates_topics(cluster: Asker, version: int) -> None:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
+def test_the_question_that_creates_a_topic_is_answered_that_it_is_unknown(cluster: Asker, version: int) -> None:
+    fields = {"allow_auto_topic_creation": True} if version >= 4 else {}
+    (row,) = metadata(cluster, [unique()], version, **fields).topics
+    assert row.error_code == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+    assert (row.topic_id, row.is_internal, row.partitions) == (ZERO_UUID, False, [])
+
+
+@pytest.mark.parametrize("version", VERSIONS)
 def test_illegal_names(cluster: Asker, version: int) -> None:
     names = ["", ".", "..", "a b", "x" * 250, "é"]
     rows = topics_of(metadata(cluster, names, version))

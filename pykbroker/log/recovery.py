@@ -61,11 +61,13 @@ def load_log(
     producers = ProducerStateManager(files, directory, topic_partition, producer_id_expiration_ms)
     names = tidy(files, directory, config)
     segments = [open_segment(files, directory, base, config, now_ms) for base in segment_offsets(names)]
-    if not segments:
-        segments = [new_segment(files, directory, log_start_offset, config, now_ms)]
-        was_clean = True  # there is nothing to recover
     recovery = Recovery(files, leader_epochs, producers, log_start_offset, now_ms)
-    segments = recovery.repair(segments, was_clean, recovery_point)
+    if segments:
+        segments = recovery.repair(segments, was_clean, recovery_point)
+    else:
+        # There is nothing to recover; and preallocated indexes, which are empty yet, would be taken for damaged.
+        segments = [new_segment(files, directory, log_start_offset, config, now_ms)]
+        was_clean = True
     start = max(log_start_offset, segments[0].base_offset)
     end, is_whole = end_of(segments[-1])
     if not is_whole:

@@ -129,3 +129,9 @@ def test_opening_keeps_no_files_open(tmp_path: Path) -> None:
     logs = [open_log(tmp_path / f"t-{partition}") for partition in range(20)]
     assert len(os.listdir("/proc/self/fd")) == before
     assert [log.log_end_offset for log in logs] == [1] * 20
+
+
+def test_a_new_log_is_not_taken_for_damaged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for clean in (True, False):
+        open_log(tmp_path / f"t-{clean:d}", clean=clean).close()
+    assert not caplog.records

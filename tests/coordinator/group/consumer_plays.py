@@ -18,9 +18,10 @@ def topic_id(name: str) -> Uuid:
     return Uuid(name.encode().rjust(16, b"\1"))
 
 
-def topics_image(counts: dict[str, int], offset: int = 0) -> MetadataImage:
+def topics_image(counts: dict[str, int], offset: int = 0, ids: dict[str, Uuid] | None = None) -> MetadataImage:
     """Topics by name, with so many partitions each."""
-    topics = [TopicImage(name, topic_id(name), dict.fromkeys(range(n), PARTITION)) for name, n in counts.items()]
+    ids = ids or {name: topic_id(name) for name in counts}
+    topics = [TopicImage(name, ids[name], dict.fromkeys(range(n), PARTITION)) for name, n in counts.items()]
     by_id, by_name = {topic.id: topic for topic in topics}, {topic.name: topic for topic in topics}
     return MetadataImage.empty()._replace(topics=TopicsImage(by_id, by_name), offset=offset)
 
@@ -49,7 +50,13 @@ class ConsumerPlay(GroupPlay):
 
 
 def beat(
-    name: str, epoch: int, owned: dict[str, list[int]] | None = None, *, version: int = 1, **fields: Any
+    name: str,
+    epoch: int,
+    owned: dict[str, list[int]] | None = None,
+    *,
+    version: int = 1,
+    host: str = "10.0.0.1",
+    **fields: Any,
 ) -> Callable[[GroupPlay], None]:
     """A heartbeat of the member of that name; `owned` is left out when it is None."""
 
@@ -64,7 +71,7 @@ def beat(
             "topic_partitions": rows,
         }
         request = ConsumerGroupHeartbeatRequest(**(values | fields))
-        ctx = RequestContext(68, version, client_id=name, client_host="10.0.0.1")
+        ctx = RequestContext(68, version, client_id=name, client_host=host)
         play.run(name, lambda shard: shard.consumers.heartbeat(ctx, request))
 
     return event

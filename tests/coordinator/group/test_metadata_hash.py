@@ -44,3 +44,13 @@ def test_racks_count() -> None:
     hashes = {topic_hash(with_rack(image, rack), topic) for rack in (None, "", "r", "s")}
     assert len(hashes) == 3
     assert topic_hash(image, topic) in hashes
+
+
+def test_the_hash_that_a_real_kafka_wrote() -> None:
+    """Of the group `group-new` in the golden directories."""
+    ids = {
+        "plain": Uuid.parse("OD9UZhqlT3KWWq0bah-W8g"),
+        "default.config_topic-1": Uuid.parse("9CZTP1QvSdK0kmjLwlKkMg"),
+    }
+    image = topics_image({"plain": 2, "default.config_topic-1": 3}, ids=ids)
+    assert MetadataHasher(lambda: image).group_hash(ids) == -5551817381920198672

@@ -13,6 +13,7 @@ from pykbroker.coordinator.group.service import OFFSETS_TOPIC, GroupCoordinatorS
 from pykbroker.errors import KafkaError
 from pykbroker.ids import TopicPartition, Uuid
 from pykbroker.protocol.error_codes import ErrorCode as E
+from pykbroker.protocol.messages.consumer_group_heartbeat import ConsumerGroupHeartbeatRequest
 from pykbroker.protocol.messages.heartbeat import HeartbeatRequest
 from pykbroker.protocol.messages.join_group import JoinGroupRequest, JoinGroupRequestProtocol
 from pykbroker.protocol.messages.leave_group import LeaveGroupRequest, MemberIdentity
@@ -216,3 +217,31 @@ async def test_groups_of_other_kinds_are_left_alone_by_classic_members() -> None
     assert {group.group_id: group.group_type for group in listed.groups}["group-new"] == "classic"
     deleted = await service.delete_groups(CTX, ["group-share", "group-tx"])
     assert [row.error_code for row in deleted] == [0, 0]
+
+
+HEARTBEAT = {"group_id": "g", "member_id": "m", "rebalance_timeout_ms": 1000, "topic_partitions": []}
+
+
+async def test_heartbeats_of_consumers() -> None:
+    service = make()
+    request = ConsumerGroupHeartbeatRequest(**HEARTBEAT, subscribed_topic_names=["t"])
+    answer = await service.consumer_group_heartbeat(RequestContext(68, 1), request)
+    assert (answer.member_id, answer.member_epoch, answer.heartbeat_interval_ms) == ("m", 2, 5000)
+    (row, none, nothing) = await service.describe_consumer_groups(["g", "x", ""])
+    assert (row.group_state, len(row.members)) == ("Stable", 1)
+    assert (none.error_code, none.error_message) == (E.GROUP_ID_NOT_FOUND, "Group x not found.")
+    assert nothing.error_code == E.INVALID_GROUP_ID
+
+
+async def test_consumers_of_no_coordinator() -> None:
+    service = make(elected=False)
+    request = ConsumerGroupHeartbeatRequest(**HEARTBEAT, subscribed_topic_names=["t"])
+    with pytest.raises(KafkaError) as caught:
+        await service.consumer_group_heartbeat(RequestContext(68, 1), request)
+    assert caught.value.code == E.NOT_COORDINATOR
+    request.group_id = ""
+    with pytest.raises(KafkaError) as caught:
+        await service.consumer_group_heartbeat(RequestContext(68, 1), request)
+    assert caught.value.code == E.INVALID_REQUEST
+    (row,) = await service.describe_consumer_groups(["g"])
+    assert row.error_code == E.NOT_COORDINATOR

@@ -15,7 +15,7 @@ from random import Random
 from compat_tests.disk.handover import kafka_on, ours_on
 from tests.crash.load import Load
 
-LONGEST = 1.5  # seconds under load before a kill
+LONGEST = 1.0  # seconds under load before a kill
 
 
 def run(kills: int, seed: int, folder: Path) -> Load:

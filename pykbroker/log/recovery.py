@@ -62,6 +62,7 @@ def load_log(
     names = tidy(files, directory, config)
     segments = [open_segment(files, directory, base, config, now_ms) for base in segment_offsets(names)]
     recovery = Recovery(files, leader_epochs, producers, log_start_offset, now_ms)
+    is_placed = was_clean and bool(segments)
     if segments:
         segments = recovery.repair(segments, was_clean, recovery_point)
     else:
@@ -100,6 +101,7 @@ def load_log(
         leader_epochs=leader_epochs,
         producer_state=producers,
     )
+    log.is_placed = is_placed
     log.rebuild_producer_state(end)
     if not was_clean:
         remember_batches(producers, segments)

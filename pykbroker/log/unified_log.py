@@ -106,7 +106,8 @@ class UnifiedLog:
         self.cleaning = CleaningState()
         self._bases = [segment.base_offset for segment in segments]
         self._sealed_open: LogSegment | None = None
-        self._is_placed = False
+        # Its directory and whose it is are known to be on disk.
+        self.is_placed = False
 
     # Appending
 
@@ -544,7 +545,7 @@ class UnifiedLog:
             small_files.append(self.leader_epochs.path)
             self.leader_epochs.is_synced = True
         # The first flush makes the log's directory itself durable, and whose it is.
-        is_first, self._is_placed = bool(segments) and not self._is_placed, self._is_placed or bool(segments)
+        is_first, self.is_placed = bool(segments) and not self.is_placed, self.is_placed or bool(segments)
         if is_first:
             small_files.append(f"{self.directory}/{PARTITION_METADATA}")
 
@@ -581,6 +582,8 @@ class UnifiedLog:
     def close(self) -> None:
         """Trims the indexes and snapshots the producers: what a clean stop leaves. Raises OSError."""
         self.producer_state.take_snapshot()
+        if not self.is_placed:
+            sync_path(self.files, f"{self.directory}/{PARTITION_METADATA}")
         for segment in self.segments[:-1]:
             segment.release()
         self.active.close()

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -93,7 +94,7 @@ def test_its_effect_is_tested(name: str) -> None:
     ],
 )
 def test_values_that_cannot_be(overrides: dict[str, str], message: str) -> None:
-    ((name, value),) = overrides.items()
+    ((_, value),) = overrides.items()
     with pytest.raises(KafkaError) as caught:
         validate_topic_overrides(overrides, BrokerConfig())
     assert caught.value.code == ErrorCode.INVALID_CONFIG
@@ -101,14 +102,15 @@ def test_values_that_cannot_be(overrides: dict[str, str], message: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("codec", "name", "weak", "strong"),
-    [("gzip", "gzip", 1, 9), ("lz4", "lz4", 1, 12), ("zstd", "zstd", 1, 19)],
+    ("codec", "weak", "strong"),
+    [("gzip", 1, 9), ("lz4", 1, 12), ("zstd", 1, 19)],
 )
-def test_levels_of_compression(codec: str, name: str, weak: int, strong: int, tmp_path: Path) -> None:
+def test_levels_of_compression(codec: str, weak: int, strong: int, tmp_path: Path) -> None:
     text = golden_path("README.md").read_bytes() * 3
     sizes = []
     for level in (weak, strong):
-        log = open_log(tmp_path / f"t-{level}", compression_type=codec, **{f"compression_{name}_level": level})
+        fields: dict[str, Any] = {"compression_type": codec, f"compression_{codec}_level": level}
+        log = open_log(tmp_path / f"t-{level}", **fields)
         append(log, batch(value=text), origin="client")
         sizes.append(log.size)
     assert sizes[1] < sizes[0] < len(text)
@@ -116,7 +118,8 @@ def test_levels_of_compression(codec: str, name: str, weak: int, strong: int, tm
 
 @pytest.mark.parametrize("name", ["message_timestamp_after_max_ms", "message_timestamp_before_max_ms"])
 def test_timestamps_too_far_away(name: str, tmp_path: Path) -> None:
-    log = open_log(tmp_path / "t-0", **{name: 1000})
+    fields: dict[str, Any] = {name: 1000}
+    log = open_log(tmp_path / "t-0", **fields)
     sign = 1 if "after" in name else -1
     append(log, batch((NOW + sign * 1000,)), origin="client")
     with pytest.raises(KafkaError) as caught:

@@ -355,7 +355,9 @@ class World:
         """Without the metadata log it does not know what is compacted. And deleted records that are back, since their
         deletion was not in the checkpoint yet, have no epochs any more, as in Kafka."""
         name = Path(finding.path).parent.name
-        model = next(model for tp, model in self.models.items() if str(tp) == name)
+        model = next((model for tp, model in self.models.items() if str(tp) == name), None)
+        if model is None:
+            return False
         if finding.kind == "producer snapshot":
             return True  # torn by a power cut; whoever needs it rebuilds it from the segments
         if finding.kind == "leader epoch":

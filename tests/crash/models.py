@@ -51,7 +51,7 @@ class LogModel:
         self.written = 0
         self.durable = 0
         self.start = 0
-        self.without_epochs = 0
+        self.once_deleted = 0
         self.epoch = 0
 
     @property
@@ -91,10 +91,10 @@ class LogModel:
         self.written = end
         self.durable = min(self.durable, end)
         # Deleted records may be back, but their epochs are not: as in Kafka, the cache forgets them at once.
-        self.without_epochs = max(self.without_epochs, self.start)
-        _check_epochs(log, [one for one in self.line if one.base >= self.without_epochs])
+        self.once_deleted = max(self.once_deleted, self.start)
+        _check_epochs(log, [one for one in self.line if one.base >= self.once_deleted])
         self.start = log.log_start_offset
-        _check_producers(log, self.line)
+        _check_producers(log, self.line, self.once_deleted)
         _check_offsets(log)
 
     def _is(self, line: list[Written], log: UnifiedLog) -> bool:
@@ -166,8 +166,8 @@ def _check_epochs(log: UnifiedLog, line: list[Written]) -> None:
             expect(epoch == one.epoch, log.topic_partition, "offset", one.base, "is of epoch", epoch, "not", one.epoch)
 
 
-def _check_producers(log: UnifiedLog, line: list[Written]) -> None:
-    """Who wrote last into what is there is known with its last sequence."""
+def _check_producers(log: UnifiedLog, line: list[Written], once_deleted: int) -> None:
+    """Who wrote last into what is there is known with its last sequence, and since when its transaction is open."""
     last = {one.producer_id: one for one in line if one.commits is None and one.base >= log.log_start_offset}
     for producer_id, one in last.items():
         entry = log.producer_state.producers.get(producer_id)
@@ -180,9 +180,9 @@ def _check_producers(log: UnifiedLog, line: list[Written]) -> None:
         elif one.producer_id == TRANSACTIONAL:
             open_since.setdefault(one.producer_id, one.base)
     entry = log.producer_state.producers.get(TRANSACTIONAL)
-    first = entry.first_offset if entry is not None else -1
-    if open_since.get(TRANSACTIONAL, -1) >= log.log_start_offset or first >= 0:
-        expect(first == open_since.get(TRANSACTIONAL, -1), log.topic_partition, "open at", first, open_since)
+    first, expected = entry.first_offset if entry is not None else -1, open_since.get(TRANSACTIONAL, -1)
+    if first != expected:
+        expect(expected < once_deleted, log.topic_partition, "open at", first, "instead of", expected)
 
 
 def _check_offsets(log: UnifiedLog) -> None:

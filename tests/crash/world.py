@@ -361,7 +361,7 @@ class World:
         if finding.kind == "producer snapshot":
             return True  # torn by a power cut; whoever needs it rebuilds it from the segments
         if finding.kind == "leader epoch":
-            return finding.offset < model.without_epochs
+            return finding.offset < model.once_deleted
         return finding.kind == "gap" and model.is_compacted
 
     def pass_time(self) -> None:

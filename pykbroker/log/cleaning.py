@@ -78,10 +78,10 @@ class Cleaning:
         began = log.clock.monotonic()
         round_ = self._round()
         aborted = log.aborted_transactions(log.segments[0].base_offset, found.first_uncleanable)
-        # What makes older records superfluous, and the ends of transactions, must be as durable as they were.
-        promised = max(found.first_uncleanable, log.last_stable_offset)
-        yield log.flush_job(promised)
-        log.flushed(promised)
+        # What makes older batches superfluous, of their keys or of their producers, must be as durable as they were.
+        end = log.log_end_offset
+        yield log.flush_job(end)
+        log.flushed(end)
         end_offset = yield self._map_job(round_, aborted)
         transactions = CleanedTransactions(aborted)
         for group in self._groups(end_offset):

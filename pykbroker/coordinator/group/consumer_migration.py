@@ -26,6 +26,7 @@ from pykbroker.coordinator.timeline import Timeline
 from pykbroker.errors import KafkaError, MalformedFrame
 from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.protocol.messages.sync_group import SyncGroupResponse
+from pykbroker.protocol.persisted.group.group_metadata import GroupMetadataValue
 
 if TYPE_CHECKING:
     from pykbroker.coordinator.group.consumer import ConsumerGroups
@@ -166,7 +167,12 @@ class Migration:
         """State changes at once, not by replay: a rebalance goes on in memory."""
         classic = self._classic(group, rows)
         assignments = {member.member_id: member.assignment for member in classic.members.values()}
-        out.records.append(classic_group_record(classic, assignments))
+        record = classic_group_record(classic, assignments)
+        if rebalance and isinstance(record.value, GroupMetadataValue):
+            # If this coordinator goes before the rebalance has ended, the next one finds a generation that nobody is
+            # in, so that all join again. In Kafka they would stay with what they had, and the rest with nobody.
+            record.value.generation += 1
+        out.records.append(record)
         out.replay = False
         self._consumers.groups.put(classic)
         for member in classic.members.values():

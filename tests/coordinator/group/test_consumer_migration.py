@@ -53,6 +53,14 @@ def test_the_last_one_makes_it_a_classic_group_again() -> None:
     play << sync("c", {"c": b""}) >> answered("c", error_code=0) >> in_state("Stable") << reload >> in_state("Stable")
 
 
+def test_a_rebalance_that_a_new_coordinator_never_heard_of() -> None:
+    play = classic(ConsumerPlay())
+    play << joins("a") << rejoins("c", 0, 1) >> answered("c", generation_id=2) << sync("c")
+    play.take("c")
+    play << beat("a", 2, {}) << beat("a", -1) << reload
+    play >> alive("c", E.ILLEGAL_GENERATION) << rejoins("c") << after(60) >> answered("c", generation_id=4)
+
+
 def test_so_does_its_session() -> None:
     play = classic(ConsumerPlay(), session=300_000)
     play << joins("a") << after(46)

@@ -57,6 +57,7 @@ func (p *program) run() error {
 		{"produce", p.produce},
 		{"consume alone", p.consumeAlone},
 		{"consume in a group", p.consumeInGroup},
+		{"consume by the new protocol", p.consumeByNewProtocol},
 		{"go on where the group stopped", p.goOn},
 		{"offsets", p.offsets},
 		{"configs", p.configs},

@@ -252,6 +252,8 @@ class ConsumerGroups:
         out: Outcome[Any],
     ) -> ConsumerMember:
         """The member after one step towards its target. Raises KafkaError FENCED_MEMBER_EPOCH."""
+        if not changed and member.is_reconciled_to(target_epoch):
+            return member
         subscribed = topic_ids(group.topics_of(member), self.image().topics)
         step = Step(target_epoch, target, subscribed, group.partition_epochs, reported, changed)
         moved = reconcile(member, step)

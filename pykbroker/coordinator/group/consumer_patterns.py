@@ -4,14 +4,15 @@ All patterns of a group are resolved together, so that one rebalance comes of it
 slices, as there may be many topics. Kafka: maybeUpdateRegularExpressions, TopicRegexResolver.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import Enum
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from pykbroker.coordinator.group.consumer_group import ConsumerGroup, ResolvedPattern
 from pykbroker.coordinator.group.consumer_member import ConsumerMember
 from pykbroker.coordinator.group.consumer_records import group_epoch_record, pattern_record, pattern_tombstone
-from pykbroker.coordinator.safe_regex import InvalidPattern, Predicate, compile_pattern
+from pykbroker.coordinator.safe_regex import InvalidPattern, compile_pattern
 from pykbroker.coordinator.shard import Outcome
 from pykbroker.errors import KafkaError
 from pykbroker.ids import Uuid
@@ -27,8 +28,9 @@ if TYPE_CHECKING:
 
 PATTERNS: Final = "consumer patterns"
 _MIN_INTERVAL_MS: Final = 10_000
-# Names matched in one go, and seconds until the next one.
-_SLICE: Final = 200
+# Matches in one go, seconds that it may take, and seconds until the next one.
+_SLICE: Final = 1000
+_BUDGET: Final = 0.003
 _PAUSE: Final = 0.002
 
 
@@ -46,23 +48,29 @@ class _Resolution:
     def __init__(self, image: "MetadataImage", regexes: list[str], started_ms: int) -> None:
         self.version = image.offset
         self.started_ms = started_ms
-        self.names = image.topics.names()
         self.found: dict[str, set[str]] = {regex: set() for regex in regexes}
-        self._predicates: list[tuple[str, Predicate]] = []
-        for regex in regexes:
+        self._work = self._match(image.topics.names())
+
+    def step(self, clock: "Clock") -> bool:
+        """Matches for a few milliseconds. False: all is done."""
+        ends = clock.monotonic() + _BUDGET
+        for _ in islice(self._work, _SLICE):
+            if clock.monotonic() > ends:
+                return True
+        # Whether more is left shows when it is asked for.
+        return next(self._work, None) is not None
+
+    def _match(self, names: list[str]) -> Iterator[bool]:
+        """One match at a time: there may be many names, many patterns, and dear ones."""
+        for regex, topics in self.found.items():
             try:
-                self._predicates.append((regex, compile_pattern(regex)))
+                matches = compile_pattern(regex)
             except InvalidPattern:  # of a record that a real Kafka wrote, which knows more than we do
                 continue
-
-    def step(self) -> bool:
-        """Matches some names. False: all are done."""
-        for _ in range(min(_SLICE, len(self.names))):
-            name = self.names.pop()
-            for regex, matches in self._predicates:
+            for name in names:
                 if matches(name):
-                    self.found[regex].add(name)
-        return bool(self.names)
+                    topics.add(name)
+                yield True
 
 
 class Patterns:
@@ -143,7 +151,7 @@ class Patterns:
         resolution = self._running.get(group_id)
         if resolution is None:
             return
-        if resolution.step():
+        if resolution.step(self._clock):
             self._timers.schedule((PATTERNS, group_id), self._clock.monotonic() + _PAUSE)
             return
         del self._running[group_id]

@@ -81,6 +81,7 @@ class Cleaning:
         # What makes older batches superfluous, of their keys or of their producers, must be as durable as they were.
         end = log.log_end_offset
         yield log.flush_job(end)
+        self._check()
         log.flushed(end)
         end_offset = yield self._map_job(round_, aborted)
         transactions = CleanedTransactions(aborted)

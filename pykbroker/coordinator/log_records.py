@@ -7,9 +7,10 @@ from typing import NamedTuple
 from pykbroker.coordinator.shard import NO_PRODUCER_ID, CoordinatorRecord, Producer
 from pykbroker.errors import MalformedFrame
 from pykbroker.protocol.coordinator_records import UnknownRecordType, frame_key, frame_value, parse_key, parse_value
-from pykbroker.record.batch import iterate_batches
+from pykbroker.record.batch import crc_is_valid, iterate_batches
 from pykbroker.record.builder import build_batch
 from pykbroker.record.control import ControlType, control_type_of
+from pykbroker.record.damage import CorruptBatch
 from pykbroker.record.reader import iterate_records
 
 logger = logging.getLogger(__name__)
@@ -57,6 +58,8 @@ def encode_batch(
 def decode_batches(folder: str, buffer: bytes) -> Iterator[LogEntry]:
     """The records of whole batches, in order; `folder` of persisted messages. Raises MalformedFrame, KafkaError."""
     for header, position in iterate_batches(buffer):
+        if not crc_is_valid(buffer, position, header):
+            raise CorruptBatch(f"The batch at offset {header.base_offset} of the {folder} coordinator is damaged")
         producer_id = header.producer_id if header.is_transactional else NO_PRODUCER_ID
         for record in iterate_records(buffer, position):
             content = _marker(record.key) if header.is_control else decode_record(folder, record.key, record.value)

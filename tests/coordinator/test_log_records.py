@@ -7,7 +7,8 @@ import pytest
 
 from pykbroker.coordinator.log_records import EndTransaction, decode_batches, decode_record, encode_batch
 from pykbroker.coordinator.shard import CoordinatorRecord, Producer
-from pykbroker.errors import MalformedFrame
+from pykbroker.errors import KafkaError, MalformedFrame
+from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.protocol.persisted.group.group_metadata import GroupMetadataKey
 from pykbroker.protocol.persisted.group.offset_commit import OffsetCommitKey, OffsetCommitValue
 from pykbroker.record.batch import iterate_batches, parse_header, stamp
@@ -92,3 +93,11 @@ def test_records_of_a_transaction_are_the_producers() -> None:
     assert (header.producer_id, header.producer_epoch, header.base_sequence) == (7, 3, 0)
     assert header.is_transactional
     assert {entry.producer_id for entry in decode_batches("group", batch)} == {7}
+
+
+def test_a_batch_with_a_wrong_checksum_becomes_no_state() -> None:
+    data = encode_batch(ROWS, 0, 0)
+    data[-1] ^= 1
+    with pytest.raises(KafkaError) as caught:
+        list(decode_batches("group", bytes(data)))
+    assert caught.value.code == ErrorCode.CORRUPT_MESSAGE

@@ -20,7 +20,7 @@ from tests.coordinator.group.consumer_plays import ConsumerPlay, beat, topic_id
 from tests.coordinator.group.plays import TP, Failure, GroupPlay, heartbeat, join, leave, sync
 from tests.coordinator.group.test_consumer_classic import subscription
 
-SEEDS = int(os.environ.get("PYKBROKER_SEEDS", "40"))
+SEEDS = int(os.environ.get("PYKBROKER_SEEDS", "25"))
 STEPS = 80
 PARTITIONS = 4
 

@@ -1,8 +1,11 @@
 """Timestamp → offset."""
 
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pykbroker.log.files import Files
 from pykbroker.log.sparse_index import CorruptIndex
@@ -80,3 +83,28 @@ def test_a_sane_index(tmp_path: Path) -> None:
     index.trim()
     index.release()
     index.sanity_check()
+
+
+@settings(max_examples=100, deadline=None, derandomize=True, database=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 60), st.integers(1, 5)), max_size=30), st.integers(0, 160), st.integers(-1, 61)
+)
+def test_as_a_list_would(steps: list[tuple[int, int]], cut: int, probe: int) -> None:
+    """Growing timestamps only are kept; what is cut and read again is the same."""
+    with tempfile.TemporaryDirectory() as root:
+        index = TimeIndex(Files(), f"{root}/{100:020d}.timeindex", 100, 1000 * 12)
+        index.reset()
+        model: list[tuple[int, int]] = []
+        offset = 100
+        for timestamp, step in steps:
+            offset += step
+            index.maybe_append(timestamp, offset)
+            if not model or timestamp > model[-1][0]:
+                model.append((timestamp, offset))
+        index.truncate_to(100 + cut)
+        model = [entry for entry in model if entry[1] < 100 + cut]
+        again = TimeIndex(Files(), index.path, 100, 1000 * 12)
+        for each in (index, again):
+            below = [entry for entry in model if entry[0] <= probe]
+            assert each.lookup(probe) == (below[-1] if below else (-1, 100))
+            assert each.last_entry() == (model[-1] if model else (-1, 100))

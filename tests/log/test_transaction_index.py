@@ -1,9 +1,12 @@
 """Aborted transactions of a segment."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pykbroker.log.files import Files
 from pykbroker.log.sparse_index import CorruptIndex
@@ -101,3 +104,26 @@ def test_damage_is_told(tmp_path: Path) -> None:
     Path(index.path).write_bytes(whole)
     with pytest.raises(CorruptIndex, match="ended before base offset 11"):
         _ = index_of(tmp_path, base_offset=11).entries
+
+
+@settings(max_examples=100, deadline=None, derandomize=True, database=None)
+@given(st.lists(st.tuples(st.integers(0, 20), st.integers(1, 9)), max_size=20), st.integers(0, 120), st.data())
+def test_as_a_list_would(steps: list[tuple[int, int]], cut: int, data: st.DataObject) -> None:
+    with tempfile.TemporaryDirectory() as root:
+        index = TransactionIndex(Files(), f"{root}/{0:020d}.txnindex", 0)
+        model: list[AbortedTransaction] = []
+        last = 0
+        for length, step in steps:
+            first = last + 1
+            last += step + length
+            aborted = AbortedTransaction(7, first, last, last + 1)
+            index.append(aborted)
+            model.append(aborted)
+        index.truncate_to(cut)
+        model = [one for one in model if one.last_offset < cut]
+        start = data.draw(st.integers(0, 130))
+        end = data.draw(st.integers(start, 140))
+        for each in (index, TransactionIndex(Files(), index.path, 0)):
+            assert each.entries == model
+            found, _ = each.collect(start, end)
+            assert found == [one for one in model if one.last_offset >= start and one.first_offset < end]

@@ -158,6 +158,21 @@ class TestLogs:
         assert log is not None
         assert log.log_end_offset == 1
 
+    def test_checkpoints_of_the_earlier_one_do_not_count(self, stand: Stand) -> None:
+        """Also when the broker is killed before they are written the next time."""
+        stand.create(batches=3)
+        log = stand.manager.get(TP)
+        assert log is not None
+        log.increment_log_start_offset(2)
+        log.flush()
+        stand.manager.checkpoint_log_start_offsets()
+        stand.manager.checkpoint_recovery_points()
+        stand.manager.delete(TP)
+        stand.create(batches=3)
+        log = stand.restart(clean=False).get(TP)
+        assert log is not None
+        assert (log.log_start_offset, log.recovery_point) == (0, 0)
+
     def test_what_is_no_partition_is_left_alone(self, stand: Stand) -> None:
         for name in ("__cluster_metadata-0", "lost+found", "t-0.0123456789abcdef0123456789abcdef-stray"):
             (stand.paths[0] / name).mkdir()

@@ -1,5 +1,8 @@
 """Groups and their committed offsets, one shard per partition of `__consumer_offsets`.
 
-Kafka: GroupCoordinatorService, GroupCoordinatorShard, GroupMetadataManager, ClassicGroup, OffsetMetadataManager.
-KIP-345 (static members), 394 (member id required), 447 (stable offsets), 709 (several groups), 814, 848.
+`classic*.py` are the groups whose members assign, `consumer*.py` those of KIP-848, whose partitions the broker assigns
+(`assignor_*.py`, `target_assignment.py`, `reconciliation.py`); `consumer_migration.py` leads from one to the other.
+Kafka: GroupCoordinatorService, GroupCoordinatorShard, GroupMetadataManager, ClassicGroup, ConsumerGroup,
+CurrentAssignmentBuilder, TargetAssignmentBuilder, OffsetMetadataManager.
+KIP-345 (static members), 394 (member id required), 447 (stable offsets), 709 (several groups), 814, 848, 1101, 1251, 1263.
 """

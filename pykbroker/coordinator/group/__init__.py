@@ -4,5 +4,5 @@
 (`assignor_*.py`, `target_assignment.py`, `reconciliation.py`); `consumer_migration.py` leads from one to the other.
 Kafka: GroupCoordinatorService, GroupCoordinatorShard, GroupMetadataManager, ClassicGroup, ConsumerGroup,
 CurrentAssignmentBuilder, TargetAssignmentBuilder, OffsetMetadataManager.
-KIP-345 (static members), 394 (member id required), 447 (stable offsets), 709 (several groups), 814, 848, 1101, 1251, 1263.
+KIP-345 (static members), 394 (member id required), 447 (stable offsets), 709 (several groups), 814, 848, 1251, 1263.
 """

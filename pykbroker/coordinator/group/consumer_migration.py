@@ -4,7 +4,7 @@ Allowed by group.consumer.migration.policy. Kafka: convertToConsumerGroup, conve
 """
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pykbroker.coordinator.group.classic_group import STABLE, ClassicGroup
 from pykbroker.coordinator.group.classic_member import ClassicMember
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from pykbroker.coordinator.shard import CoordinatorRecord
 
 logger = logging.getLogger(__name__)
+
+# More than a coordinator begins without storing one.
+SKIPPED_GENERATIONS: Final = 1000
 
 
 class Migration:
@@ -171,7 +174,7 @@ class Migration:
         if rebalance and isinstance(record.value, GroupMetadataValue):
             # If this coordinator goes before the rebalance has ended, the next one finds a generation that nobody is
             # in, so that all join again. In Kafka they would stay with what they had, and the rest with nobody.
-            record.value.generation += 1
+            record.value.generation += SKIPPED_GENERATIONS
         out.records.append(record)
         out.replay = False
         self._consumers.groups.put(classic)

@@ -87,4 +87,9 @@ def test_a_sane_index(tmp_path: Path) -> None:
     index.trim()
     index.release()
     index.sanity_check(500)
-    index_of(tmp_path).sanity_check(0)
+    index = index_of(tmp_path)
+    with pytest.raises(CorruptIndex, match="not trimmed"):
+        index.sanity_check(0)
+    index.trim()
+    index.release()
+    index.sanity_check(0)

@@ -15,7 +15,8 @@ pytestmark = pytest.mark.own_broker
 
 RECORDS = 600
 KILLS = 8
-# Seconds without a record after which the client counts as stuck: seen once in some twenty runs, over several restarts.
+# Seconds without a record after which the consumer is started over: librdkafka, which has fetched to the end when the
+# broker is killed, drops what it had queued while it validates its offset, and then waits behind the last record.
 STALLED = 5
 
 

@@ -24,7 +24,7 @@ class Pipeline(threading.Thread):
     """Every value of `source` becomes one of `target`, its offset part of the same transaction."""
 
     def __init__(self, bootstrap: str, source: str, target: str) -> None:
-        super().__init__()
+        super().__init__(daemon=True)  # a client that hangs must not hang the tests
         self.bootstrap = bootstrap
         self.source = source
         self.target = target

@@ -24,7 +24,7 @@ class Writer(threading.Thread):
     """
 
     def __init__(self, bootstrap: str, topic: str, name: str) -> None:
-        super().__init__()
+        super().__init__(daemon=True)
         self.settings = {
             "bootstrap.servers": bootstrap,
             "transactional.id": f"{name}-{topic}",

@@ -42,7 +42,7 @@ class Load:
         self.acknowledged: Counter[int] = Counter()
         self.committed: Counter[int] = Counter()
         self._ends = threading.Event()
-        self._threads = [threading.Thread(target=self._produce), threading.Thread(target=self._consume)]
+        self._threads = [threading.Thread(target=work, daemon=True) for work in (self._produce, self._consume)]
 
     def start(self) -> None:
         client = AdminClient({"bootstrap.servers": self.bootstrap})

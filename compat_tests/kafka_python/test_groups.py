@@ -78,7 +78,7 @@ def share(bootstrap: str, topic: str, group: str) -> list[set[TopicPartition]]:
 
 
 def test_two_members_share_the_partitions(bootstrap: str, topic: str, group: str) -> None:
-    """kafka-python 3.0.12 loses its assignment in one of some twenty rebalances, with the real Kafka as well: of several
+    """kafka-python 3.0.12 loses its assignment in one of some twenty rebalances, with the real Kafka too: of several
     groups one must come to an end."""
     fill(bootstrap, topic, 40, 4)
     for attempt in range(4):

@@ -19,9 +19,12 @@ PYTHON = VENV / ("Scripts" if os.name == "nt" else "bin") / "python"
 NEED_JAVA = ("java", "disk", "test_transactions_handover.py", "test_consumer_groups_handover.py")  # of compat_tests
 IN_CI = os.environ.get("CI", "").lower() not in ("", "0", "false")
 
+# So many failing tests may be run again.
+FEW = 5
+
 
 class Outcome(NamedTuple):
-    """What became of pytest runs: how many tests passed and failed."""
+    """What became of pytest runs: how many tests passed and failed. In CI a skipped test is a failed one."""
 
     passed: int
     failed: int
@@ -50,26 +53,44 @@ def python(*arguments: str) -> int:
 
 
 def pytest(*arguments: str) -> Outcome:
-    """Runs pytest and counts. A run that breaks off, or that runs nothing, is a failure too."""
+    """Runs pytest and counts. A run that breaks off, or that runs nothing, is a failure too.
+
+    A few that fail run once more, alone: stock clients have races of their own. Who passes then is named, not hidden.
+    """
+    code, passed, failed, skipped = run_pytest(*arguments)
+    if (code and not failed + IN_CI * skipped) or passed + failed + skipped == 0:
+        print(f"pytest broke off with exit code {code}", flush=True)
+        return Outcome(passed, failed + 1)
+    if 0 < failed <= FEW:
+        second_code, _, failed_again, _ = run_pytest(
+            "-rA", "--last-failed", "--last-failed-no-failures=none", *arguments
+        )
+        if second_code == 0:
+            print(f"NOTE: {failed} failed at first and passed when run again: see their names above", flush=True)
+        if second_code in (0, 1):
+            passed, failed = passed + failed - failed_again, failed_again
+    return Outcome(passed, failed + IN_CI * skipped)
+
+
+def run_pytest(*arguments: str) -> tuple[int, int, int, int]:
+    """(exit code, passed, failed, skipped) of one run."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         code = python("-m", "pytest", "-q", f"--junit-xml={report}", *arguments)
-        outcome = count(report) if report.exists() else Outcome(0, 0)
-    if (code and not outcome.failed) or outcome == (0, 0):
-        print(f"pytest broke off with exit code {code}", flush=True)
-        return outcome & Outcome(0, 1)
-    return outcome
+        return code, *(count(report) if report.exists() else (0, 0, 0))
 
 
-def count(report: Path) -> Outcome:
-    """From a JUnit report. In CI a skipped test is a failed one: everything must have run."""
-    outcome = Outcome(0, 0)
+def count(report: Path) -> tuple[int, int, int]:
+    """(passed, failed, skipped) from a JUnit report."""
+    passed = failed = left_out = 0
     for suite in xml.etree.ElementTree.parse(report).iter("testsuite"):
         tests, failures, errors, skipped = (
             int(suite.get(name, 0)) for name in ("tests", "failures", "errors", "skipped")
         )
-        outcome &= Outcome(tests - failures - errors - skipped, failures + errors + IN_CI * skipped)
-    return outcome
+        passed += tests - failures - errors - skipped
+        failed += failures + errors
+        left_out += skipped
+    return passed, failed, left_out
 
 
 def install() -> None:

@@ -16,16 +16,21 @@ def report(folder: Path, *numbers: int) -> Path:
     return path
 
 
-def play_pytest(monkeypatch: pytest.MonkeyPatch, code: int, *numbers: int) -> None:
-    """The next run leaves a report with these numbers, or none, and exits with `code`."""
+def play_pytest(monkeypatch: pytest.MonkeyPatch, *runs: tuple[int, tuple[int, ...]]) -> list[tuple[str, ...]]:
+    """Each run exits with its code and leaves a report with its numbers, or none; what they were asked is returned."""
+    asked = []
+    left = list(runs)
 
     def python(*arguments: str) -> int:
+        asked.append(arguments)
+        code, numbers = left.pop(0)
         (option,) = [argument for argument in arguments if argument.startswith("--junit-xml=")]
         if numbers:
             report(Path(option.removeprefix("--junit-xml=")).parent, *numbers)
         return code
 
     monkeypatch.setattr(dev, "python", python)
+    return asked
 
 
 def test_counts_are_added_up() -> None:
@@ -33,35 +38,61 @@ def test_counts_are_added_up() -> None:
     assert str(Outcome(7, 1)) == "7 passed, 1 failed"
 
 
-def test_errors_are_failures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dev, "IN_CI", False)
-    assert dev.count(report(tmp_path, 10, 2, 1, 3)) == Outcome(4, 3)
+def test_a_report_is_counted(tmp_path: Path) -> None:
+    assert dev.count(report(tmp_path, 10, 2, 1, 3)) == (4, 3, 3)
 
 
-def test_in_ci_a_skip_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dev, "IN_CI", True)
-    assert dev.count(report(tmp_path, 10, 0, 0, 3)) == Outcome(7, 3)
+@pytest.mark.parametrize(("in_ci", "expected"), [(True, Outcome(7, 3)), (False, Outcome(7, 0))])
+def test_in_ci_a_skip_is_a_failure(in_ci: bool, expected: Outcome, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dev, "IN_CI", in_ci)
+    play_pytest(monkeypatch, (0, (10, 0, 0, 3)))
+    assert dev.pytest("tests") == expected
 
 
 def test_a_good_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    play_pytest(monkeypatch, 0, 10, 0, 0, 0)
+    play_pytest(monkeypatch, (0, (10, 0, 0, 0)))
     assert dev.pytest("tests") == Outcome(10, 0)
 
 
 @pytest.mark.parametrize(
     ("code", "numbers", "expected"),
-    [
-        (2, (10, 0, 0, 0), Outcome(10, 1)),
-        (3, (), Outcome(0, 1)),
-        (5, (0, 0, 0, 0), Outcome(0, 1)),
-        (1, (10, 1, 0, 0), Outcome(9, 1)),
-    ],
+    [(2, (10, 0, 0, 0), Outcome(10, 1)), (3, (), Outcome(0, 1)), (5, (0, 0, 0, 0), Outcome(0, 1))],
 )
 def test_a_run_that_breaks_off_is_a_failure(
     code: int, numbers: tuple[int, ...], expected: Outcome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    play_pytest(monkeypatch, code, *numbers)
+    play_pytest(monkeypatch, (code, numbers))
     assert dev.pytest("tests") == expected
+
+
+@pytest.mark.parametrize(
+    ("second", "expected"),
+    [
+        ((0, (2, 0, 0, 0)), Outcome(10, 0)),
+        ((1, (2, 1, 0, 0)), Outcome(9, 1)),
+        ((1, (2, 1, 1, 0)), Outcome(8, 2)),
+        ((3, ()), Outcome(8, 2)),
+    ],
+    ids=["well at last", "one again", "both again", "broken off"],
+)
+def test_a_few_that_fail_run_once_more(
+    second: tuple[int, tuple[int, ...]], expected: Outcome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = play_pytest(monkeypatch, (1, (10, 1, 1, 0)), second)
+    assert dev.pytest("tests") == expected
+    assert "--last-failed" in asked[1]
+    assert "--last-failed" not in asked[0]
+
+
+def test_many_that_fail_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    play_pytest(monkeypatch, (1, (10, dev.FEW + 1, 0, 0)))
+    assert dev.pytest("tests") == Outcome(10 - dev.FEW - 1, dev.FEW + 1)
+
+
+def test_a_second_run_excuses_no_skip(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dev, "IN_CI", True)
+    play_pytest(monkeypatch, (1, (10, 1, 0, 1)), (0, (1, 0, 0, 0)))
+    assert dev.pytest("tests") == Outcome(9, 1)
 
 
 @pytest.mark.parametrize(

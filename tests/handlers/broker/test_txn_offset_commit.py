@@ -12,7 +12,7 @@ from pykbroker.protocol.messages.offset_fetch import (
 )
 from tests.handlers.broker.asker import UNKNOWN_TOPIC, Asker, Topic
 from tests.handlers.cluster_asker import eventually, unique
-from tests.handlers.transaction_dialogue import TransactionalProducer, begun, find_coordinator
+from tests.handlers.transaction_dialogue import LATER, TransactionalProducer, begun, find_coordinator
 
 OLD = 4
 
@@ -26,13 +26,14 @@ def new_group(asker: Asker) -> str:
 
 
 def committed(asker: Asker, group: str, topic: Topic, require_stable: bool = False) -> tuple[int, int]:
-    """(offset, error)."""
+    """(offset, error). Asks again while the coordinator loads, as clients do."""
     wanted = OffsetFetchRequestGroup(
         group_id=group, topics=[OffsetFetchRequestTopics(name=topic.name, partition_indexes=[0])]
     )
-    response = asker.ask(OffsetFetchRequest(groups=[wanted], require_stable=require_stable), 8)
-    assert response.groups[0].error_code == 0
-    (row,) = response.groups[0].topics[0].partitions
+    request = OffsetFetchRequest(groups=[wanted], require_stable=require_stable)
+    answer = eventually(lambda: asker.ask(request, 8).groups[0], lambda answer: answer.error_code not in LATER)
+    assert answer.error_code == 0
+    (row,) = answer.topics[0].partitions
     return row.committed_offset, row.error_code
 
 

@@ -50,6 +50,7 @@ from pykbroker.replica.directory_loop import DirectoryLoop
 from pykbroker.replica.fetch_session import FetchSessionCache
 from pykbroker.replica.producer_ids import ProducerIdManager
 from pykbroker.replica.replica_manager import ReplicaManager
+from pykbroker.replica.replication_quota import ReplicationQuota
 
 if TYPE_CHECKING:
     from pykbroker.config.broker_config import BrokerConfig
@@ -60,6 +61,7 @@ LOG = logging.getLogger("pykbroker.broker")
 WILDCARDS = ("", "0.0.0.0", "::")
 # Seconds that requests under way have to be answered when the broker stops.
 PATIENCE = 5.0
+MOVE_RATE = "replica.alter.log.dirs.io.max.bytes.per.second"
 # What a port, a directory or the metadata in it may be the reason of; each says so in one line.
 CANNOT_START = (
     BindError,
@@ -99,6 +101,11 @@ class Broker:
         self.dynamic_config = DynamicBrokerConfig(config, self.node_id)
         self.replicas = ReplicaManager(
             node_id=self.node_id, logs=self.logs, clock=self.clock, config_for=self.dynamic_config.log_config
+        )
+        self.move_quota = ReplicationQuota(
+            self.dynamic_config.broker_quota(MOVE_RATE),
+            windows=config.alter_log_dirs_replication_quota_window_num,
+            window_seconds=config.alter_log_dirs_replication_quota_window_size_seconds,
         )
         self.fetch_sessions = FetchSessionCache(config.max_incremental_fetch_session_cache_slots, self.clock)
         self.groups = GroupCoordinatorService(
@@ -243,6 +250,7 @@ class Broker:
                     lambda: self.image,
                     self.node_id,
                     lambda: lifecycle.broker_epoch,
+                    self.move_quota,
                 )
                 data.start_soon(directories.run, name="log directories")
                 if self._static.log_cleaner_enable:
@@ -279,11 +287,13 @@ class Broker:
 
         def apply() -> None:
             self.logs.update_producer_id_expiration(self.config.producer_id_expiration_ms)
+            self.move_quota.rate = self.dynamic_config.broker_quota(MOVE_RATE)
             self.replicas.update_all_configs()
             server.update(self.config)
 
         self.dynamic_config.on_broker_change = apply
         self.logs.update_producer_id_expiration(self.config.producer_id_expiration_ms)
+        self.move_quota.rate = self.dynamic_config.broker_quota(MOVE_RATE)
 
     def _first_address(self) -> tuple[str, int]:
         """For people on this machine."""

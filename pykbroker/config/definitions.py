@@ -16,8 +16,8 @@ BROKER: Final[dict[str, Row]] = {
     "add.partitions.to.txn.retry.backoff.ms": (3, 20, ("range", 1, None), 0, 4),
     "advertised.listeners": (7, None, ("nonempty",), 0, 0),
     "alter.config.policy.class.name": (8, None, None, 0, 4),
-    "alter.log.dirs.replication.quota.window.num": (3, 11, ("range", 1, None), 0, 4),
-    "alter.log.dirs.replication.quota.window.size.seconds": (3, 1, ("range", 1, None), 0, 4),
+    "alter.log.dirs.replication.quota.window.num": (3, 11, ("range", 1, None), 0, 0),
+    "alter.log.dirs.replication.quota.window.size.seconds": (3, 1, ("range", 1, None), 0, 0),
     "authorizer.class.name": (2, "", ("nonnull",), 0, 4),
     "auto.create.topics.enable": (1, True, None, 0, 0),
     "auto.leader.rebalance.enable": (1, True, None, 0, 4),
@@ -147,7 +147,7 @@ BROKER: Final[dict[str, Row]] = {
     "log.cleaner.threads": (3, 1, ("range", 0, None), 1, 0),
     "log.cleanup.policy": (7, ("delete",), ("in", "compact", "delete"), 1, 0),
     "log.dir": (7, ("/tmp/kafka-logs",), ("nonempty",), 0, 0),
-    "log.dir.failure.timeout.ms": (5, 30000, ("range", 1, None), 0, 4),
+    "log.dir.failure.timeout.ms": (5, 30000, ("range", 1, None), 0, 0),
     "log.dirs": (7, None, ("nonempty",), 0, 0),
     "log.flush.interval.messages": (5, 9223372036854775807, ("range", 1, None), 1, 0),
     "log.flush.interval.ms": (5, None, None, 1, 0),
@@ -421,8 +421,8 @@ QUOTA_IP: Final[dict[str, Row]] = {
 }
 
 QUOTA_BROKER: Final[dict[str, Row]] = {
-    "follower.replication.throttled.rate": (5, 9223372036854775807, ("range", 0, None), 0, 0),
-    "leader.replication.throttled.rate": (5, 9223372036854775807, ("range", 0, None), 0, 0),
+    "follower.replication.throttled.rate": (5, 9223372036854775807, ("range", 0, None), 0, 4),
+    "leader.replication.throttled.rate": (5, 9223372036854775807, ("range", 0, None), 0, 4),
     "replica.alter.log.dirs.io.max.bytes.per.second": (5, 9223372036854775807, ("range", 0, None), 0, 0),
 }
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from pykbroker.config.broker_config import BrokerConfig
-from pykbroker.config.definitions import BROKER
+from pykbroker.config.definitions import BROKER, QUOTA_BROKER
 from pykbroker.config.known_names import SECURITY_CONFIGS, is_per_broker, row_of
 from pykbroker.config.topic_config import GroupConfig, TopicConfig
 from pykbroker.config.types import INERT, READ_ONLY, InvalidValue, parse_valid
@@ -52,6 +52,12 @@ class DynamicBrokerConfig:
 
     def group_config(self, group: str) -> GroupConfig:
         return self._derive(GroupConfig, f"group {group}", self._image.configs.group(group))
+
+    def broker_quota(self, name: str) -> int:
+        """A quota of this broker, bytes a second: dynamic only (BrokerConfigHandler)."""
+        row = QUOTA_BROKER[name]
+        text = self.levels.broker.get(name, self.levels.cluster.get(name))
+        return int(row[1] if text is None else parse_valid(name, text, row))
 
     def on_metadata_update(self, delta: "MetadataDelta", image: MetadataImage) -> None:
         self._image = image
@@ -130,7 +136,7 @@ def _log_doubts(resource: str, name: str, value: str) -> None:
     row = row_of(name)
     if reason is not None:
         LOG.error("dynamic config %s is ignored: %s", name, reason)
-    elif row is None or row[4] & INERT or name not in BROKER:
+    elif row is None or row[4] & INERT or not (name in BROKER or name in QUOTA_BROKER):
         LOG.warning("dynamic config %s has no effect here", name)
 
 

@@ -5,7 +5,7 @@ what belongs to the whole log are copied on the loop, in the step in which the c
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -32,10 +32,16 @@ class CopyError(Exception):
 
 
 class Round(NamedTuple):
-    """`job` is for a thread and raises CopyError; then copied() is told of it."""
+    """Each of the `steps` copies a piece, is for a thread, gives the number of bytes and may raise CopyError; after the
+    last one copied() is told of it."""
 
     segments: Sequence[LogSegment]
-    job: Callable[[], None]
+    steps: Iterator[int]
+
+    def job(self) -> None:
+        """All steps at once. Raises CopyError."""
+        for _ in self.steps:
+            pass
 
 
 class LogCopy:
@@ -63,16 +69,8 @@ class LogCopy:
         missing = [segment for segment in sealed if segment.base_offset not in self._copied]
         if not missing:
             return None
-        files, target = log.files, self.directory
-        bases = [(segment.directory, segment.base_offset) for segment in missing]
-
-        def job() -> None:
-            for directory, base in bases:
-                copy_segment(files, directory, target, base)
-            with _at(target):
-                files.fsync_directory(target)
-
-        return Round(missing, job)
+        sources = [(segment.directory, segment.base_offset) for segment in missing]
+        return Round(missing, copy_segments(log.files, sources, self.directory))
 
     def copied(self, done: Round) -> None:
         """The job of this round has ended."""
@@ -102,7 +100,8 @@ class LogCopy:
             names = [name for name in sorted(os.listdir(log.directory)) if _is_of_the_whole_log(name)]
         for name in (f"{active.base_offset:020d}.log", *names):
             is_needed = not name.endswith(producer_state.SUFFIX)  # torn ones are rebuilt from the segments
-            copy_file(log.files, f"{log.directory}/{name}", f"{self.directory}/{name}", sync=is_needed)
+            for _ in copy_file(log.files, f"{log.directory}/{name}", f"{self.directory}/{name}", sync=is_needed):
+                pass
         self.end_offset = log.log_end_offset
         return self.end_offset
 
@@ -111,18 +110,31 @@ def _is_of_the_whole_log(name: str) -> bool:
     return name.endswith(producer_state.SUFFIX) or name in (leader_epochs.FILE_NAME, PARTITION_METADATA)
 
 
-def copy_segment(files: Files, source: str, target: str, base_offset: int) -> None:
-    """The files of a segment, on disk when it returns. One that the log deletes meanwhile is left out."""
+def copy_segments(files: Files, sources: Sequence[tuple[str, int]], target: str) -> Iterator[int]:
+    """Segments by directory and base offset, piece by piece; all on disk at the end. Raises CopyError."""
+    for directory, base_offset in sources:
+        yield from copy_segment(files, directory, target, base_offset)
+    with _at(target):
+        files.fsync_directory(target)
+
+
+def copy_segment(files: Files, source: str, target: str, base_offset: int) -> Iterator[int]:
+    """The files of a segment. One that the log deletes meanwhile is left out."""
     for suffix in SUFFIXES:
         try:
-            copy_file(files, segment_path(source, base_offset, suffix), segment_path(target, base_offset, suffix))
+            yield from copy_file(
+                files, segment_path(source, base_offset, suffix), segment_path(target, base_offset, suffix)
+            )
         except CopyError as error:
             if not isinstance(error.error, FileNotFoundError):
                 raise
 
 
-def copy_file(files: Files, source: str, target: str, *, sync: bool = True) -> None:
-    """It gets its name when it is whole, so that Kafka may finish what we began. Raises CopyError."""
+def copy_file(files: Files, source: str, target: str, *, sync: bool = True) -> Iterator[int]:
+    """The bytes of each piece. The file gets its name when it is whole, so that Kafka may finish what we began.
+
+    Raises CopyError.
+    """
     copying = f"{target}.tmp"
     with _at(source):
         reader = files.open(source, os.O_RDONLY)
@@ -130,7 +142,7 @@ def copy_file(files: Files, source: str, target: str, *, sync: bool = True) -> N
         with _at(target):
             writer = files.open(copying, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
         try:
-            _copy(files, (source, reader), (target, writer))
+            yield from _copy(files, (source, reader), (target, writer))
             with _at(target):
                 if sync:
                     files.fsync(writer)
@@ -142,7 +154,7 @@ def copy_file(files: Files, source: str, target: str, *, sync: bool = True) -> N
         files.close(reader)
 
 
-def _copy(files: Files, source: tuple[str, int], target: tuple[str, int]) -> None:
+def _copy(files: Files, source: tuple[str, int], target: tuple[str, int]) -> Iterator[int]:
     position = 0
     while True:
         with _at(source[0]):
@@ -152,6 +164,7 @@ def _copy(files: Files, source: tuple[str, int], target: tuple[str, int]) -> Non
         with _at(target[0]):
             write_all(files, target[1], data, position)
         position += len(data)
+        yield len(data)
 
 
 @contextmanager

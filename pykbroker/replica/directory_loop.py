@@ -11,10 +11,11 @@ import trio
 
 from pykbroker.errors import KafkaError
 from pykbroker.ids import TopicIdPartition, Uuid
-from pykbroker.log.log_copy import CopyError
+from pykbroker.log.log_copy import CopyError, Round
 from pykbroker.metadata.features import allows_directories
 from pykbroker.protocol.apis import ApiKey
 from pykbroker.replica.directory_move import DirectoryMove, ReplicaDirectories
+from pykbroker.replica.replication_quota import ReplicationQuota
 
 if TYPE_CHECKING:
     from pykbroker.metadata.image import MetadataImage
@@ -48,12 +49,14 @@ class DirectoryLoop:
         image: "Callable[[], MetadataImage]",
         node_id: int,
         broker_epoch: Callable[[], int],
+        quota: ReplicationQuota,
     ) -> None:
         self._directories = directories
         self._link = link
         self._image = image
         self._node_id = node_id
         self._broker_epoch = broker_epoch
+        self._quota = quota
         self._wake = trio.Event()
 
     async def run(self) -> None:
@@ -126,20 +129,40 @@ class DirectoryLoop:
                 return False
         if not await self._copy(move):
             return False
+        tail = move.partition.log.active.size
         directories.finish(move)
+        self._quota.record(tail, trio.current_time())
         return True
 
     async def _copy(self, move: DirectoryMove) -> bool:
         """Round by round until next to nothing is missing. Raises CopyError."""
-        while self._directories.is_wanted(move):
+        while await self._rest(move):
             assert move.copy is not None
             copying = move.copy.next_round()
             if copying is None:
                 return True
-            # A stop need not wait: what is incomplete then begins anew.
-            await trio.to_thread.run_sync(copying.job, abandon_on_cancel=True)
-            if move.copy is not None:
+            if await self._copy_round(move, copying) and move.copy is not None:
                 move.copy.copied(copying)
+        return False
+
+    async def _copy_round(self, move: DirectoryMove, copying: Round) -> bool:
+        """Piece by piece. False: it is not wanted any more. Raises CopyError."""
+        while True:
+            # A stop need not wait: what is incomplete then begins anew.
+            count = await trio.to_thread.run_sync(next, copying.steps, None, abandon_on_cancel=True)
+            if count is None:
+                return True
+            self._quota.record(count, trio.current_time())
+            if not await self._rest(move):
+                return False
+
+    async def _rest(self, move: DirectoryMove) -> bool:
+        """As long as the quota says. False: it is not wanted any more."""
+        while self._directories.is_wanted(move):
+            seconds = self._quota.rest(trio.current_time())
+            if not seconds:
+                return True
+            await trio.sleep(seconds)
         return False
 
 

@@ -57,6 +57,18 @@ def test_topics_and_groups_follow_at_once() -> None:
     assert node.dynamic.group_config("h").consumer_session_timeout_ms == 45000
 
 
+def test_a_quota_of_a_broker_is_dynamic_only(caplog: pytest.LogCaptureFixture) -> None:
+    name = "replica.alter.log.dirs.io.max.bytes.per.second"
+    node = Follower(**{name: "5"})
+    assert node.dynamic.broker_quota(name) == 2**63 - 1
+    node.set(name, "7", resource="")
+    node.set(name, "6")
+    assert (node.dynamic.broker_quota(name), node.changes) == (6, 2)
+    node.set(name, None)
+    assert node.dynamic.broker_quota(name) == 7
+    assert not caplog.records
+
+
 def test_segments_of_tests_may_be_small() -> None:
     node = Follower()
     node.set("internal.segment.bytes", "1000", TOPIC_RESOURCE, "t")

@@ -8,7 +8,7 @@ import trio
 from trio.testing import MockClock
 
 from pykbroker.errors import KafkaError
-from pykbroker.ids import TopicIdPartition, Uuid
+from pykbroker.ids import TopicIdPartition, TopicPartition, Uuid
 from pykbroker.log.log_manager import LogDirectory
 from pykbroker.protocol.apis import ApiKey
 from pykbroker.protocol.error_codes import ErrorCode
@@ -20,7 +20,9 @@ from pykbroker.protocol.messages.assign_replicas_to_dirs import (
     AssignReplicasToDirsResponsePartitionData,
     AssignReplicasToDirsResponseTopicData,
 )
+from pykbroker.record.builder import build_batch
 from pykbroker.replica.directory_loop import RETRY_PAUSE, DirectoryLoop, assignment_request, codes
+from pykbroker.replica.replication_quota import ReplicationQuota
 from tests.replica.test_directory_move import T0, TwoDirectories, batch
 
 
@@ -71,8 +73,13 @@ def controller(stand: TwoDirectories) -> Controller:
 
 
 @pytest.fixture
-def loop(stand: TwoDirectories, controller: Controller) -> DirectoryLoop:
-    return DirectoryLoop(stand.directories, controller, stand.metadata, 1, lambda: 77)
+def quota() -> ReplicationQuota:
+    return ReplicationQuota(2**63 - 1, windows=11, window_seconds=1)
+
+
+@pytest.fixture
+def loop(stand: TwoDirectories, controller: Controller, quota: ReplicationQuota) -> DirectoryLoop:
+    return DirectoryLoop(stand.directories, controller, stand.metadata, 1, lambda: 77, quota)
 
 
 async def until(holds: Callable[[], bool]) -> None:
@@ -175,6 +182,99 @@ async def test_a_target_that_cannot_be_written(
     await until(lambda: not stand.directories.moves)
     assert (place(stand), stand.one.is_online, stand.two.is_online) == (stand.one, True, False)
     await until(lambda: bool(controller.told))
+
+
+@pytest.fixture
+def no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The virtual time does not wait for threads."""
+
+    async def run_sync(function: Callable[..., object], *args: object, abandon_on_cancel: bool = False) -> object:
+        await trio.lowlevel.checkpoint()
+        return function(*args)
+
+    monkeypatch.setattr(trio.to_thread, "run_sync", run_sync)
+
+
+def fill(stand: TwoDirectories, segments: int) -> int:
+    """Sealed segments of t-0, each of some 40 kB; their bytes."""
+    log = stand.partition("t").log
+    for _ in range(segments):
+        stand.partition("t").append(build_batch([(None, bytes(40_000), [], 1)]), -1, stand.clock.wall_ms())
+        log.roll(stand.clock.wall_ms())
+    return log.size
+
+
+async def test_a_move_keeps_to_the_quota_and_a_change_counts_at_once(
+    stand: TwoDirectories,
+    loop: DirectoryLoop,
+    quota: ReplicationQuota,
+    nursery: trio.Nursery,
+    autojump_clock: MockClock,
+    no_threads: None,
+) -> None:
+    """replica.alter.log.dirs.io.max.bytes.per.second"""
+    size = fill(stand, 10)
+    quota.rate = 10_000
+    start = trio.current_time()
+    nursery.start_soon(loop.run)
+    stand.directories.alter(T0, stand.two.path)
+    await trio.sleep(size / 10_000 / 2)
+    move = stand.directories.moves[T0]
+    assert place(stand) is stand.one
+    assert copied(stand) == pytest.approx(size / 2, rel=0.3)
+    assert stand.directories.is_wanted(move)
+    quota.rate = 2**63 - 1
+    await until(lambda: not stand.directories.moves)
+    assert place(stand) is stand.two
+    assert trio.current_time() - start == pytest.approx(size / 10_000 / 2 + 1, abs=1)
+
+
+def copied(stand: TwoDirectories) -> int:
+    (future,) = stand.futures()
+    return sum(file.stat().st_size for file in Path(stand.two.path, future).glob("*.log*"))
+
+
+async def test_small_logs_one_after_the_other_keep_to_it_too(
+    stand: TwoDirectories,
+    loop: DirectoryLoop,
+    quota: ReplicationQuota,
+    nursery: trio.Nursery,
+    autojump_clock: MockClock,
+    no_threads: None,
+) -> None:
+    stand.create("u", partitions=4)
+    for index in range(4):
+        records = build_batch([(None, bytes(40_000), [], 1)])
+        stand.partition("u", index).append(records, -1, stand.clock.wall_ms())
+    quota.rate = 10_000
+    start = trio.current_time()
+    nursery.start_soon(loop.run)
+    for index in range(4):
+        tp = TopicPartition("u", index)
+        target = stand.two if stand.logs.directory_of(tp) is stand.one else stand.one
+        stand.directories.alter(tp, target.path)
+    await until(lambda: not stand.directories.moves)
+    assert trio.current_time() - start == pytest.approx(12, abs=1), "the last one begins when its turn has come"
+
+
+async def test_a_throttled_move_can_be_taken_back(
+    stand: TwoDirectories,
+    loop: DirectoryLoop,
+    quota: ReplicationQuota,
+    nursery: trio.Nursery,
+    autojump_clock: MockClock,
+) -> None:
+    fill(stand, 3)
+    quota.rate = 1
+    nursery.start_soon(loop.run)
+    stand.directories.alter(T0, stand.two.path)
+    await until(lambda: bool(stand.futures()))
+    stand.directories.alter(T0, stand.one.path)
+    await trio.sleep(2)
+    assert (stand.futures(), stand.directories.moves) == ([], {})
+    quota.rate = 2**63 - 1
+    stand.directories.alter(T0, stand.two.path)
+    await until(lambda: place(stand) is stand.two)
 
 
 async def test_what_a_stop_interrupted_begins_anew(

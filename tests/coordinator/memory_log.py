@@ -69,6 +69,15 @@ class MemoryLog:
     def log_bounds(self, tp: TopicPartition) -> tuple[int, int]:
         return self.start.get(tp, 0), self.watermarks.get(tp, 0)
 
+    def delete_records(self, tp: TopicPartition, offset: int) -> None:
+        """Whole batches: those in front of the one that holds `offset`."""
+        if not 0 <= offset <= self.watermarks.get(tp, 0):
+            raise KafkaError(ErrorCode.OFFSET_OUT_OF_RANGE)
+        self.start[tp] = max(offset, self.start.get(tp, 0))
+        kept = self.batches.get(tp, [])
+        while kept and parse_header(kept[0]).next_offset <= self.start[tp]:
+            del kept[0]
+
     def add_high_watermark_listener(self, tp: TopicPartition, callback: Callable[[int], None]) -> None:
         self.listeners.setdefault(tp, []).append(callback)
 
@@ -90,6 +99,12 @@ class MemoryLog:
         for header, position in iterate_batches(log):
             self.batches.setdefault(tp, []).append(log[position : position + header.size_in_bytes])
         self.watermarks[tp] = self.end(tp)
+
+    def truncate(self, tp: TopicPartition, offset: int) -> None:
+        """What another leader does not have; whole batches. The high watermark must not be higher."""
+        batches = self.batches.get(tp, [])
+        while batches and parse_header(batches[-1]).next_offset > offset:
+            batches.pop()
 
     def end(self, tp: TopicPartition) -> int:
         batches = self.batches.get(tp)

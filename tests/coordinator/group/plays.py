@@ -109,10 +109,10 @@ class GroupPlay(Playbook):
         self.forgives_unwritten_empty = False
         self.context = self._open()
 
-    def _open(self) -> CoordinatorContext[GroupShard]:
+    def _open(self, steps: float = inf) -> CoordinatorContext[GroupShard]:
         context = CoordinatorContext(TP, self.epoch, self.new_shard, self.log, self.clock, SETTINGS, Commit)
-        while context.load_step():
-            pass
+        while steps > 0 and context.load_step():
+            steps -= 1
         return context
 
     def new_shard(self) -> GroupShard:
@@ -173,11 +173,11 @@ class GroupPlay(Playbook):
         self.clock.advance(end - self.clock.monotonic())
         assert end < inf
 
-    def reload(self) -> None:
-        """The partition moves away and comes back."""
+    def reload(self, steps: float = inf) -> None:
+        """The partition moves away and comes back; it is loaded, but for what does not come in so many steps."""
         self.context.close()
         self.epoch += 1
-        self.context = self._open()
+        self.context = self._open(steps)
 
 
 # -- events

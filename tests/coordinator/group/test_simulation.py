@@ -1,59 +1,49 @@
-"""Seeded runs: members join, stall, leave, crash and lie; the log lags, refuses and moves away; then all behave again.
+"""Seeded runs of classic groups: members join, stall, leave, crash and lie; see `simulation` for what must hold.
 
-After every step memory equals the replayed log (scenario 24) and the group's bookkeeping is right; at the end every
-request was answered, the group is stable, each partition has one owner, and no acknowledged commit went back.
-PYKBROKER_SEEDS=10000 runs more; a failing seed is named by the test's id.
+In the end every request was answered, the group is stable, and each partition has one owner.
 """
 
-import os
+from collections.abc import Iterator, Sequence
 from random import Random
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from pykbroker.coordinator.group.classic_group import EMPTY, PREPARING_REBALANCE, STABLE, ClassicGroup
-from pykbroker.errors import KafkaError
 from pykbroker.protocol.error_codes import ErrorCode as E
-from tests.coordinator.group.plays import (
-    TP,
-    Failure,
-    GroupPlay,
-    commit,
-    fetched,
-    heartbeat,
-    join,
-    leave,
-    sync,
-)
+from tests.coordinator.group.plays import Failure, GroupPlay, heartbeat, join, leave, sync
+from tests.coordinator.group.simulation import Client, Event, GroupRun
+from tests.coordinator.simulation import seeds
 
-SEEDS = int(os.environ.get("PYKBROKER_SEEDS", "150"))
-STEPS = 80
 PARTITIONS = 4
+RANGE = b"\0\1\0\0\0\1\0\1t\0\0\0\0"  # a subscription to t
 
 
-class Client:
-    """A consumer as its library behaves: one request at a time, rejoining when it is told to."""
+class ClassicClient(Client):
+    """Eager: it gives everything back before it joins again."""
 
-    def __init__(self, name: str, random: Random) -> None:
-        self.name = name
-        self.random = random
-        self.instance = f"i-{name}" if random.random() < 0.3 else None
+    def __init__(self, base: str, random: Random) -> None:
+        super().__init__(base, random)
         self.version = random.choice([1, 3, 5, 9])
-        if self.version < 5:
-            self.instance = None
-        self.protocols = {"range": b"\0\1\0\0\0\1\0\1t\0\0\0\0", "sticky": b""}
-        self.restart()
+        if self.version >= 5 and random.random() < 0.3:
+            self.instance = f"i-{base}"
+        self.protocols = {"range": RANGE, "sticky": b""}
 
-    def restart(self) -> None:
-        """A new process: it knows nothing."""
-        self.member_id = ""
-        self.generation = -1
+    def abandon(self) -> None:
+        super().abandon()
+        self.join_again()
+
+    def join_again(self) -> None:
+        self.epoch = -1
         self.leads: list[str] | None = None
-        self.assignment: bytes | None = None
-        self.waiting: str | None = None
+        self.is_assigned = False
 
-    def next_request(self) -> Any:
-        if self.generation < 0:
+    @property
+    def is_in(self) -> bool:
+        return self.epoch >= 0 and self.is_assigned
+
+    def ask(self, run: GroupRun) -> Event:
+        if self.epoch < 0:
             self.waiting = "join"
             return join(
                 self.name,
@@ -64,183 +54,99 @@ class Client:
                 session=self.random.choice([6000, 10_000, 30_000]),
                 rebalance=self.random.choice([5000, 20_000, 60_000]),
             )
-        if self.assignment is None:
+        who: dict[str, Any] = {
+            "generation": self.epoch,
+            "member_id": self.member_id,
+            "group_instance_id": self.instance,
+        }
+        if not self.is_assigned:
             self.waiting = "sync"
-            return None  # the run knows how to share out the partitions
+            run.play.ids.update({member_id: member_id for member_id in self.leads or ()})
+            return sync(self.name, self.shares(), **who)
         self.waiting = "heartbeat"
-        return heartbeat(
-            self.name, generation=self.generation, member_id=self.member_id, group_instance_id=self.instance
-        )
+        return heartbeat(self.name, **who)
 
-    def hear(self, answer: Any) -> None:
+    def shares(self) -> dict[str, bytes]:
+        """A leader's, of the partitions in turn."""
+        shares: dict[str, bytes] = {}
+        for partition in range(PARTITIONS if self.leads else 0):
+            assert self.leads is not None
+            owner = self.leads[partition % len(self.leads)]
+            shares[owner] = shares.get(owner, b"") + bytes([partition])
+        return shares
+
+    def hear(self, answers: Sequence[Any]) -> None:
+        for answer in answers:
+            # An operation that failed fails, and its reply says so as well.
+            if not (isinstance(answer, Failure) and self.waiting in ("join", "sync") and len(answers) > 1):
+                self.hear_one(answer)
+
+    def hear_one(self, answer: Any) -> None:
         kind, self.waiting = self.waiting, None
         code = getattr(answer, "error_code", 0)
         if kind == "join" and code in (E.NONE, E.MEMBER_ID_REQUIRED) and not isinstance(answer, Failure):
             self.member_id = answer.member_id
             if not code:
-                self.generation = answer.generation_id
+                self.epoch = answer.generation_id
                 leads = answer.leader == answer.member_id and not answer.skip_assignment
                 self.leads = [member.member_id for member in answer.members] if leads else None
-                self.assignment = None
+                self.is_assigned = False
         elif kind == "sync" and not code:
-            self.assignment = answer.assignment
+            self.owned = {"t": list(answer.assignment)}
+            self.is_assigned = True
         elif code in (E.UNKNOWN_MEMBER_ID, E.FENCED_INSTANCE_ID):
-            self.member_id = ""
-            self.generation = -1
+            self.abandon()
         elif code in (E.REBALANCE_IN_PROGRESS, E.ILLEGAL_GENERATION) or (kind == "sync" and code):
-            self.generation = -1
+            self.join_again()
+
+    def leave(self, run: GroupRun) -> Event:
+        run.play.ids["leaver"] = self.member_id
+        return leave("leaver")
 
 
-class Run:
+class Run(GroupRun):
+    ACTIONS: ClassVar = {
+        "speak": 30,
+        "pass_time": 14,
+        "crash": 2,
+        "go": 2,
+        "commit": 8,
+        "refuse": 2,
+        "lag": 1,
+        "move": 2,
+        "catch_up": 6,
+        "change": 1,
+    }  # fmt: skip
+
     def __init__(self, seed: int) -> None:
-        self.random = Random(seed)
+        super().__init__(seed)
         self.play = GroupPlay(
             group_initial_rebalance_delay_ms=self.random.choice([0, 3000]),
             group_max_size=self.random.choice([2, 4, 2**31 - 1]),
         )
         self.play.forgives_unwritten_empty = True
-        self.clients = [Client(name, self.random) for name in "abcde"[: self.random.randint(1, 5)]]
-        self.committed = 0  # the highest acknowledged commit
-        self.attempted = 0
-        self.crashed: list[str] = []
-        self.number = 0
-
-    # -- steps
-
-    def step(self) -> None:
-        self.random.choices(
-            [self.speak, self.pass_time, self.crash, self.go, self.commit, self.disturb, self.catch_up, self.change],
-            [30, 14, 2, 2, 8, 4, 6, 1],
-        )[0]()
-        self.listen()
-        self.check()
-
-    def speak(self) -> None:
-        client = self.random.choice(self.clients)
-        if client.waiting is None:
-            self.ask(client)
-
-    def ask(self, client: Client) -> None:
-        request = client.next_request()
-        if request is None:
-            assignments = {}
-            if client.leads is not None:
-                for partition in range(PARTITIONS):
-                    owner = client.leads[partition % len(client.leads)]
-                    assignments[owner] = assignments.get(owner, b"") + bytes([partition])
-                self.play.ids.update({member_id: member_id for member_id in client.leads})
-            request = sync(
-                client.name,
-                assignments,
-                generation=client.generation,
-                member_id=client.member_id,
-                group_instance_id=client.instance,
-            )
-        self.play << request
-
-    def pass_time(self) -> None:
-        self.play.pass_time(self.random.choice([0.1, 1, 3, 7, 20, 70]))
-
-    def crash(self) -> None:
-        """Its request may be pending for ever; a new process of the same name begins afresh."""
-        client = self.random.choice(self.clients)
-        client.restart()
-        self.number += 1
-        client.name = f"{client.name[0]}{self.number}"
-
-    def go(self) -> None:
-        client = self.random.choice(self.clients)
-        if client.member_id and client.waiting is None:
-            self.play.ids[client.name] = client.member_id
-            self.play << leave(f"leaver {client.name}")
-            leaver = self.play.inbox.get(f"leaver {client.name}")
-            if not leaver:
-                return
-            client.restart()
-
-    def commit(self) -> None:
-        client = self.random.choice(self.clients)
-        if client.assignment is None or client.waiting is not None:
-            return
-        self.attempted += 1
-        name = f"commit {self.attempted}"
-        self.play << commit(
-            name,
-            self.attempted,
-            generation_id_or_member_epoch=client.generation,
-            member_id=client.member_id,
-            group_instance_id=client.instance,
-        )
-
-    def disturb(self) -> None:
-        log = self.play.log
-        what = self.random.randrange(5)
-        if what == 0:
-            log.failures.append(KafkaError(self.random.choice([E.NOT_ENOUGH_REPLICAS, E.MESSAGE_TOO_LARGE])))
-        elif what == 1:
-            log.fail_after_write.append(KafkaError(E.KAFKA_STORAGE_ERROR))
-        elif what == 2:
-            log.auto_commit = not log.auto_commit
-        else:
-            self.play.reload()
-
-    def catch_up(self) -> None:
-        self.play.log.commit(TP)
+        self.clients = [ClassicClient(name, self.random) for name in "abcde"[: self.random.randint(1, 5)]]
 
     def change(self) -> None:
         """Another subscription, which makes it join again."""
-        client = self.random.choice(self.clients)
-        client.protocols = {"range": b"\0\1\0\0\0\1\0\1t\0\0\0\0" + bytes([self.random.randrange(256)]), "sticky": b""}
+        client = self.some_client()
+        client.protocols = {"range": RANGE + bytes([self.random.randrange(256)]), "sticky": b""}
         if client.waiting is None:
-            client.generation = -1
-
-    # -- what comes of it
-
-    def listen(self) -> None:
-        play = self.play
-        while play.context.state == "loading":
-            play.context.load_step()
-        for actor, answers in play.unread().items():
-            play.inbox[actor].clear()
-            client = next((client for client in self.clients if client.name == actor), None)
-            for answer in answers:
-                if client is not None and client.waiting is not None:
-                    if isinstance(answer, Failure) and client.waiting in ("join", "sync") and len(answers) > 1:
-                        continue  # the operation failed, and its reply says so as well
-                    client.hear(answer)
-                elif actor.startswith("commit ") and not isinstance(answer, Failure) and not refused(answer):
-                    self.committed = max(self.committed, int(actor.split()[1]))
+            client.join_again()
 
     def check(self) -> None:
-        play = self.play
-        play.check_log()
-        group = play.group
-        if isinstance(group, ClassicGroup):
-            bookkeeping(group)
-        if play.log.auto_commit:
-            assert fetched(play, require_stable=True).committed_offset >= self.committed or not self.committed
+        super().check()
+        if isinstance(self.play.group, ClassicGroup):
+            bookkeeping(self.play.group)
+
+    def beliefs(self, group: Any) -> Iterator[tuple[Client, Any]]:
+        """Eager members of one generation; those of an old one are about to give everything back."""
+        for client, key in super().beliefs(group):
+            yield client, (client.epoch, key)
 
     def settle(self) -> None:
-        """Everything works again, and everyone behaves."""
-        play = self.play
-        play.log.failures.clear()
-        play.log.fail_after_write.clear()
-        play.log.auto_commit = True
-        play.config.group_max_size = 2**31 - 1
-        play.reload()
-        play.log.commit(TP)
-        self.listen()
-        for _ in range(400):
-            for client in self.clients:
-                if client.waiting is None:
-                    self.ask(client)
-                    self.listen()
-            play.pass_time(1)
-            self.listen()
-            self.check()
-            if self.is_settled():
-                return
-        raise AssertionError(f"{play.group} did not settle: {[vars(client) for client in self.clients]}")
+        self.play.config.group_max_size = 2**31 - 1
+        super().settle()
 
     def is_settled(self) -> bool:
         group = self.play.group
@@ -248,13 +154,12 @@ class Run:
             isinstance(group, ClassicGroup)
             and group.state == STABLE
             and set(group.members) == {client.member_id for client in self.clients}
-            and all(client.generation == group.generation_id for client in self.clients)
-            and all(client.assignment is not None for client in self.clients)
+            and all(client.epoch == group.generation_id and client.is_assigned for client in self.clients)
         )
 
-
-def refused(answer: Any) -> bool:
-    return bool(answer.topics[0].partitions[0].error_code)
+    def check_end(self) -> None:
+        owned = [partition for client in self.clients for _, partition in client.partitions]
+        assert sorted(owned) == list(range(PARTITIONS))
 
 
 def bookkeeping(group: ClassicGroup) -> None:
@@ -275,12 +180,6 @@ def bookkeeping(group: ClassicGroup) -> None:
         assert not any(member.awaiting_sync for member in members)
 
 
-@pytest.mark.parametrize("seed", range(SEEDS))
+@pytest.mark.parametrize("seed", seeds(150))
 def test_run(seed: int) -> None:
-    run = Run(seed)
-    for _ in range(STEPS):
-        run.step()
-    run.settle()
-    owners = [client.assignment or b"" for client in run.clients]
-    assert sorted(b"".join(owners)) == list(range(PARTITIONS))
-    assert fetched(run.play).committed_offset >= run.committed or not run.committed
+    Run(seed).run()

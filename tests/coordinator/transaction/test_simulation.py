@@ -3,17 +3,13 @@ dies, partitions refuse markers; then all behave again.
 
 What read_committed sees then: every acknowledged commit whole, nothing that was aborted, of what nobody knows all or
 nothing; no record twice; no transaction hangs; offsets as the last visible transaction left them.
-PYKBROKER_SEEDS=10000 runs more; a failing seed is named by the test's id.
 """
 
-import os
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
-import trio
-from trio.testing import MockClock
 
 from pykbroker.coordinator.shard import Marker
 from pykbroker.errors import KafkaError
@@ -21,9 +17,6 @@ from pykbroker.ids import TopicPartition
 from pykbroker.log.unified_log import UnifiedLog
 from pykbroker.protocol.apis import ApiKey
 from pykbroker.protocol.error_codes import ErrorCode as E
-from pykbroker.protocol.headers import decode_response_header
-from pykbroker.protocol.lookup import response_class
-from pykbroker.protocol.message import Message
 from pykbroker.protocol.messages.add_offsets_to_txn import AddOffsetsToTxnRequest
 from pykbroker.protocol.messages.add_partitions_to_txn import AddPartitionsToTxnRequest, AddPartitionsToTxnTopic
 from pykbroker.protocol.messages.end_txn import EndTxnRequest
@@ -36,12 +29,11 @@ from pykbroker.protocol.messages.txn_offset_commit import (
 from pykbroker.record.builder import build_batch
 from pykbroker.record.control import ControlType, control_type_of
 from pykbroker.record.reader import iterate_records
-from tests.handlers.broker.asker import MemoryAsker, Topic, bytes_of, for_version, produce_request
+from tests.coordinator.simulation import Simulation, seeds
+from tests.handlers.broker.asker import MemoryAsker, Topic, for_version, produce_request
 from tests.log.logs import read_all
 from tests.replica.stand import Stand
 
-SEEDS = int(os.environ.get("PYKBROKER_SEEDS", "60"))
-STEPS = 120
 PARTITIONS = 3
 IDS = ("red", "green", "blue")
 TOPIC = "t"
@@ -117,11 +109,6 @@ class World(MemoryAsker):
         self.stand.transactions.runtime.step()
         self.stand.transactions.markers.step()
 
-    async def send(self, request: Message, version: int) -> Any:
-        frame = await self._ask(bytes_of(request, version, "sim"))
-        _, position = decode_response_header(frame, request.API_KEY, version, 4)
-        return response_class(request.API_KEY).decode(frame, version, position)[0]
-
     def log(self, index: int) -> UnifiedLog:
         return self.stand.partition(TOPIC, index).log
 
@@ -151,17 +138,17 @@ class Client:
         self.sequences: dict[int, int] = {}
         self.plan: list[Any] = []
 
-    async def step(self) -> None:
+    def step(self) -> None:
         if self.identity is None:
-            await self.init()
+            self.init()
         elif self.transaction is None:
             self.begin()
-        elif await self.act(self.plan[0]):
+        elif self.act(self.plan[0]):
             self.plan.pop(0)
 
-    async def init(self) -> None:
+    def init(self) -> None:
         request = InitProducerIdRequest(transactional_id=self.id, transaction_timeout_ms=20_000)
-        response = await self.world.send(request, 5)
+        response = self.world.ask(request, 5)
         assert response.error_code in (0, *LATER), response
         if response.error_code == 0 and self.hears():
             self.identity = (response.producer_id, response.producer_epoch)
@@ -185,10 +172,10 @@ class Client:
             self.plan += [("offset", 0)] if self.is_new else [("group", 0), ("offset", 0)]
         self.plan.append(("end", random.random() < 0.7))
 
-    async def act(self, what: tuple[str, int]) -> bool:
+    def act(self, what: tuple[str, int]) -> bool:
         """True: done."""
         kind, argument = what
-        code = await getattr(self, kind)(argument)
+        code = getattr(self, kind)(argument)
         if not self.hears() or code in LATER:
             return False
         if code:
@@ -196,7 +183,7 @@ class Client:
             return False
         return self.identity is not None and bool(self.plan)
 
-    async def add(self, index: int) -> int:
+    def add(self, index: int) -> int:
         assert self.identity is not None
         request = AddPartitionsToTxnRequest(
             v3_and_below_transactional_id=self.id,
@@ -204,10 +191,10 @@ class Client:
             v3_and_below_producer_epoch=self.identity[1],
             v3_and_below_topics=[AddPartitionsToTxnTopic(TOPIC, [index])],
         )
-        response = await self.world.send(request, 3)
+        response = self.world.ask(request, 3)
         return int(response.results_by_topic_v3_and_below[0].results_by_partition[0].partition_error_code)
 
-    async def produce(self, index: int) -> int:
+    def produce(self, index: int) -> int:
         assert self.identity is not None
         assert self.transaction is not None
         sequence = self.sequences.get(index, 0)
@@ -221,7 +208,7 @@ class Client:
         )
         version = 12 if self.is_new else 11
         request = produce_request(self.world.topic, [(index, bytes(records))], transactional_id=self.id)
-        response = await self.world.send(for_version(request, version), version)
+        response = self.world.ask(for_version(request, version), version)
         code = int(response.responses[0].partition_responses[0].error_code)
         if code == 0 and self.hears():
             self.sequences[index] = sequence + 1
@@ -229,14 +216,14 @@ class Client:
             return 0
         return code or E.NOT_ENOUGH_REPLICAS
 
-    async def group(self, _: int) -> int:
+    def group(self, _: int) -> int:
         assert self.identity is not None
         request = AddOffsetsToTxnRequest(
             transactional_id=self.id, producer_id=self.identity[0], producer_epoch=self.identity[1], group_id=self.id
         )
-        return int((await self.world.send(request, 4)).error_code)
+        return int((self.world.ask(request, 4)).error_code)
 
-    async def offset(self, _: int) -> int:
+    def offset(self, _: int) -> int:
         assert self.identity is not None
         assert self.transaction is not None
         row = TxnOffsetCommitRequestPartition(partition_index=0, committed_offset=self.transaction.number)
@@ -248,12 +235,12 @@ class Client:
             topics=[TxnOffsetCommitRequestTopic(name=TOPIC, partitions=[row])],
         )
         self.transaction.offset_tried = True
-        response = await self.world.send(request, 5 if self.is_new else 4)
+        response = self.world.ask(request, 5 if self.is_new else 4)
         code = int(response.topics[0].partitions[0].error_code)
         self.transaction.offset_acknowledged |= code == 0
         return code
 
-    async def end(self, commit: int) -> int:
+    def end(self, commit: int) -> int:
         assert self.identity is not None
         assert self.transaction is not None
         request = EndTxnRequest(
@@ -262,7 +249,7 @@ class Client:
             producer_epoch=self.identity[1],
             committed=bool(commit),
         )
-        response = await self.world.send(request, 5 if self.is_new else 4)
+        response = self.world.ask(request, 5 if self.is_new else 4)
         if response.error_code == 0 and self.hears():
             self.transaction.outcome = bool(commit)
             self.transaction = None
@@ -292,44 +279,75 @@ def visible(log: UnifiedLog) -> list[bytes]:
     return values
 
 
-async def run(world: World) -> None:
-    random = world.random
-    histories: dict[str, list[Transaction]] = {name: [] for name in IDS}
-    clients = [Client(world, name, histories[name]) for name in IDS]
-    for _ in range(STEPS):
-        what = random.random()
-        if what < 0.02:
-            world.kill()
-        elif what < 0.05:
-            world.move_coordinators()
-        elif what < 0.08:
-            # A new process under the same id; the old one lives on without knowing.
-            old = random.choice(clients[: len(IDS)])
-            place = clients.index(old)
-            clients.append(old)
-            clients[place] = Client(world, old.id, old.history)
-        elif what < 0.11:
-            world.stand.clock.advance(random.choice([1, 11, 25]))
-            world.step()
-        elif what < 0.22:
-            world.step()
-        else:
-            living, zombies = clients[: len(IDS)], clients[len(IDS) :]
-            await random.choice(zombies if zombies and random.random() < 0.2 else living).step()
-    await settle(world, histories)
-    check(world, histories)
+class Run(Simulation):
+    """`clients`: the living one of each id first, then the zombies, who do not know."""
 
+    STEPS = 120
+    ACTIONS: ClassVar = {"kill": 2, "move": 3, "succeed": 3, "pass_time": 3, "complete": 11, "act": 78}
 
-async def settle(world: World, histories: dict[str, list[Transaction]]) -> None:
-    world.refusal = 0.0
-    for name, history in histories.items():
-        heir = Client(world, name, history)
-        with trio.fail_after(60):
-            while heir.identity is None:
+    def __init__(self, seed: int, folder: Path) -> None:
+        super().__init__(seed)
+        self.world = World(folder, self.random)
+        self.histories: dict[str, list[Transaction]] = {name: [] for name in IDS}
+        self.clients = [Client(self.world, name, self.histories[name]) for name in IDS]
+        self.read: list[list[bytes]] = [[] for _ in range(PARTITIONS)]
+
+    def kill(self) -> None:
+        self.world.kill()
+
+    def move(self) -> None:
+        self.world.move_coordinators()
+
+    def succeed(self) -> None:
+        """A new process under the same id; the old one lives on without knowing."""
+        place = self.random.randrange(len(IDS))
+        old = self.clients[place]
+        self.clients.append(old)
+        self.clients[place] = Client(self.world, old.id, old.history)
+
+    def pass_time(self) -> None:
+        self.world.stand.clock.advance(self.random.choice([1, 11, 25]))
+        self.world.step()
+
+    def complete(self) -> None:
+        self.world.step()
+
+    def act(self) -> None:
+        living, zombies = self.clients[: len(IDS)], self.clients[len(IDS) :]
+        self.random.choice(zombies if zombies and self.random.random() < 0.2 else living).step()
+
+    def check(self) -> None:
+        """What read_committed has read once stays, and of what is known to be aborted it never reads anything."""
+        if self.random.random() > 0.2:
+            return
+        aborted = {each.number for rows in self.histories.values() for each in rows if each.outcome is False}
+        for index in range(PARTITIONS):
+            before, self.read[index] = self.read[index], visible(self.world.log(index))
+            assert self.read[index][: len(before)] == before, "read_committed read what is gone"
+            assert aborted.isdisjoint(map(number_of, self.read[index])), "an aborted transaction is read"
+
+    def settle(self) -> None:
+        world = self.world
+        world.refusal = 0.0
+        for name, history in self.histories.items():
+            heir = Client(world, name, history)
+            for _ in range(1000):
                 world.step()
-                await heir.step()
-    world.step()
-    assert len(world.stand.transactions.markers) == 0
+                heir.step()
+                if heir.identity is not None:
+                    break
+            else:
+                raise AssertionError(f"{name} gets no producer id")
+        world.step()
+        assert len(world.stand.transactions.markers) == 0
+
+    def check_end(self) -> None:
+        check(self.world, self.histories)
+
+
+def number_of(value: bytes) -> int:
+    """Of the transaction that wrote it."""
+    return int(value.split(b"/")[0])
 
 
 def check(world: World, histories: dict[str, list[Transaction]]) -> None:
@@ -339,7 +357,7 @@ def check(world: World, histories: dict[str, list[Transaction]]) -> None:
         assert log.last_stable_offset == log.high_watermark == log.log_end_offset, "a transaction hangs"
         values = visible(log)
         assert len(values) == len(set(values)), "a record twice"
-        seen.append({int(value.split(b"/")[0]) for value in values})
+        seen.append(set(map(number_of, values)))
     for name, history in histories.items():
         for transaction in history:
             found = {index for index in range(PARTITIONS) if transaction.number in seen[index]}
@@ -363,10 +381,10 @@ def check_offset(world: World, name: str, history: list[Transaction], seen: list
     assert found == -1 or found in tried, "an offset of an aborted transaction"
 
 
-@pytest.mark.parametrize("seed", range(SEEDS))
+@pytest.mark.parametrize("seed", seeds(60))
 def test_committed_means_all_and_aborted_nothing(seed: int, tmp_path: Path) -> None:
-    world = World(tmp_path, Random(seed))
+    run = Run(seed, tmp_path)
     try:
-        trio.run(run, world, clock=MockClock(autojump_threshold=0))
+        run.run()
     finally:
-        world.stand.close()
+        run.world.stand.close()

@@ -20,11 +20,14 @@ from pykbroker.config.dynamic import DynamicBrokerConfig
 from pykbroker.config.validate import advertised_listeners, client_listeners
 from pykbroker.controller.controller import Controller
 from pykbroker.controller.controller_loop import ControllerLoop
-from pykbroker.controller_link.auto_topic_creation import AutoTopicCreation
+from pykbroker.controller_link.auto_topic_creation import AutoTopicCreation, InternalTopic
 from pykbroker.controller_link.lifecycle_loop import LifecycleLoop
 from pykbroker.controller_link.local import LocalControllerLink
 from pykbroker.coordinator.elections import Elections
 from pykbroker.coordinator.group.service import OFFSETS_TOPIC, GroupCoordinatorService
+from pykbroker.coordinator.share.persister_loop import StatePersister
+from pykbroker.coordinator.share.service import ShareCoordinatorService
+from pykbroker.coordinator.share.upkeep_loop import UpkeepLoop
 from pykbroker.coordinator.transaction.marker_writer import MarkerWriter
 from pykbroker.coordinator.transaction.service import TransactionCoordinatorService
 from pykbroker.dispatch import Dispatcher, Session
@@ -37,9 +40,9 @@ from pykbroker.log.log_dir import LogDirError
 from pykbroker.log.log_manager import LogDirectory, LogManager
 from pykbroker.log.partition_metadata import CorruptPartitionMetadata
 from pykbroker.metadata.delta import ReplayError
-from pykbroker.metadata.features import TRANSACTION_VERSION
+from pykbroker.metadata.features import SHARE_VERSION, TRANSACTION_VERSION
 from pykbroker.metadata.publisher import MetadataPublisher
-from pykbroker.metadata.topic_names import TRANSACTION_STATE_TOPIC
+from pykbroker.metadata.topic_names import SHARE_GROUP_STATE_TOPIC, TRANSACTION_STATE_TOPIC
 from pykbroker.network.listener import Address, BindError
 from pykbroker.network.socket_server import BoundListener, SocketServer
 from pykbroker.protocol.error_codes import ErrorCode
@@ -81,6 +84,10 @@ class StartError(Exception):
     """The broker cannot start as asked; the text is one clear line for its user."""
 
 
+class BrokerFailure(Exception):
+    """The broker had to stop itself; the text is one clear line for its user."""
+
+
 class Broker:
     """Implements request.Services. run() once; stop() from another task of the same loop."""
 
@@ -91,6 +98,9 @@ class Broker:
         self.is_serving = False
         self._static = config
         self._stop = trio.Event()
+        self._failure: str | None = None
+        self._lifecycle: LifecycleLoop | None = None
+        self._metadata_directory = ""
         self._bound: list[BoundListener] = []
         self._advertised = advertised_listeners(config)
         self.logs = LogManager(
@@ -102,6 +112,7 @@ class Broker:
         self.replicas = ReplicaManager(
             node_id=self.node_id, logs=self.logs, clock=self.clock, config_for=self.dynamic_config.log_config
         )
+        self.logs.on_directory_failure = self._on_directory_failure
         self.move_quota = ReplicationQuota(
             self.dynamic_config.broker_quota(MOVE_RATE),
             windows=config.alter_log_dirs_replication_quota_window_num,
@@ -124,6 +135,14 @@ class Broker:
             partitions=lambda: self._partitions_of(TRANSACTION_STATE_TOPIC),
             transaction_version=lambda: self.image.features.finalized.get(TRANSACTION_VERSION, 0),
         )
+        self.share_coordinator = ShareCoordinatorService(
+            config,
+            self.clock,
+            self.replicas,
+            partitions=lambda: self._partitions_of(SHARE_GROUP_STATE_TOPIC),
+            image=lambda: self.image,
+        )
+        self.persister = StatePersister(self.share_coordinator, InternalTopic(SHARE_GROUP_STATE_TOPIC, self))
         self._publisher = MetadataPublisher("")
         self.controller: LocalControllerLink
         self.producer_ids: ProducerIdManager
@@ -155,6 +174,9 @@ class Broker:
         topic = self.image.topics.get(name)
         return None if topic is None else len(topic.partitions)
 
+    def _serves_share_groups(self) -> bool:
+        return self.image.features.finalized.get(SHARE_VERSION, 0) > 0
+
     def _assigned_directory(self, tp: TopicPartition) -> Uuid:
         partition = self.image.topics.partition(*tp)
         return DIRECTORY_UNASSIGNED if partition is None else partition.directory(self.node_id)
@@ -169,17 +191,43 @@ class Broker:
         """Lets run() end in order."""
         self._stop.set()
 
+    def _fail(self, reason: str) -> None:
+        """Stops without asking the controller, who may not answer; run() raises."""
+        self._failure = self._failure or reason
+        self._stop.set()
+
+    def _on_directory_failure(self, path: str) -> None:
+        self.replicas.on_directory_failure(path)
+        if self._lifecycle is None or self.is_stopping:
+            return  # loading or closing the logs, in a thread
+        failed = [directory.id for directory in self.logs.directories if directory.path == path]
+        if path == self._metadata_directory:
+            self._fail(f"the directory of the metadata log, {path}, has failed")
+        elif not self.logs.directory_ids:
+            self._fail(f"all log directories have failed, the last one was {path}")
+        else:
+            self._lifecycle.directory_failed(failed[0])
+
     async def run(self, on_ready: Callable[[str, int], None]) -> None:
-        """Serves until stop(). Raises StartError; any other exception is a failure of the broker."""
+        """Serves until stop(). Raises StartError, BrokerFailure; any other exception is a failure of ours."""
         with ExitStack() as opened:
             try:
                 controller = self._open(opened)
                 # In a thread, so that a signal can interrupt a long recovery; nobody else uses the logs yet.
                 load = partial(self.logs.load, self.dynamic_config.log_config, self._assigned_directory)
                 await trio.to_thread.run_sync(load, abandon_on_cancel=True)
+                self._check_metadata_directory()
             except CANNOT_START as error:
                 raise StartError(str(error)) from error
             await self._run(controller, on_ready)
+        if self._failure is not None:
+            raise BrokerFailure(self._failure)
+
+    def _check_metadata_directory(self) -> None:
+        """Raises LogDirError."""
+        for directory in self.logs.directories:
+            if directory.path == self._metadata_directory and not directory.is_online:
+                raise LogDirError(f"the directory of the metadata log, {directory.path}, cannot be used: see above")
 
     def _open(self, opened: ExitStack) -> Controller:
         """Ports, directories and the metadata log, in the order in which they may refuse."""
@@ -188,6 +236,7 @@ class Broker:
             opened.callback(self._bound[-1].close)
         self._warn_of_exposure()
         directory = self._open_directories(opened)
+        self._metadata_directory = directory.path
         self._publisher = MetadataPublisher(self.cluster_id)
         metadata_log = open_metadata_log(directory.path, files=self.logs.files, clock=self.clock, config=self._static)
         opened.callback(metadata_log.close)
@@ -232,7 +281,7 @@ class Broker:
                 )
 
     async def _run(self, controller: Controller, on_ready: Callable[[str, int], None]) -> None:
-        lifecycle = self._lifecycle()
+        lifecycle = self._lifecycle = self._make_lifecycle()
         async with trio.open_nursery() as system:
             await system.start(ControllerLoop(controller).run, name="controller")
             await lifecycle.register()
@@ -241,9 +290,13 @@ class Broker:
                 data.start_soon(self.groups.runtime.run, name="group coordinator")
                 data.start_soon(self.transactions.runtime.run, name="transaction coordinator")
                 data.start_soon(self.transactions.markers.run, name="transaction markers")
+                data.start_soon(self.share_coordinator.runtime.run, name="share coordinator")
+                upkeep = UpkeepLoop(self.share_coordinator, self._static, self._serves_share_groups)
+                data.start_soon(upkeep.run, name="share coordinator upkeep")
                 self._follow_metadata()
                 await lifecycle.unfence()
                 data.start_soon(lifecycle.run, name="lifecycle")
+                data.start_soon(lifecycle.watch_failures, name="failed log directories")
                 directories = DirectoryLoop(
                     self.replicas.directories,
                     self.controller,
@@ -276,7 +329,7 @@ class Broker:
             self.is_serving = True
             on_ready(*self._first_address())
             await self._stop.wait()
-            if self.config.controlled_shutdown_enable:
+            if self.config.controlled_shutdown_enable and self._failure is None:
                 await lifecycle.controlled_shutdown()
             self.groups.runtime.close()
             self.replicas.shut_down()
@@ -306,8 +359,9 @@ class Broker:
         self._publisher.subscribe(self.replicas.directories)
         self._publisher.subscribe(Elections(OFFSETS_TOPIC, self.groups, self.node_id))
         self._publisher.subscribe(Elections(TRANSACTION_STATE_TOPIC, self.transactions, self.node_id))
+        self._publisher.subscribe(Elections(SHARE_GROUP_STATE_TOPIC, self.share_coordinator, self.node_id))
 
-    def _lifecycle(self) -> LifecycleLoop:
+    def _make_lifecycle(self) -> LifecycleLoop:
         return LifecycleLoop(
             link=self.controller,
             config=self._static,
@@ -320,6 +374,7 @@ class Broker:
             rack=self._static.broker_rack,
             previous_epoch=self.logs.previous_broker_epoch(),
             offline_directory_ids=lambda: self.logs.offline_directory_ids,
+            on_untold_failure=lambda: self._fail("a log directory has failed, and the controller could not be told"),
         )
 
     def _registered_endpoints(self) -> list[Endpoint]:

@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import trio
 import trio.testing
 
-from pykbroker.broker import Broker
+from pykbroker.broker import Broker, BrokerFailure
 from pykbroker.cli.run_broker import LoopClock
 from pykbroker.ids import TopicPartition
 from pykbroker.log.log_manager import LogDirectory
@@ -67,6 +68,34 @@ async def leader_of(client: Client, index: int) -> tuple[int, int]:
     request = MetadataRequest(topics=[MetadataRequestTopic(name="t")])
     (row,) = [row for row in (await client.ask(request, 12)).topics[0].partitions if row.partition_index == index]
     return row.error_code, row.leader_id
+
+
+@pytest.mark.parametrize("which", ["metadata", "all"])
+async def test_a_broker_stops_without_what_it_cannot_live_without(
+    tmp_path: Path, loop_clock: LoopClock, which: str
+) -> None:
+    """Kafka halts when the directory of the metadata log fails, and when the last one does."""
+    places = two(tmp_path)
+    if which == "all":
+        places["metadata_log_dir"] = str(tmp_path / "metadata")
+
+    async def fail() -> None:
+        async with running(tmp_path, **places) as (broker, client):
+            await create(client, "t", partitions=2)
+            broker.logs.fail(broker.logs.directories[1 if which == "all" else 0], OSError("broken"))
+            if which == "all":
+                assert not broker.is_stopping
+                broker.logs.fail(broker.logs.directories[0], OSError("broken"))
+            assert broker.is_stopping
+
+    with pytest.raises(ExceptionGroup) as caught:
+        await fail()
+    words = "the directory of the metadata log" if which == "metadata" else "all log directories have failed"
+    assert caught.group_contains(BrokerFailure, match=words)
+    clean = [(tmp_path / name / ".kafka_cleanshutdown").exists() for name in ("one", "two")]
+    assert clean == [False, which == "metadata"], "what is well was closed in order"
+    async with running(tmp_path, **places) as (broker, client):
+        assert await leader_of(client, 0) == (0, broker.node_id)
 
 
 async def test_a_directory_that_fails_has_no_leaders_until_it_is_back(tmp_path: Path, loop_clock: LoopClock) -> None:

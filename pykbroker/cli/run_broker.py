@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from pykbroker.broker import Broker, StartError
+from pykbroker.broker import Broker, BrokerFailure, StartError
 
 if TYPE_CHECKING:
     from pykbroker.config.broker_config import BrokerConfig
@@ -42,8 +42,11 @@ def run(config: "BrokerConfig", *, ephemeral: bool = False, on_ready: Callable[[
         except Exception as error:
             LOG.critical("The broker stops because of an error", exc_info=error)
             return BROKEN
-    if failure is not None:
+    if isinstance(failure, StartError):
         raise failure
+    if failure is not None:
+        LOG.critical("The broker stops: %s", failure)
+        return BROKEN
     return STOPPED
 
 
@@ -59,15 +62,15 @@ def _storage(config: "BrokerConfig", ephemeral: bool) -> "Iterator[BrokerConfig]
         yield config.with_overrides({"log.dirs": folder, "metadata.log.dir": folder})
 
 
-async def _run_until_signal(config: "BrokerConfig", on_ready: Callable[[str, int], None]) -> StartError | None:
-    failure = None
+async def _run_until_signal(config: "BrokerConfig", on_ready: Callable[[str, int], None]) -> Exception | None:
+    failure: Exception | None = None
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async with trio.open_nursery() as nursery:
             broker = Broker(config)
             nursery.start_soon(_watch_signals, signals, broker, nursery.cancel_scope, name="signals")
             try:
                 await broker.run(lambda host, port: _ready(on_ready, host, port))
-            except StartError as error:
+            except (StartError, BrokerFailure) as error:
                 failure = error
             nursery.cancel_scope.cancel()
     return failure

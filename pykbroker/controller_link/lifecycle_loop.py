@@ -61,6 +61,7 @@ class LifecycleLoop:
         rack: str | None = None,
         previous_epoch: int = -1,
         offline_directory_ids: Callable[[], Sequence[Uuid]] = lambda: (),
+        on_untold_failure: Callable[[], None] = lambda: None,
     ) -> None:
         self.broker_epoch = -1
         self._is_shutting_down = False
@@ -75,6 +76,10 @@ class LifecycleLoop:
         self._rack = rack
         self._previous_epoch = previous_epoch
         self._offline_directory_ids = offline_directory_ids
+        self._on_untold_failure = on_untold_failure
+        # Failed directories that the controller has not heard of yet, and until when it may (trio's seconds).
+        self._untold: dict[Uuid, float] = {}
+        self._failed = trio.Event()
 
     async def register(self) -> int:
         """The new broker epoch, which later goes into the clean-shutdown files. Raises KafkaError."""
@@ -124,11 +129,36 @@ class LifecycleLoop:
         KafkaError when the controller knows a newer incarnation.
         """
         task_status.started()
-        while True:
-            await trio.sleep(self._config.broker_heartbeat_interval_ms / 1000)
-            if self._is_shutting_down:
+        while not self._is_shutting_down:
+            await self._pause(self._config.broker_heartbeat_interval_ms / 1000)
+            if not self._is_shutting_down:
+                await self._heartbeat()
+
+    async def _pause(self, seconds: float) -> None:
+        """Short when a directory has failed."""
+        with trio.move_on_after(seconds):
+            if not self._untold:
+                await self._failed.wait()
                 return
-            await self._heartbeat()
+            await trio.sleep(RETRY_PAUSE)
+
+    def directory_failed(self, directory: Uuid) -> None:
+        """The controller shall hear of it at once: it must not take this broker for the leader of what lay there."""
+        self._untold[directory] = trio.current_time() + self._config.log_dir_failure_timeout_ms / 1000
+        self._failed.set()
+        self._failed = trio.Event()
+
+    async def watch_failures(self) -> None:
+        """A task beside run(): gives up when the controller cannot be told of a directory that has failed
+        (BrokerLifecycleManager.OfflineDirBrokerFailureEvent)."""
+        while True:
+            with trio.move_on_at(min(self._untold.values(), default=float("inf"))):
+                await self._failed.wait()
+            late = [directory for directory, deadline in self._untold.items() if deadline <= trio.current_time()]
+            if late:
+                LOG.error("Log directory %s has failed, and no controller could be told in time", late[0])
+                self._on_untold_failure()
+                return
 
     async def controlled_shutdown(self) -> None:
         """Returns once this broker leads nothing and is fenced; then the logs may be closed. Raises KafkaError."""
@@ -149,7 +179,10 @@ class LifecycleLoop:
             cordoned_log_dirs=[],
         )
         try:
-            return cast(BrokerHeartbeatResponse, await self._link.call(ApiKey.BROKER_HEARTBEAT, request))
+            response = cast(BrokerHeartbeatResponse, await self._link.call(ApiKey.BROKER_HEARTBEAT, request))
+            for directory in request.offline_log_dirs:
+                self._untold.pop(directory, None)
+            return response
         except KafkaError as error:
             known = self._image().brokers.get(self._node_id)
             if error.code != ErrorCode.STALE_BROKER_EPOCH or (known and known.epoch != self.broker_epoch):

@@ -49,7 +49,7 @@ class ReplicaManager:
         self._is_loaded = False
         self._topics: TopicsImage = EMPTY_TOPICS
         self.directories = ReplicaDirectories(self)
-        logs.on_directory_failure = self._on_directory_failure
+        logs.on_directory_failure = self.on_directory_failure
 
     # Following the image
 
@@ -130,7 +130,8 @@ class ReplicaManager:
                 del self._by_name[tp.topic]
         return partition
 
-    def _on_directory_failure(self, _: str) -> None:
+    def on_directory_failure(self, _: str) -> None:
+        """Nobody is served any more what lay there."""
         for tp in [tp for tp in self._partitions if self.logs.get(tp) is None]:
             partition = self._forget(tp)
             self._offline.add(tp)
@@ -251,6 +252,10 @@ class ReplicaManager:
         partition = self.partition(tp)
         partition.check_leader()
         return partition.log.log_start_offset, partition.log.high_watermark
+
+    def delete_records(self, tp: TopicPartition, offset: int) -> None:
+        """Of any topic, also of Kafka's own. Raises KafkaError."""
+        self.partition(tp).delete_records_before(offset)
 
     def add_high_watermark_listener(self, tp: TopicPartition, callback: HighWatermarkListener) -> None:
         """Raises KafkaError when the partition is not here."""

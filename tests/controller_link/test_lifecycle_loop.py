@@ -192,3 +192,87 @@ async def test_directories_that_failed_are_told(node, nursery, autojump_clock):
     assert node.image.brokers[1].directories == (uuid(1),)
     await life.register()
     assert node.image.brokers[1].directories == (uuid(1),)
+
+
+async def test_a_directory_that_fails_is_told_at_once(node, nursery, autojump_clock):
+    offline, given_up = [], []
+    life, _ = lifecycle(
+        node,
+        directory_ids=[uuid(1), uuid(2)],
+        offline_directory_ids=lambda: offline,
+        on_untold_failure=lambda: given_up.append(trio.current_time()),
+    )
+    await life.register()
+    await life.unfence()
+    await nursery.start(life.run)
+    nursery.start_soon(life.watch_failures)
+    await trio.sleep(0.5)
+    offline.append(uuid(2))
+    life.directory_failed(uuid(2))
+    before = trio.current_time()
+    await wait_all_tasks_blocked()
+    assert node.image.brokers[1].directories == (uuid(1),)
+    assert trio.current_time() == before
+    await trio.sleep(100)
+    assert not given_up, "it was told"
+
+
+class Deaf(Watched):
+    """No heartbeat is answered any more."""
+
+    is_deaf = False
+
+    async def call(self, api_key, request):
+        if self.is_deaf and api_key == ApiKey.BROKER_HEARTBEAT:
+            await trio.sleep_forever()
+        return await super().call(api_key, request)
+
+
+async def test_a_controller_that_cannot_be_told_of_a_failed_directory(node, nursery, autojump_clock, caplog):
+    """log.dir.failure.timeout.ms: the broker must not live on as if it led what lay there."""
+    given_up = []
+    life, _ = lifecycle(
+        node,
+        link=(link := Deaf(node.link)),
+        config=node.config.with_overrides({"log.dir.failure.timeout.ms": "5000"}),
+        directory_ids=[uuid(1), uuid(2)],
+        offline_directory_ids=lambda: [uuid(2)],
+        on_untold_failure=lambda: given_up.append(trio.current_time()),
+    )
+    await life.register()
+    await life.unfence()
+    await nursery.start(life.run)
+    nursery.start_soon(life.watch_failures)
+    link.is_deaf = True
+    start = trio.current_time() + 3
+    await trio.sleep(3)
+    assert not given_up, "nothing has failed"
+    life.directory_failed(uuid(2))
+    await trio.sleep(60)
+    assert given_up == [start + 5]
+    assert f"Log directory {uuid(2)} has failed, and no controller could be told in time" in caplog.text
+    nursery.cancel_scope.cancel()
+
+
+async def test_a_failure_that_a_heartbeat_missed_is_told_by_the_next(node, nursery, autojump_clock):
+    """It fails while the controller thinks."""
+    offline, gate = [], trio.Event()
+    life, link = lifecycle(node, directory_ids=[uuid(1), uuid(2)], offline_directory_ids=lambda: list(offline))
+    await life.register()
+    await life.unfence()
+    call = link.call
+
+    async def slow(api_key, request):
+        await gate.wait()
+        return await call(api_key, request)
+
+    link.call = slow
+    link.heartbeats.clear()
+    await nursery.start(life.run)
+    nursery.start_soon(life.watch_failures)
+    await trio.sleep(2.001)
+    offline.append(uuid(2))
+    life.directory_failed(uuid(2))
+    gate.set()
+    await trio.sleep(0.5)
+    assert [request.offline_log_dirs for _, request in link.heartbeats] == [[], [uuid(2)]]

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from pykbroker.config.broker_config import BrokerConfig
     from pykbroker.config.dynamic import DynamicBrokerConfig
     from pykbroker.coordinator.group.service import GroupCoordinatorService
+    from pykbroker.coordinator.share.persister import Persister
+    from pykbroker.coordinator.share.service import ShareCoordinatorService
     from pykbroker.coordinator.transaction.service import TransactionCoordinatorService
     from pykbroker.log.log_manager import LogManager
     from pykbroker.metadata.image import MetadataImage
@@ -174,6 +176,14 @@ class Services(Protocol):
     def groups(self) -> "GroupCoordinatorService": ...
     @property
     def transactions(self) -> "TransactionCoordinatorService": ...
+    @property
+    def share_coordinator(self) -> "ShareCoordinatorService":
+        """For those who ask it over the wire."""
+
+    @property
+    def persister(self) -> "Persister":
+        """For share groups and share partitions of this broker."""
+
     @property
     def controller(self) -> ControllerLink: ...
     @property

@@ -14,7 +14,7 @@ from pykbroker.metadata.topic_names import (
 from pykbroker.pending import Pending
 from pykbroker.protocol.apis import API_TABLE, ApiKey
 from pykbroker.protocol.error_codes import ErrorCode
-from pykbroker.request import ControllerLink, RequestContext
+from pykbroker.request import ControllerLink, RequestContext, Services
 
 if TYPE_CHECKING:
     from pykbroker.config.broker_config import BrokerConfig
@@ -64,6 +64,23 @@ class AutoTopicCreation:
             topics=[creatable_topic(name, self._config) for name in names], timeout_ms=self._config.request_timeout_ms
         )
         return cast("CreateTopicsResponse", await self._link.forward(_context(ctx), request))
+
+
+class InternalTopic:
+    """One of Kafka's own topics, for a part of this broker that needs it."""
+
+    def __init__(self, name: str, broker: Services) -> None:
+        self._name = name
+        self._broker = broker
+
+    @property
+    def exists(self) -> bool:
+        return self._name in self._broker.image.topics
+
+    async def create(self) -> None:
+        """Returns when it exists or the controller refused it."""
+        own = RequestContext(ApiKey.CREATE_TOPICS, API_TABLE[ApiKey.CREATE_TOPICS].max_version)
+        await self._broker.topic_creation.create(own, [self._name])
 
 
 def _report(response: "CreateTopicsResponse") -> None:

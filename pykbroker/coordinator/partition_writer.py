@@ -36,6 +36,9 @@ class PartitionWriter(Protocol):
     def log_bounds(self, tp: TopicPartition) -> tuple[int, int]:
         """(log start offset, high watermark). Raises KafkaError NOT_LEADER_OR_FOLLOWER, UNKNOWN_TOPIC_OR_PARTITION."""
 
+    def delete_records(self, tp: TopicPartition, offset: int) -> None:
+        """Moves the log start offset. Raises KafkaError NOT_LEADER_OR_FOLLOWER, OFFSET_OUT_OF_RANGE."""
+
     def add_high_watermark_listener(self, tp: TopicPartition, callback: HighWatermarkListener) -> None:
         """Calls callback(high watermark) each time it moves."""
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 ELR_VERSION = "eligible.leader.replicas.version"
 GROUP_VERSION = "group.version"
+SHARE_VERSION = "share.version"
 TRANSACTION_VERSION = "transaction.version"
 
 # metadata.version levels of Kafka 4.3 that change the log's format; in between, the next lower one rules.

@@ -8,6 +8,7 @@ from pykbroker.clock import ManualClock
 from pykbroker.config.broker_config import BrokerConfig
 from pykbroker.config.topic_config import TopicConfig
 from pykbroker.coordinator.group.service import GroupCoordinatorService
+from pykbroker.coordinator.share.service import ShareCoordinatorService
 from pykbroker.coordinator.transaction.marker_writer import MarkerWriter
 from pykbroker.coordinator.transaction.service import TransactionCoordinatorService
 from pykbroker.ids import DIRECTORY_UNASSIGNED, TopicIdPartition, TopicPartition, Uuid
@@ -67,6 +68,9 @@ class Stand:
         self.fetch_sessions = FetchSessionCache(1000, self.clock, seed=1)
         self.producer_ids = ProducerIdManager(Blocks())
         self.groups = GroupCoordinatorService(self.config, self.clock, self.replicas)
+        self.share_coordinator = ShareCoordinatorService(
+            self.config, self.clock, self.replicas, partitions=lambda: 1, image=lambda: self.image
+        )
         self.transactions = TransactionCoordinatorService(
             self.config,
             self.clock,

@@ -1,15 +1,15 @@
-"""FindCoordinator (10): which broker keeps a group or a transactional id. Creates its topic on first use. KIP-699
-(many keys).
-
-Share groups have no coordinator here yet. For them the error is one that clients do not retry.
+"""FindCoordinator (10): which broker keeps a group, a transactional id or the state of a share partition. Creates the
+topic of it on first use. KIP-699 (many keys), KIP-932 (share partitions, for brokers).
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final, NamedTuple
 
+from pykbroker.coordinator.share.share_partition_key import SharePartitionKey
 from pykbroker.errors import KafkaError
 from pykbroker.handlers.cluster_view import NO_NODE, Node, node_of
-from pykbroker.metadata.topic_names import GROUP_METADATA_TOPIC, TRANSACTION_STATE_TOPIC
+from pykbroker.metadata.topic_names import GROUP_METADATA_TOPIC, SHARE_GROUP_STATE_TOPIC, TRANSACTION_STATE_TOPIC
 from pykbroker.protocol.enums import CoordinatorType
 from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.protocol.messages.find_coordinator import Coordinator, FindCoordinatorRequest, FindCoordinatorResponse
@@ -48,25 +48,34 @@ async def handle(broker: Services, ctx: RequestContext, request: FindCoordinator
 
 
 async def find(broker: Services, ctx: RequestContext, key_type: int, key: str) -> Found:
-    if key_type == CoordinatorType.SHARE:
-        is_new_to_it = ctx.api_version < SHARE_FROM
-        message = "" if is_new_to_it else "Share groups are not served by this broker."
-        return Found(error=ErrorCode.INVALID_REQUEST, message=message)
     if key_type == CoordinatorType.GROUP:
         topic = GROUP_METADATA_TOPIC
-        partition_for: Callable[[str], int] = broker.groups.partition_for
+        partition_for: Callable[[], int] = partial(broker.groups.partition_for, key)
     elif key_type == CoordinatorType.TRANSACTION:
         topic = TRANSACTION_STATE_TOPIC
-        partition_for = broker.transactions.partition_for
+        partition_for = partial(broker.transactions.partition_for, key)
+    elif key_type == CoordinatorType.SHARE:
+        topic = SHARE_GROUP_STATE_TOPIC
+        try:
+            partition_for = partial(broker.share_coordinator.partition_for, share_partition(ctx, key))
+        except ValueError:
+            return Found(error=ErrorCode.INVALID_REQUEST)
     else:
         raise KafkaError(ErrorCode.INVALID_REQUEST, MALFORMED)
     if topic not in broker.image.topics:
         await broker.topic_creation.create(ctx, [topic])
     image = broker.image
-    partition = image.topics.partition(topic, partition_for(key))
+    partition = image.topics.partition(topic, partition_for())
     leader = image.brokers.get(partition.leader) if partition is not None else None
     node = node_of(broker, ctx, leader) if leader is not None and not leader.fenced else None
     return Found(error=ErrorCode.COORDINATOR_NOT_AVAILABLE) if node is None else Found(node)
+
+
+def share_partition(ctx: RequestContext, key: str) -> SharePartitionKey:
+    """Raises ValueError."""
+    if ctx.api_version < SHARE_FROM:
+        raise ValueError("share partitions have no coordinator in this version")
+    return SharePartitionKey.parse(key)
 
 
 def single(found: Found) -> FindCoordinatorResponse:

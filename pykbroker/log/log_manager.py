@@ -8,11 +8,12 @@ from pykbroker.clock import Clock
 from pykbroker.errors import KafkaError
 from pykbroker.ids import DIRECTORY_UNASSIGNED, TopicPartition, Uuid
 from pykbroker.log import checkpoints, log_dir
-from pykbroker.log.checkpoints import CorruptCheckpoint, read_offsets, write_offsets
+from pykbroker.log.checkpoints import CorruptCheckpoint
 from pykbroker.log.files import Files
 from pykbroker.log.log_config import LogConfig
 from pykbroker.log.log_copy import CopyError, LogCopy
 from pykbroker.log.log_dir import DirectoryLock, LogDirError, MetaProperties
+from pykbroker.log.offset_checkpoints import OffsetCheckpoints
 from pykbroker.log.partition_metadata import CorruptPartitionMetadata, write_partition_metadata
 from pykbroker.log.recovery import load_log
 from pykbroker.log.unified_log import UnifiedLog
@@ -29,7 +30,9 @@ def _unassigned(_: TopicPartition) -> Uuid:
 class LogDirectory:
     """One of log.dirs, open and locked."""
 
-    def __init__(self, path: str, lock: DirectoryLock, properties: MetaProperties, clean_epoch: int | None) -> None:
+    def __init__(
+        self, path: str, lock: DirectoryLock, properties: MetaProperties, clean_epoch: int | None, files: Files
+    ) -> None:
         self.path = path
         self.lock = lock
         self.id = properties.directory_id
@@ -39,8 +42,7 @@ class LogDirectory:
         self.is_online = True
         # Logs were renamed out of the way, and a power cut may bring them back.
         self.has_unsynced_names = False
-        # Who is in which checkpoint file, also logs that are no more.
-        self.checkpointed: dict[str, frozenset[TopicPartition]] = {}
+        self.checkpoints = OffsetCheckpoints(files, path)
 
 
 class LogManager:
@@ -96,7 +98,7 @@ class LogManager:
                     f"the data directory {path} belongs to cluster {properties.cluster_id}, not {cluster_id or chosen}"
                 )
             clean_epoch = log_dir.read_clean_shutdown(self.files, path)
-            self.directories.append(LogDirectory(path, locks[path], properties, clean_epoch))
+            self.directories.append(LogDirectory(path, locks[path], properties, clean_epoch, self.files))
         return chosen
 
     def known_cluster_id(self) -> str | None:
@@ -148,10 +150,10 @@ class LogManager:
         config_for: Callable[[str], LogConfig],
         assigned: Callable[[TopicPartition], Uuid],
     ) -> None:
-        recovery_points = self._read_checkpoint(directory, checkpoints.RECOVERY_POINT)
-        start_offsets = self._read_checkpoint(directory, checkpoints.LOG_START_OFFSET)
-        high_watermarks = self._read_checkpoint(directory, checkpoints.HIGH_WATERMARK)
-        cleaned = self._read_checkpoint(directory, checkpoints.CLEANER_OFFSET)
+        recovery_points = directory.checkpoints.read(checkpoints.RECOVERY_POINT)
+        start_offsets = directory.checkpoints.read(checkpoints.LOG_START_OFFSET)
+        high_watermarks = directory.checkpoints.read(checkpoints.HIGH_WATERMARK)
+        cleaned = directory.checkpoints.read(checkpoints.CLEANER_OFFSET)
         for name in sorted(os.listdir(directory.path)):
             path = os.path.join(directory.path, name)
             if log_dir.is_doomed(name):
@@ -188,7 +190,7 @@ class LogManager:
     ) -> None:
         """Unfinished copies begin anew, for the log went on without them. One that has no log beside it any more, and
         is where the partition is assigned, is the log (recoverAbandonedFutureLogs)."""
-        start_offsets = self._read_checkpoint(directory, checkpoints.LOG_START_OFFSET)
+        start_offsets = directory.checkpoints.read(checkpoints.LOG_START_OFFSET)
         for name in sorted(os.listdir(directory.path)):
             tp = log_dir.parse_future_directory(name)
             if tp is None:
@@ -206,15 +208,6 @@ class LogManager:
                 self._directory_of[tp] = directory
             else:
                 self.doom_path(path, tp, directory)
-
-    def _read_checkpoint(self, directory: LogDirectory, name: str) -> dict[TopicPartition, int]:
-        try:
-            found = read_offsets(self.files, f"{directory.path}/{name}")
-        except CorruptCheckpoint as error:
-            logger.warning("%s; going on without it", error)
-            found = {}
-        directory.checkpointed[name] = frozenset(found)
-        return found
 
     def _open_log(
         self,
@@ -300,9 +293,8 @@ class LogManager:
         its files, which a power cut could bring back, nor its offsets in the checkpoints. Raises OSError."""
         if directory.has_unsynced_names:
             self.sync_names(directory)
-        for name, known in directory.checkpointed.items():
-            if tp in known:
-                self._write_checkpoint(directory, name)
+        for name in directory.checkpoints.naming(tp):
+            self._write_checkpoint(directory, name)
 
     def _place(self, tp: TopicPartition, assigned: Uuid) -> LogDirectory:
         for directory in self.directories:
@@ -401,7 +393,7 @@ class LogManager:
         final = os.path.join(directory.path, str(tp))
         try:
             # Known there before the log is: deleted records must not come back.
-            self._checkpoint_with(directory, old, synced)
+            directory.checkpoints.take_over(old, synced)
             self.files.fsync_directory(copy.directory)
             self.files.rename(copy.directory, final)
             self.files.fsync_directory(directory.path)
@@ -418,16 +410,6 @@ class LogManager:
         self._directory_of[tp] = directory
         self.doom(old, source)
         return new
-
-    def _checkpoint_with(self, directory: LogDirectory, log: UnifiedLog, synced: int) -> None:
-        """Raises OSError."""
-        for name, offset in (
-            (checkpoints.LOG_START_OFFSET, log.log_start_offset),
-            (checkpoints.HIGH_WATERMARK, log.high_watermark),
-            (checkpoints.RECOVERY_POINT, synced),
-        ):
-            present = self._read_checkpoint(directory, name)
-            write_offsets(self.files, f"{directory.path}/{name}", {**present, log.topic_partition: offset})
 
     def remove_doomed_directories(self, now: float) -> None:
         """Removes deleted logs' directories that are due; work for a thread."""
@@ -467,14 +449,11 @@ class LogManager:
                 self._write_checkpoint(directory, name)
 
     def _write_checkpoint(self, directory: LogDirectory, name: str) -> None:
-        offset_of = _CHECKPOINTED[name]
-        found = ((tp, offset_of(log)) for tp, log in self._logs.items() if self._directory_of[tp] is directory)
-        offsets = {tp: offset for tp, offset in found if offset is not None}
+        logs = (log for tp, log in self._logs.items() if self._directory_of[tp] is directory)
         try:
-            write_offsets(self.files, f"{directory.path}/{name}", offsets)
+            directory.checkpoints.write(name, logs)
         except OSError as error:
             self.fail(directory, error)
-        directory.checkpointed[name] = frozenset(offsets)
 
     def shutdown(self, broker_epoch: int) -> None:
         """Flushes and closes everything, writes the checkpoints and the mark of a clean stop."""
@@ -503,19 +482,6 @@ class LogManager:
         for directory in self.directories:
             directory.lock.release()
         self.directories.clear()
-
-
-def _start_offset(log: UnifiedLog) -> int | None:
-    """Only of logs that start behind their first segment's base: the others need no entry."""
-    return log.log_start_offset if log.log_start_offset > log.segments[0].base_offset else None
-
-
-_CHECKPOINTED: dict[str, Callable[[UnifiedLog], int | None]] = {
-    checkpoints.RECOVERY_POINT: lambda log: log.recovery_point,
-    checkpoints.HIGH_WATERMARK: lambda log: log.high_watermark,
-    checkpoints.LOG_START_OFFSET: _start_offset,
-    checkpoints.CLEANER_OFFSET: lambda log: log.cleaning.first_dirty_offset,
-}
 
 
 def _ignore(_: str) -> None:

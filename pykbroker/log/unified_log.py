@@ -16,6 +16,7 @@ from pykbroker.ids import TopicPartition, Uuid
 from pykbroker.log import time_search
 from pykbroker.log.cleaning_state import CleaningState
 from pykbroker.log.files import Files, sync_path
+from pykbroker.log.flushing import FlushJob, sync_directory
 from pykbroker.log.leader_epochs import LeaderEpochFileCache
 from pykbroker.log.log_config import LogConfig
 from pykbroker.log.partition_metadata import FILE_NAME as PARTITION_METADATA
@@ -487,7 +488,7 @@ class UnifiedLog:
         for segment in reversed(going):  # so that an interruption leaves no hole
             self._unlink(segment)
         if going:
-            self._sync_directory()
+            sync_directory(self.files, self.directory)
         self._set_segments([segment for segment in self.segments if segment.base_offset <= offset])
         self.active.truncate_to(offset)
         self.leader_epochs.truncate_from_end(offset)
@@ -546,26 +547,11 @@ class UnifiedLog:
             self.leader_epochs.is_synced = True
         # The first flush makes the log's directory itself durable, and whose it is.
         is_first, self.is_placed = bool(segments) and not self.is_placed, self.is_placed or bool(segments)
+        directory = self.directory if has_new or is_first else None
         if is_first:
             small_files.append(f"{self.directory}/{PARTITION_METADATA}")
-
-        def job() -> None:
-            for segment in segments:
-                segment.flush()
-            for path in small_files:
-                sync_path(self.files, path)
-            if has_new or is_first:
-                self._sync_directory()
-            if is_first:
-                self.files.fsync_directory(os.path.dirname(self.directory))
-
-        return job
-
-    def _sync_directory(self) -> None:
-        try:
-            self.files.fsync_directory(self.directory)
-        except FileNotFoundError:
-            return  # deleted meanwhile
+        parent = os.path.dirname(self.directory) if is_first else None
+        return FlushJob(self.files, segments, small_files, directory, parent)
 
     def flushed(self, offset: int) -> None:
         """What is below `offset` is on disk."""

@@ -1,5 +1,6 @@
 """The .index file: relative offset (int32) → position in the segment (int32). (OffsetIndex)"""
 
+from collections.abc import Iterator
 from struct import Struct
 
 from pykbroker.log.sparse_index import CorruptIndex, SparseIndex
@@ -13,6 +14,11 @@ class OffsetIndex(SparseIndex):
         """The position of the last indexed batch that ends at or before `offset`; 0 when there is none."""
         found = self.floor(offset - self.base_offset, 0)
         return found[1] if found else 0
+
+    def entries_down_from(self, offset: int) -> Iterator[tuple[int, int]]:
+        """(last offset, position) of the last indexed batch that ends at or before `offset`, then of those before."""
+        for relative, position in self.down_from(offset - self.base_offset, 0):
+            yield self.base_offset + relative, position
 
     def append(self, offset: int, position: int) -> None:
         """`offset` is the last offset of the batch at `position`."""

@@ -17,7 +17,7 @@ def catch_up(producers: ProducerStateManager, segments: Iterable[LogSegment], en
 
 
 def _replay(producers: ProducerStateManager, segment: LogSegment, start: int, end: int) -> None:
-    for batch in segment.batches(segment.offset_index.lookup(start)):
+    for batch in segment.batches_from(start):
         if batch.base_offset >= end:
             return
         header = batch.header

@@ -72,8 +72,10 @@ def load_log(
     start = max(log_start_offset, segments[0].base_offset)
     end, is_whole = end_of(segments[-1])
     if not is_whole:
-        # Somebody else cut the file of a log that was closed in order: nothing may be written behind half a batch.
-        segments = recovery.repair(segments, False, segments[-1].base_offset)
+        # Somebody damaged the end of a log that was closed in order, and nothing may be written behind half a batch.
+        # Kafka writes there all the same, or dies of it and recovers when it is started again.
+        recovery_point = segments[-1].base_offset
+        segments = recovery.repair(segments, False, recovery_point)
         end, _ = end_of(segments[-1])
     if end < start:
         # The checkpoint knows more than the files: what was there is gone, the log goes on where it said.
@@ -97,7 +99,7 @@ def load_log(
         segments=segments,
         log_start_offset=start,
         log_end_offset=end,
-        recovery_point=end if was_clean else min(recovery_point, end),
+        recovery_point=end if was_clean and is_whole else min(recovery_point, end),
         leader_epochs=leader_epochs,
         producer_state=producers,
     )
@@ -259,9 +261,15 @@ def checksum_is_right(segment: LogSegment, batch: BatchAt) -> bool:
 
 
 def end_of(segment: LogSegment) -> tuple[int, bool]:
-    """The offset behind the segment's last batch, and whether the file ends with it. Raises CorruptBatch."""
+    """The offset behind the segment's last whole batch, and whether the file ends with it, as far as the last entry of
+    the offset index leads."""
     last = segment.offset_index.last()
     end, position = segment.base_offset, last[1] if last else 0
-    for batch in segment.batches(position):
-        end, position = batch.last_offset + 1, batch.position + batch.size
-    return end, position >= segment.size
+    try:
+        for batch in segment.batches(position):
+            end, position = batch.last_offset + 1, batch.position + batch.size
+    except KafkaError as error:
+        logger.warning("No batch ends %s: %s", segment.path(".log"), error)
+        return end, False
+    is_misled = last is not None and end <= segment.base_offset + last[0]
+    return end, position >= segment.size and not is_misled

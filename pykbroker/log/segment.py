@@ -2,10 +2,13 @@
 
 import os
 from collections.abc import Iterable, Iterator
+from itertools import chain
+from logging import getLogger
 from random import randrange
 from struct import Struct
 from typing import NamedTuple
 
+from pykbroker.errors import KafkaError
 from pykbroker.log.files import Files, LogFile, sync_path, write_all
 from pykbroker.log.log_config import LogConfig
 from pykbroker.log.offset_index import OffsetIndex
@@ -24,6 +27,7 @@ from pykbroker.record.batch import (
 )
 from pykbroker.record.damage import CorruptBatch
 
+logger = getLogger(__name__)
 INT32_MAX = 0x7FFFFFFF
 DELETED_SUFFIX = ".deleted"
 # How much of a segment is read at once when batches are walked.
@@ -193,8 +197,32 @@ class LogSegment:
     def largest_timestamp(self) -> int:
         """The largest timestamp in milliseconds, -1 when there is none."""
         if self.max_timestamp is None:
-            self.max_timestamp, self.offset_of_max_timestamp = self.time_index.last_entry()
+            self.max_timestamp, self.offset_of_max_timestamp = self._largest_of_time_index()
         return self.max_timestamp
+
+    def _largest_of_time_index(self) -> tuple[int, int]:
+        """Its last entry, held against the batch that it tells and those that end the segment: on it depends which
+        segments retention deletes and searches skip. Where they contradict it all batches are asked."""
+        timestamp, offset = self.time_index.last_entry()
+        try:
+            told = self.find(offset) if timestamp >= 0 else None
+            is_told = timestamp < 0 or (told is not None and _is_at(told, timestamp, offset))
+            last = self.offset_index.last()
+            tail = self.batches_from(self.base_offset + last[0] if last else 0, chunk_size=FIND_CHUNK)
+            if is_told and all(batch.max_timestamp <= timestamp for batch in tail):
+                return timestamp, offset
+            logger.warning("%s contradicts its segment: reading all batches", self.time_index.path)
+            return self._largest_of_batches()
+        except KafkaError as error:  # broken framing: what there is of the index is the best that is known
+            logger.warning("%s cannot be held against its segment: %s", self.time_index.path, error)
+            return timestamp, offset
+
+    def _largest_of_batches(self) -> tuple[int, int]:
+        timestamp, offset = -1, self.base_offset
+        for batch in self.batches(0):
+            if batch.max_timestamp > timestamp:
+                timestamp, offset = batch.max_timestamp, batch.last_offset
+        return timestamp, offset
 
     def last_modified_ms(self) -> int:
         return os.stat(self.path(".log")).st_mtime_ns // 1_000_000
@@ -269,17 +297,40 @@ class LogSegment:
 
     def find(self, offset: int) -> BatchAt | None:
         """The first batch whose last offset is `offset` or behind it."""
-        for batch in self.batches(self.offset_index.lookup(offset), chunk_size=FIND_CHUNK):
+        for batch in self.batches_from(offset, chunk_size=FIND_CHUNK):
             if batch.last_offset >= offset:
                 return batch
         return None
 
+    def batches_from(self, offset: int, *, chunk_size: int = SCAN_CHUNK) -> Iterator[BatchAt]:
+        """Every whole batch from one at or before `offset` that the index tells. An entry that is contradicted by the
+        batch it tells does not count, for records would be skipped: the one before it is asked."""
+        for last_offset, position in self.offset_index.entries_down_from(offset):
+            batches = self.batches(position, chunk_size=chunk_size)
+            try:
+                first = next(batches, None)
+            except KafkaError:
+                continue
+            if first is not None and first.base_offset <= last_offset:
+                return chain((first,), batches)
+            logger.warning("%s is wrong about offset %d", self.offset_index.path, last_offset)
+        return self.batches(0, chunk_size=chunk_size)
+
     def batches_for_timestamp(self, timestamp: int, start_offset: int) -> Iterator[BatchAt]:
         """The batches that may hold the first record at or behind both."""
-        offset = max(self.time_index.lookup(timestamp)[1], start_offset)
-        for batch in self.batches(self.offset_index.lookup(offset)):
+        offset = max(self._offset_before(timestamp), start_offset)
+        for batch in self.batches_from(offset):
             if batch.max_timestamp >= timestamp and batch.last_offset >= start_offset:
                 yield batch
+
+    def _offset_before(self, timestamp: int) -> int:
+        """Where the time index says to begin: only an entry that is true of the batch it tells counts."""
+        for told, offset in self.time_index.entries_down_from(timestamp):
+            batch = self.find(offset)
+            if batch is not None and _is_at(batch, told, offset):
+                return offset
+            logger.warning("%s is wrong about timestamp %d", self.time_index.path, told)
+        return self.base_offset
 
     def truncate_to(self, offset: int) -> int:
         """Drops the batches from the one that holds `offset`; returns the bytes dropped. Raises OSError."""
@@ -300,7 +351,7 @@ class LogSegment:
     def _find_largest_timestamp(self) -> None:
         """The time index, and the batches behind its last entry (LogSegment.readLargestTimestamp)."""
         self.max_timestamp, self.offset_of_max_timestamp = self.time_index.last_entry()
-        for batch in self.batches(self.offset_index.lookup(self.offset_of_max_timestamp), chunk_size=FIND_CHUNK):
+        for batch in self.batches_from(self.offset_of_max_timestamp, chunk_size=FIND_CHUNK):
             if batch.max_timestamp > self.max_timestamp:
                 self.max_timestamp = batch.max_timestamp
                 self.offset_of_max_timestamp = batch.last_offset
@@ -364,3 +415,8 @@ class LogSegment:
         self.offset_index.sanity_check(self.size)
         self.time_index.sanity_check()
         _ = self.transaction_index.entries
+
+
+def _is_at(batch: BatchAt, timestamp: int, offset: int) -> bool:
+    """Whether a time index's entry of the two is this batch's."""
+    return (batch.max_timestamp, batch.last_offset) == (timestamp, offset)

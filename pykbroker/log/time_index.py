@@ -1,5 +1,6 @@
 """The .timeindex file: max timestamp so far (int64) → relative offset of its batch (int32). (TimeIndex)"""
 
+from collections.abc import Iterator
 from struct import Struct
 
 from pykbroker.log.sparse_index import CorruptIndex, SparseIndex
@@ -18,6 +19,11 @@ class TimeIndex(SparseIndex):
         """(timestamp, offset) of the last entry at or before `timestamp`; (-1, base offset) when there is none."""
         found = self.floor(timestamp, 0)
         return (found[0], self.base_offset + found[1]) if found else (-1, self.base_offset)
+
+    def entries_down_from(self, timestamp: int) -> Iterator[tuple[int, int]]:
+        """(timestamp, offset) of the last entry at or before `timestamp`, then of those before."""
+        for found, relative in self.down_from(timestamp, 0):
+            yield found, self.base_offset + relative
 
     def last_entry(self) -> tuple[int, int]:
         """(timestamp, offset) of the last entry; (-1, base offset) of an empty index."""

@@ -355,7 +355,6 @@ class TestFailures:
         [
             ("partition.metadata", b"nonsense"),
             ("leader-epoch-checkpoint", b"0\n5\n"),
-            (f"{0:020d}.log", b"nonsense" * 100),
         ],
     )
     def test_a_damaged_log_takes_its_directory_offline_and_no_other(

@@ -15,9 +15,9 @@ pytestmark = pytest.mark.own_broker
 
 RECORDS = 600
 KILLS = 8
-# Seconds without a record after which the consumer is started over: librdkafka, which has fetched to the end when the
-# broker is killed, drops what it had queued while it validates its offset, and then waits behind the last record.
-STALLED = 5
+# librdkafka 2.16 waits for ever, within send_offsets_to_transaction too, for a broker that it dropped when it bootstraps
+# once more because its only broker is down (its thread spins in "Handle is terminating").
+KEEP_BROKERS = {"metadata.recovery.strategy": "none"}
 
 
 class Pipeline(threading.Thread):
@@ -43,6 +43,7 @@ class Pipeline(threading.Thread):
                     "auto.offset.reset": "earliest",
                     "reconnect.backoff.max.ms": 100,
                     "log_level": 0,
+                    **KEEP_BROKERS,
                 }
             )
             try:
@@ -64,20 +65,17 @@ class Pipeline(threading.Thread):
                 "socket.timeout.ms": 2000,
                 "reconnect.backoff.max.ms": 100,
                 "log_level": 0,
+                **KEEP_BROKERS,
             }
         )
         client.init_transactions(10)
         (committed,) = reader.committed([TopicPartition(self.source, 0)], 10)
         self.position = max(committed.offset, 0)
         reader.assign([TopicPartition(self.source, 0, self.position)])
-        heard = time.monotonic()
         while self.position < RECORDS and time.monotonic() < self.deadline:
             messages = [each for each in reader.consume(random.randint(1, 10), 1.0) if not each.error()]
             if not messages:
-                if time.monotonic() - heard > STALLED:
-                    return  # as a watched program: started over
                 continue
-            heard = time.monotonic()
             client.begin_transaction()
             for message in messages:
                 client.produce(self.target, b"<" + message.value() + b">")

@@ -15,8 +15,8 @@ pytestmark = pytest.mark.own_broker
 
 RECORDS = 600
 KILLS = 8
-# librdkafka 2.16 waits for ever, within send_offsets_to_transaction too, for a broker that it dropped when it bootstraps
-# once more because its only broker is down (its thread spins in "Handle is terminating").
+# librdkafka 2.16, its only broker down, bootstraps once more and then waits for ever, in spite of the timeout of
+# send_offsets_to_transaction, for the broker that it dropped (its thread spins in "Handle is terminating").
 KEEP_BROKERS = {"metadata.recovery.strategy": "none"}
 
 

@@ -308,7 +308,7 @@ class LogSegment:
         for last_offset, position in self.offset_index.entries_down_from(offset):
             batches = self.batches(position, chunk_size=chunk_size)
             try:
-                first = next(batches, None)
+                first = next(batches, None) if position >= 0 else None
             except KafkaError:
                 continue
             if first is not None and first.base_offset <= last_offset:

@@ -120,10 +120,12 @@ class SparseIndex:
         return self.entry(found - 1) if found else None
 
     def down_from(self, key: int, field: int) -> Iterator[tuple[int, int]]:
-        """The last entry whose `field` is not above `key`, then those before it."""
+        """The last entry whose `field` is not above `key`, then those before it: a damaged file is in no order."""
         found = bisect_right(range(len(self)), key, key=lambda index: self.entry(index)[field])
         for index in range(found - 1, -1, -1):
-            yield self.entry(index)
+            entry = self.entry(index)
+            if entry[field] <= key:
+                yield entry
 
     def _append(self, first: int, second: int) -> None:
         entries = self.entries

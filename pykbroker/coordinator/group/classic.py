@@ -20,8 +20,9 @@ from pykbroker.coordinator.group.classic_join import Join, Joiner
 from pykbroker.coordinator.group.classic_member import ClassicMember
 from pykbroker.coordinator.group.classic_rebalance import Rebalancer, join_error
 from pykbroker.coordinator.group.consumer_group import ConsumerGroup
-from pykbroker.coordinator.group.foreign_group import SHARE_TYPE, ForeignGroup
 from pykbroker.coordinator.group.group_records import classic_group_record, new_classic_group_record
+from pykbroker.coordinator.group.share_group import ShareGroup
+from pykbroker.coordinator.group.streams_group import StreamsGroup
 from pykbroker.coordinator.shard import CoordinatorRecord, Outcome, Replies, Reply
 from pykbroker.errors import KafkaError
 from pykbroker.protocol.error_codes import ErrorCode
@@ -80,7 +81,8 @@ class ClassicGroups:
         existing = self._groups.get(group_id)
         if isinstance(existing, ConsumerGroup) and not existing.is_empty:
             return self.consumer_side.join(existing, ctx, request, reply)
-        if isinstance(existing, ForeignGroup) and (existing.group_type == SHARE_TYPE or not existing.is_empty):
+        has_streams = isinstance(existing, StreamsGroup) and not existing.is_empty
+        if has_streams or isinstance(existing, ShareGroup):
             out.reply(reply, join_error("", ErrorCode.INCONSISTENT_GROUP_PROTOCOL))
             return out
         join = Join(ctx, request, reply)

@@ -1,4 +1,4 @@
-"""A group of a kind that has no state machine here yet (share, streams), kept as its records say.
+"""A group of a kind that has no state machine here yet (streams), kept as its records say.
 
 Enough to list it, to keep its offsets alive or expire them, to delete it, and to let a classic group follow an empty
 one; nobody can join it. The records of its members and assignments are remembered by key only, for their tombstones.
@@ -13,11 +13,10 @@ if TYPE_CHECKING:
 EMPTY: Final = "Empty"
 ASSIGNING: Final = "Assigning"
 
-SHARE_TYPE: Final = "share"
 STREAMS_TYPE: Final = "streams"
 
-# prefix of the record's key class → group type, e.g. ShareGroupMemberMetadataKey
-_PREFIXES: Final = (("ShareGroup", SHARE_TYPE), ("StreamsGroup", STREAMS_TYPE))
+# prefix of the record's key class → group type, e.g. StreamsGroupMemberMetadataKey
+_PREFIXES: Final = (("StreamsGroup", STREAMS_TYPE),)
 
 
 def foreign_type(key: "Message") -> str | None:

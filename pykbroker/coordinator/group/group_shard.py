@@ -16,13 +16,23 @@ from pykbroker.coordinator.group.consumer_group import ConsumerGroup
 from pykbroker.coordinator.group.consumer_migration import Migration
 from pykbroker.coordinator.group.consumer_records import group_tombstones as consumer_tombstones
 from pykbroker.coordinator.group.consumer_replay import is_consumer_record, replay_consumer
-from pykbroker.coordinator.group.foreign_group import ForeignGroup, foreign_type
 from pykbroker.coordinator.group.group_records import classic_group_tombstone
 from pykbroker.coordinator.group.groups import Group, Groups
 from pykbroker.coordinator.group.offset_and_metadata import OffsetAndMetadata
 from pykbroker.coordinator.group.offset_commit import OffsetWriter
 from pykbroker.coordinator.group.offset_fetch import OffsetReader
 from pykbroker.coordinator.group.offsets import GroupOffsetTable
+from pykbroker.coordinator.group.share import SHARE_SESSION, ShareGroups
+from pykbroker.coordinator.group.share_describe import described_share
+from pykbroker.coordinator.group.share_group import ShareGroup
+from pykbroker.coordinator.group.share_records import group_tombstones as share_tombstones
+from pykbroker.coordinator.group.share_replay import is_share_record, replay_share
+from pykbroker.coordinator.group.streams import StreamsGroups
+from pykbroker.coordinator.group.streams_describe import described_streams
+from pykbroker.coordinator.group.streams_group import NOT_READY, StreamsGroup
+from pykbroker.coordinator.group.streams_records import group_tombstones as streams_tombstones
+from pykbroker.coordinator.group.streams_replay import is_streams_record, replay_streams
+from pykbroker.coordinator.group.streams_timers import STREAMS_TIMERS
 from pykbroker.coordinator.shard import CoordinatorRecord, Outcome, Replies
 from pykbroker.coordinator.timeline import Timeline
 from pykbroker.coordinator.timers import Timers
@@ -40,6 +50,8 @@ if TYPE_CHECKING:
     from pykbroker.protocol.messages.delete_groups import DeletableGroupResult
     from pykbroker.protocol.messages.describe_groups import DescribedGroup
     from pykbroker.protocol.messages.list_groups import ListedGroup
+    from pykbroker.protocol.messages.share_group_describe import DescribedGroup as DescribedShareGroup
+    from pykbroker.protocol.messages.streams_group_describe import DescribedGroup as DescribedStreamsGroup
     from pykbroker.protocol.persisted.group.legacy_offset_commit import LegacyOffsetCommitKey, LegacyOffsetCommitValue
 
 logger = logging.getLogger(__name__)
@@ -77,6 +89,8 @@ class GroupShard:
         "fetch_offsets",
         "groups",
         "offsets",
+        "shares",
+        "streams",
         "timeline",
     )
 
@@ -107,6 +121,8 @@ class GroupShard:
         self.consumers = ConsumerGroups(config, clock, self._timers, self.groups, image)
         self.consumers.migration = Migration(self.consumers, self.classic.rebalancer)
         self.classic.consumer_side = ClassicSide(self.consumers)
+        self.shares = ShareGroups(config, clock, self._timers, self.groups, image)
+        self.streams = StreamsGroups(config, clock, self._timers, self.groups, image)
         self._writer = OffsetWriter(
             clock,
             self.groups,
@@ -139,8 +155,10 @@ class GroupShard:
             self._replay_offset(offset, producer_id, modern, _modern(cast("LegacyOffsetCommitValue | None", value)))
         elif is_consumer_record(record):
             replay_consumer(self.groups, self.timeline, record)
-        else:
-            self._replay_foreign(record)
+        elif is_share_record(record):
+            replay_share(self.groups, self.timeline, record, self._clock.wall_ms())
+        elif is_streams_record(record):
+            replay_streams(self.groups, self.timeline, record)
 
     def _replay_offset(
         self, offset: int, producer_id: int, key: OffsetCommitKey, value: OffsetCommitValue | None
@@ -163,21 +181,6 @@ class GroupShard:
         )
         self.offsets.commit(key.group, tp, committed, producer_id)
 
-    def _replay_foreign(self, record: CoordinatorRecord) -> None:
-        group_type = foreign_type(record.key)
-        if group_type is None:
-            return
-        group_id: str = getattr(record.key, "group_id")  # noqa: B009 - the field all these keys share
-        group = self.groups.get(group_id)
-        if not isinstance(group, ForeignGroup) or group.group_type != group_type:
-            if record.value is None:
-                return
-            group = ForeignGroup(group_id, group_type)
-            self.groups.put(group)
-        group.replay(record)
-        if group.is_gone:
-            self.groups.remove(group_id)
-
     def replay_end_transaction(self, producer_id: int, committed: bool) -> None:
         self.offsets.end_transaction(producer_id, committed)
 
@@ -186,6 +189,8 @@ class GroupShard:
     def on_loaded(self) -> list[Outcome[Any]]:
         self._schedule_expiration(self._check_interval)
         self.consumers.on_loaded()
+        self.shares.on_loaded()
+        self.streams.on_loaded()
         return [*self.classic.on_loaded()]
 
     def on_unloaded(self) -> Replies:
@@ -203,6 +208,12 @@ class GroupShard:
         out: Outcome[None] = Outcome()
         if key[0] in CONSUMER_TIMERS:
             self.consumers.on_deadline(key, out)
+            return out
+        if key[0] == SHARE_SESSION:
+            self.shares.on_deadline(key, out)
+            return out
+        if key[0] in STREAMS_TIMERS:
+            self.streams.on_deadline(key, out)
             return out
         group = self.groups.classic(key[1])
         if group is not None:
@@ -234,7 +245,7 @@ class GroupShard:
         budget = _EXPIRATION_SLICE
         while self._expiring and budget > 0:
             group = self.groups.get(self._expiring.pop())
-            if group is None or isinstance(group, ForeignGroup):
+            if group is None or isinstance(group, ShareGroup):
                 continue
             budget -= 1 + len(self.offsets.offsets.of_group(group.group_id) or ())
             if self._writer.expire(group, out.records) and group.is_empty:
@@ -243,8 +254,10 @@ class GroupShard:
         return out
 
     def topics_deleted(self, topics: Iterable[tuple[str, Uuid]]) -> Outcome[None]:
-        """Their offsets go, so that a new topic of the same name starts afresh."""
-        out: Outcome[None] = Outcome(records=self._writer.topics_deleted(topics))
+        """Their offsets go, so that a new topic of the same name starts afresh; share groups forget them."""
+        deleted = list(topics)
+        out: Outcome[None] = Outcome(records=self._writer.topics_deleted(deleted))
+        out.records.extend(self.shares.initialization.topics_deleted(topic_id for _, topic_id in deleted))
         out.atomic = False
         return out
 
@@ -280,6 +293,14 @@ class GroupShard:
                 rows.append(DescribedGroup(group_id=group_id, error_code=error.code, error_message=error.message))
         return rows
 
+    def describe_share_group(self, group_id: str) -> "DescribedShareGroup":
+        """Raises KafkaError GROUP_ID_NOT_FOUND."""
+        return described_share(self.groups.require_share(group_id), self._image().topics)
+
+    def describe_streams_group(self, group_id: str) -> "DescribedStreamsGroup":
+        """Raises KafkaError GROUP_ID_NOT_FOUND."""
+        return described_streams(self.groups.require_streams(group_id))
+
     # -- questions
 
     def list_groups(self, states: frozenset[str], types: frozenset[str]) -> list["ListedGroup"]:
@@ -295,7 +316,7 @@ class GroupShard:
                 group_type=group.group_type,
             )
             for group, state in listed
-            if (not states or state.lower() in states) and (not types or group.group_type in types)
+            if (not states or _filtered_as(state) in states) and (not types or group.group_type in types)
         ]
 
     def describe_groups(self, api_version: int, group_ids: Iterable[str]) -> list["DescribedGroup"]:
@@ -314,14 +335,21 @@ class GroupShard:
 
 
 def _listed_state(group: Group) -> str:
-    return group.committed_state if isinstance(group, ConsumerGroup) else group.state
+    return group.committed_state if isinstance(group, ConsumerGroup | ShareGroup | StreamsGroup) else group.state
+
+
+def _filtered_as(state: str) -> str:
+    """How a filter names a state (StreamsGroupState.toLowerCaseString)."""
+    return "not_ready" if state == NOT_READY else state.lower()
 
 
 def group_tombstones(group: Group) -> list[CoordinatorRecord]:
     if isinstance(group, ConsumerGroup):
         return consumer_tombstones(group)
-    if isinstance(group, ForeignGroup):
-        return [CoordinatorRecord(key, None) for key in group.live_keys()]
+    if isinstance(group, ShareGroup):
+        return share_tombstones(group)
+    if isinstance(group, StreamsGroup):
+        return streams_tombstones(group)
     return [classic_group_tombstone(group.group_id)]
 
 

@@ -5,12 +5,13 @@ from typing import TypeAlias
 
 from pykbroker.coordinator.group.classic_group import ClassicGroup
 from pykbroker.coordinator.group.consumer_group import ConsumerGroup
-from pykbroker.coordinator.group.foreign_group import ForeignGroup
+from pykbroker.coordinator.group.share_group import ShareGroup
+from pykbroker.coordinator.group.streams_group import StreamsGroup
 from pykbroker.coordinator.timeline import Timeline, TimelineDict
 from pykbroker.errors import KafkaError
 from pykbroker.protocol.error_codes import ErrorCode
 
-Group: TypeAlias = ClassicGroup | ConsumerGroup | ForeignGroup
+Group: TypeAlias = ClassicGroup | ConsumerGroup | ShareGroup | StreamsGroup
 
 
 class Groups:
@@ -47,6 +48,20 @@ class Groups:
         group = self.require(group_id, committed=True)
         if not isinstance(group, ConsumerGroup):
             raise KafkaError(ErrorCode.GROUP_ID_NOT_FOUND, f"Group {group_id} is not a consumer group.")
+        return group
+
+    def require_share(self, group_id: str) -> ShareGroup:
+        """A committed share group. Raises KafkaError GROUP_ID_NOT_FOUND."""
+        group = self.require(group_id, committed=True)
+        if not isinstance(group, ShareGroup):
+            raise KafkaError(ErrorCode.GROUP_ID_NOT_FOUND, f"Group {group_id} is not a share group.")
+        return group
+
+    def require_streams(self, group_id: str) -> StreamsGroup:
+        """A committed streams group. Raises KafkaError GROUP_ID_NOT_FOUND."""
+        group = self.require(group_id, committed=True)
+        if not isinstance(group, StreamsGroup):
+            raise KafkaError(ErrorCode.GROUP_ID_NOT_FOUND, f"Group {group_id} is not a streams group.")
         return group
 
     def put(self, group: Group) -> None:

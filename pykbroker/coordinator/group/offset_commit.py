@@ -1,6 +1,7 @@
 """OffsetCommit, OffsetDelete and the end of offsets (OffsetMetadataManager, its writes). KIP-211, 496, 848."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from pykbroker.coordinator.group.classic_group import (
@@ -12,11 +13,13 @@ from pykbroker.coordinator.group.classic_group import (
 )
 from pykbroker.coordinator.group.consumer_checks import check_commit
 from pykbroker.coordinator.group.consumer_group import ConsumerGroup
-from pykbroker.coordinator.group.foreign_group import STREAMS_TYPE, ForeignGroup
 from pykbroker.coordinator.group.group_records import offset_record, offset_tombstone
 from pykbroker.coordinator.group.groups import Group, Groups
 from pykbroker.coordinator.group.offset_and_metadata import NO_EXPIRATION, OffsetAndMetadata
 from pykbroker.coordinator.group.offsets import GroupOffsetTable
+from pykbroker.coordinator.group.share_group import ShareGroup
+from pykbroker.coordinator.group.streams_checks import check_commit as check_streams_commit
+from pykbroker.coordinator.group.streams_group import StreamsGroup
 from pykbroker.coordinator.shard import CoordinatorRecord, Outcome, Producer
 from pykbroker.errors import KafkaError
 from pykbroker.ids import TopicPartition, Uuid
@@ -51,6 +54,17 @@ if TYPE_CHECKING:
 # From this version on, clients know the errors of KIP-848.
 FIRST_VERSION_WITH_GROUP_NOT_FOUND: Final = 9
 DEFAULT_RETENTION: Final = -1
+
+
+@contextmanager
+def _without_epochs() -> Iterator[None]:
+    """Clients of transactions know of stale generations, not of member epochs."""
+    try:
+        yield
+    except KafkaError as error:
+        if error.code != ErrorCode.STALE_MEMBER_EPOCH:
+            raise
+        raise KafkaError(ErrorCode.ILLEGAL_GENERATION) from error
 
 
 class OffsetWriter:
@@ -144,8 +158,23 @@ class OffsetWriter:
                 transactional=False,
                 version=api_version,
             )
-        elif isinstance(group, ForeignGroup):
-            _validate_foreign(group, request.generation_id_or_member_epoch)
+        elif isinstance(group, ShareGroup):
+            raise _not_a_consumer_group(group)
+        elif isinstance(group, StreamsGroup):
+            check_streams_commit(
+                group,
+                request.member_id,
+                request.group_instance_id,
+                request.generation_id_or_member_epoch,
+                (
+                    (topic.name, row.partition_index)
+                    for topic in request.topics
+                    for row in topic.partitions
+                    if not self._is_too_large(row)
+                ),
+                transactional=False,
+                version=api_version,
+            )
         else:
             self._validate_classic(group, request)
 
@@ -204,9 +233,13 @@ class OffsetWriter:
             if request.generation_id >= 0:
                 raise KafkaError(ErrorCode.ILLEGAL_GENERATION)
         elif isinstance(group, ConsumerGroup):
-            self._validate_consumer(group, request)
-        elif isinstance(group, ForeignGroup):
-            _validate_foreign(group, request.generation_id)
+            with _without_epochs():
+                self._validate_consumer(group, request)
+        elif isinstance(group, ShareGroup):
+            raise _not_a_consumer_group(group)
+        elif isinstance(group, StreamsGroup):
+            with _without_epochs():
+                self._validate_streams(group, request)
         elif request.generation_id >= 0 or request.member_id or request.group_instance_id is not None:
             if request.generation_id < 0 and group.state == EMPTY:
                 return
@@ -215,26 +248,36 @@ class OffsetWriter:
                 raise KafkaError(ErrorCode.ILLEGAL_GENERATION)
 
     def _validate_consumer(self, group: ConsumerGroup, request: TxnOffsetCommitRequest) -> None:
-        """Clients of transactions know of stale generations, not of member epochs."""
-        try:
-            check_commit(
-                group,
-                request.member_id,
-                request.group_instance_id,
-                request.generation_id,
-                (
-                    (topic.name, self._topic_id(topic.name), row.partition_index)
-                    for topic in request.topics
-                    for row in topic.partitions
-                    if not self._is_too_large(row)
-                ),
-                transactional=True,
-                version=0,
-            )
-        except KafkaError as error:
-            if error.code != ErrorCode.STALE_MEMBER_EPOCH:
-                raise
-            raise KafkaError(ErrorCode.ILLEGAL_GENERATION) from error
+        check_commit(
+            group,
+            request.member_id,
+            request.group_instance_id,
+            request.generation_id,
+            (
+                (topic.name, self._topic_id(topic.name), row.partition_index)
+                for topic in request.topics
+                for row in topic.partitions
+                if not self._is_too_large(row)
+            ),
+            transactional=True,
+            version=0,
+        )
+
+    def _validate_streams(self, group: StreamsGroup, request: TxnOffsetCommitRequest) -> None:
+        check_streams_commit(
+            group,
+            request.member_id,
+            request.group_instance_id,
+            request.generation_id,
+            (
+                (topic.name, row.partition_index)
+                for topic in request.topics
+                for row in topic.partitions
+                if not self._is_too_large(row)
+            ),
+            transactional=True,
+            version=0,
+        )
 
     # -- OffsetDelete
 
@@ -243,6 +286,8 @@ class OffsetWriter:
         group = self._groups.require(request.group_id)
         if isinstance(group, ClassicGroup) and not group.is_empty and not group.uses_consumer_protocol:
             raise KafkaError(ErrorCode.NON_EMPTY_GROUP)
+        if isinstance(group, ShareGroup):
+            raise _not_a_consumer_group(group)
         out: Outcome[OffsetDeleteResponse] = Outcome()
         out.response = OffsetDeleteResponse(topics=[self._delete_topic(group, topic, out) for topic in request.topics])
         return out
@@ -299,10 +344,8 @@ class OffsetWriter:
 
 def expiration_base(group: Group, offset: OffsetAndMetadata) -> int | None:
     """From when retention counts, wall milliseconds; None: nothing expires now (OffsetExpirationCondition)."""
-    if isinstance(group, ConsumerGroup):
+    if isinstance(group, ConsumerGroup | ShareGroup | StreamsGroup):
         return offset.commit_timestamp
-    if isinstance(group, ForeignGroup):
-        return offset.commit_timestamp if group.is_empty else None
     if group.protocol_type is None:
         return offset.commit_timestamp
     if group.state == EMPTY:
@@ -318,15 +361,8 @@ def _int64(value: int) -> int:
 
 
 def is_subscribed(group: Group, topic: str) -> bool:
-    """A group of another kind is subscribed to everything while it has members: what to is not known here."""
-    if isinstance(group, ForeignGroup):
-        return not group.is_empty
     return group.is_subscribed_to(topic)
 
 
-def _validate_foreign(group: ForeignGroup, generation_or_epoch: int) -> None:
-    """Only an administrator may commit, while nobody is a member."""
-    if group.group_type != STREAMS_TYPE:
-        raise KafkaError(ErrorCode.GROUP_ID_NOT_FOUND, f"Group {group.group_id} is not a consumer group.")
-    if generation_or_epoch >= 0 or not group.is_empty:
-        raise KafkaError(ErrorCode.UNKNOWN_MEMBER_ID)
+def _not_a_consumer_group(group: ShareGroup) -> KafkaError:
+    return KafkaError(ErrorCode.GROUP_ID_NOT_FOUND, f"Group {group.group_id} is not a consumer group.")

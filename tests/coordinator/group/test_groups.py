@@ -4,7 +4,7 @@ import pytest
 
 from pykbroker.coordinator.group.classic_group import ClassicGroup
 from pykbroker.coordinator.group.consumer_group import ConsumerGroup
-from pykbroker.coordinator.group.foreign_group import SHARE_TYPE, ForeignGroup
+from pykbroker.coordinator.group.foreign_group import STREAMS_TYPE, ForeignGroup
 from pykbroker.coordinator.group.groups import Groups
 from pykbroker.coordinator.timeline import Timeline
 from pykbroker.errors import KafkaError
@@ -14,7 +14,7 @@ from pykbroker.protocol.error_codes import ErrorCode as E
 def test_looking_up() -> None:
     timeline = Timeline()
     groups = Groups(timeline)
-    classic, foreign = ClassicGroup("c", 0), ForeignGroup("f", SHARE_TYPE)
+    classic, foreign = ClassicGroup("c", 0), ForeignGroup("f", STREAMS_TYPE)
     groups.put(classic)
     groups.put(foreign)
     assert (groups.get("c"), groups.classic("c"), groups.classic("f"), groups.get("x")) == (

@@ -72,7 +72,7 @@ def asker(bootstrap: str) -> Iterator[SocketAsker]:
 
 @pytest.fixture
 def coordinated(asker: SocketAsker) -> SocketAsker:
-    """The dialogues about transactions."""
+    """The dialogues about transactions and share states."""
     return asker
 
 

@@ -10,18 +10,20 @@ from pykbroker.clock import ManualClock
 from pykbroker.config.broker_config import BrokerConfig
 from pykbroker.config.dynamic import DynamicBrokerConfig
 from pykbroker.controller.controller import Controller
-from pykbroker.controller_link.auto_topic_creation import AutoTopicCreation
+from pykbroker.controller_link.auto_topic_creation import AutoTopicCreation, InternalTopic
 from pykbroker.controller_link.lifecycle_loop import LifecycleLoop
 from pykbroker.controller_link.local import LocalControllerLink
 from pykbroker.coordinator.elections import Elections
 from pykbroker.coordinator.group.service import OFFSETS_TOPIC, GroupCoordinatorService
+from pykbroker.coordinator.share.persister_loop import StatePersister
+from pykbroker.coordinator.share.service import ShareCoordinatorService
 from pykbroker.coordinator.transaction.marker_writer import MarkerWriter
 from pykbroker.coordinator.transaction.service import TransactionCoordinatorService
 from pykbroker.ids import Endpoint, Uuid
 from pykbroker.log.log_manager import LogManager
 from pykbroker.metadata.image import MetadataImage
 from pykbroker.metadata.publisher import MetadataPublisher
-from pykbroker.metadata.topic_names import TRANSACTION_STATE_TOPIC
+from pykbroker.metadata.topic_names import SHARE_GROUP_STATE_TOPIC, TRANSACTION_STATE_TOPIC
 from pykbroker.protocol.apis import ApiKey
 from pykbroker.protocol.messages.broker_heartbeat import BrokerHeartbeatRequest
 from pykbroker.raft.opening import open_metadata_log
@@ -67,10 +69,19 @@ class ClusterStand:
             partitions=lambda: self._partitions_of(TRANSACTION_STATE_TOPIC),
             transaction_version=lambda: 2,
         )
+        self.share_coordinator = ShareCoordinatorService(
+            self.config,
+            self.clock,
+            self.replicas,
+            partitions=lambda: self._partitions_of(SHARE_GROUP_STATE_TOPIC),
+            image=lambda: self.image,
+        )
+        self.persister = StatePersister(self.share_coordinator, InternalTopic(SHARE_GROUP_STATE_TOPIC, self))
         self.add_broker(NODE_ID)
         self._publisher.subscribe(self.replicas)
         self._publisher.subscribe(Elections(OFFSETS_TOPIC, self.groups, NODE_ID))
         self._publisher.subscribe(Elections(TRANSACTION_STATE_TOPIC, self.transactions, NODE_ID))
+        self._publisher.subscribe(Elections(SHARE_GROUP_STATE_TOPIC, self.share_coordinator, NODE_ID))
 
     def _new_controller(self) -> Controller:
         folder = self.logs.directories[0].path

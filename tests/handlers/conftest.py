@@ -21,7 +21,12 @@ def cluster(cluster_stand: ClusterStand) -> ClusterAsker:
 
 @pytest.fixture
 def coordinated(tmp_path: Path) -> Iterator[ClusterAsker]:
-    """With few partitions of the internal topics: the dialogues about transactions."""
-    stand = ClusterStand(tmp_path, offsets_topic_num_partitions="2", transaction_state_log_num_partitions="2")
+    """With few partitions of the internal topics: the dialogues about transactions and share states."""
+    stand = ClusterStand(
+        tmp_path,
+        offsets_topic_num_partitions="2",
+        transaction_state_log_num_partitions="2",
+        share_coordinator_state_topic_num_partitions="2",
+    )
     yield ClusterAsker(stand)
     stand.close()

@@ -37,7 +37,11 @@ class SharePartitionKey(NamedTuple):
 
 
 def _without_padding(text: str) -> str:
-    return text[:_UNPADDED] if text[_UNPADDED:] == "==" else text
+    """Raises ValueError when it is padded by half."""
+    padding = text[_UNPADDED:]
+    if padding not in ("", "=="):
+        raise ValueError(f"{text!r} is not a Kafka uuid")
+    return text[:_UNPADDED]
 
 
 def _int32(text: str) -> int:

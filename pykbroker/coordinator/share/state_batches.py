@@ -46,14 +46,14 @@ def combine(so_far: Batches, new: Batches, start_offset: int) -> Batches:
     not always: what is written must be what Kafka writes, and its combiner does not look back. Batches that end
     before they begin say nothing and are left out; Kafka's combiner may never end on two of them.
     """
-    batches = [batch for batch in (*so_far, *new) if batch.last_offset >= batch.first_offset]
+    batches = [batch for batch in (*so_far, *new) if batch[1] >= batch[0]]
     if start_offset != KEEP_START_OFFSET:
-        batches = [_cut(batch, start_offset) for batch in batches if batch.last_offset >= start_offset]
+        batches = [_cut(batch, start_offset) for batch in batches if batch[1] >= start_offset]
     return _Combiner(batches).run() if len(batches) > 1 else tuple(batches)
 
 
 def _cut(batch: PersisterStateBatch, start_offset: int) -> PersisterStateBatch:
-    return batch if batch.first_offset >= start_offset else batch._replace(first_offset=start_offset)
+    return batch if batch[0] >= start_offset else batch._replace(first_offset=start_offset)
 
 
 class _Combiner:
@@ -62,26 +62,27 @@ class _Combiner:
     def __init__(self, batches: list[PersisterStateBatch]) -> None:
         self._waiting = sorted(set(batches), reverse=True)
         self._put_back: list[PersisterStateBatch] = []
-        self._done: list[PersisterStateBatch] = []
 
     def run(self) -> Batches:
-        previous = self._take()
-        while previous is not None:
-            candidate = self._take()
-            if candidate is None or not _meet(previous, candidate):
-                self._done.append(previous)
+        done: list[PersisterStateBatch] = []
+        waiting, put_back = self._waiting, self._put_back
+        previous = waiting.pop()
+        while waiting or put_back:
+            candidate = self._take() if put_back else waiting.pop()
+            gap = candidate[0] - previous[1]
+            if gap > 1 or (gap == 1 and candidate[2:] != previous[2:]):
+                done.append(previous)
                 previous = candidate
                 continue
             for part in _resolve(previous, candidate):
-                heappush(self._put_back, part)
+                heappush(put_back, part)
             previous = self._take()
-        return tuple(self._done)
+        done.append(previous)
+        return tuple(done)
 
-    def _take(self) -> PersisterStateBatch | None:
-        """The smallest batch, each but once."""
+    def _take(self) -> PersisterStateBatch:
+        """The smallest batch, each but once. Something was put back."""
         put_back, waiting = self._put_back, self._waiting
-        if not put_back:
-            return waiting.pop() if waiting else None
         if waiting and waiting[-1] < put_back[0]:
             return waiting.pop()
         batch = heappop(put_back)
@@ -90,11 +91,6 @@ class _Combiner:
         if waiting and waiting[-1] == batch:
             waiting.pop()
         return batch
-
-
-def _meet(previous: PersisterStateBatch, candidate: PersisterStateBatch) -> bool:
-    gap = candidate.first_offset - previous.last_offset
-    return gap < 1 or (gap == 1 and candidate.delivery == previous.delivery)
 
 
 def _resolve(previous: PersisterStateBatch, candidate: PersisterStateBatch) -> list[PersisterStateBatch]:

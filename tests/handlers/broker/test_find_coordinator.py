@@ -1,4 +1,6 @@
-"""FindCoordinator of groups, as the real Kafka 4.3.1 answers it; that creates the topic after its first answer."""
+"""FindCoordinator of groups and share partitions, as the real Kafka 4.3.1 answers it.
+
+That creates the topic after its first answer."""
 
 from typing import Any
 
@@ -83,3 +85,44 @@ def test_share_groups_have_no_coordinator_in_old_versions(cluster: Asker) -> Non
     for version in (4, 5):
         (row,) = find_many(cluster, ["key"], version, SHARE)
         assert (row.error_code, row.error_message, row.node_id) == (ErrorCode.INVALID_REQUEST, "", -1)
+
+
+SHARE_PARTITION = "group:AAAAAAAAAAAAAAAAAAAAAQ:0"
+
+
+def test_share_partitions(coordinated: Asker) -> None:
+    keys = [SHARE_PARTITION, "a:b:" + SHARE_PARTITION, ":" + SHARE_PARTITION, SHARE_PARTITION.replace(":0", ":-7")]
+    keys += [SHARE_PARTITION.replace(":0", ":+3::"), SHARE_PARTITION.replace("Q:0", "Q==:00002147483647")]
+    keys += [SHARE_PARTITION.replace("Q:0", "R:0")]
+    eventually(
+        lambda: find_many(coordinated, [SHARE_PARTITION], 6, SHARE)[0], lambda row: row.error_code == ErrorCode.NONE
+    )
+    (broker,) = metadata(coordinated, []).brokers
+    for row, key in zip(find_many(coordinated, keys, 6, SHARE), keys, strict=True):
+        assert (row.key, row.error_code, row.error_message) == (key, ErrorCode.NONE, "")
+        assert (row.node_id, row.host, row.port) == (broker.node_id, broker.host, broker.port)
+    (row,) = metadata(coordinated, ["__share_group_state"]).topics
+    assert (row.error_code, row.is_internal) == (0, True)
+
+
+def test_share_partitions_have_a_group_a_topic_id_and_a_number(coordinated: Asker) -> None:
+    group, topic_id, partition = SHARE_PARTITION.split(":")
+    parts = [
+        (group, topic_id),
+        ("", topic_id, partition),
+        (" \t", topic_id, partition),
+        (group, topic_id[:-1], partition),
+        (group, topic_id + "=", partition),
+        (group, topic_id + "A", partition),
+        (group, topic_id[:-1] + "!", partition),
+        (group, topic_id[:-1] + "+", partition),
+        (group, topic_id, ""),
+        (group, topic_id, " 0"),
+        (group, topic_id, "0x1"),
+        (group, topic_id, "1_0"),
+        (group, topic_id, "2147483648"),
+        (group, "", topic_id, "-2147483649"),
+    ]
+    keys = ["", "key", *(":".join(part) for part in parts)]
+    for row in find_many(coordinated, keys, 6, SHARE):
+        assert (row.error_code, row.error_message, row.node_id) == (ErrorCode.INVALID_REQUEST, "", -1), row.key

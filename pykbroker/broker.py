@@ -25,6 +25,7 @@ from pykbroker.controller_link.lifecycle_loop import LifecycleLoop
 from pykbroker.controller_link.local import LocalControllerLink
 from pykbroker.coordinator.elections import Elections
 from pykbroker.coordinator.group.service import OFFSETS_TOPIC, GroupCoordinatorService
+from pykbroker.coordinator.group.share_service import ShareGroupService
 from pykbroker.coordinator.share.persister_loop import StatePersister
 from pykbroker.coordinator.share.service import ShareCoordinatorService
 from pykbroker.coordinator.share.upkeep_loop import UpkeepLoop
@@ -51,9 +52,14 @@ from pykbroker.raft.quorum_state import QuorumStateError
 from pykbroker.raft.single_voter import NotTheOnlyVoter
 from pykbroker.replica.directory_loop import DirectoryLoop
 from pykbroker.replica.fetch_session import FetchSessionCache
+from pykbroker.replica.list_offsets import latest_offset
 from pykbroker.replica.producer_ids import ProducerIdManager
 from pykbroker.replica.replica_manager import ReplicaManager
 from pykbroker.replica.replication_quota import ReplicationQuota
+from pykbroker.share.group_limits import GroupLimits
+from pykbroker.share.share_loop import ShareLoop
+from pykbroker.share.share_partition_manager import SharePartitionManager
+from pykbroker.share.share_session import ShareSessionCache
 
 if TYPE_CHECKING:
     from pykbroker.config.broker_config import BrokerConfig
@@ -113,6 +119,7 @@ class Broker:
             node_id=self.node_id, logs=self.logs, clock=self.clock, config_for=self.dynamic_config.log_config
         )
         self.logs.on_directory_failure = self._on_directory_failure
+        self.cleaner = CleanerLoop(self.logs, lambda: self.config)
         self.move_quota = ReplicationQuota(
             self.dynamic_config.broker_quota(MOVE_RATE),
             windows=config.alter_log_dirs_replication_quota_window_num,
@@ -143,6 +150,19 @@ class Broker:
             image=lambda: self.image,
         )
         self.persister = StatePersister(self.share_coordinator, InternalTopic(SHARE_GROUP_STATE_TOPIC, self))
+        self.share_groups = ShareGroupService(
+            self.groups,
+            self.persister,
+            image=lambda: self.image,
+            end_offset=lambda tp: latest_offset(self.replicas.partition(tp)),
+        )
+        self.share_partitions = SharePartitionManager(
+            replicas=self.replicas,
+            persister=self.persister,
+            clock=self.clock,
+            limits=GroupLimits(lambda: self.config, lambda: self.image),
+            sessions=ShareSessionCache(config.group_share_max_share_sessions),
+        )
         self._publisher = MetadataPublisher("")
         self.controller: LocalControllerLink
         self.producer_ids: ProducerIdManager
@@ -288,9 +308,11 @@ class Broker:
             system.start_soon(Housekeeping(self.logs, self._static).run, name="housekeeping")
             async with trio.open_nursery() as data:
                 data.start_soon(self.groups.runtime.run, name="group coordinator")
+                data.start_soon(self.share_groups.run, name="share groups")
                 data.start_soon(self.transactions.runtime.run, name="transaction coordinator")
                 data.start_soon(self.transactions.markers.run, name="transaction markers")
                 data.start_soon(self.share_coordinator.runtime.run, name="share coordinator")
+                data.start_soon(ShareLoop(self.share_partitions, self.clock).run, name="share partitions")
                 upkeep = UpkeepLoop(self.share_coordinator, self._static, self._serves_share_groups)
                 data.start_soon(upkeep.run, name="share coordinator upkeep")
                 self._follow_metadata()
@@ -307,7 +329,7 @@ class Broker:
                 )
                 data.start_soon(directories.run, name="log directories")
                 if self._static.log_cleaner_enable:
-                    data.start_soon(CleanerLoop(self.logs, lambda: self.config).run, name="log cleaner")
+                    data.start_soon(self.cleaner.run, name="log cleaner")
                 await self._serve(lifecycle, on_ready)
                 data.cancel_scope.cancel()
             await trio.to_thread.run_sync(self.logs.shutdown, lifecycle.broker_epoch)
@@ -332,6 +354,7 @@ class Broker:
             if self.config.controlled_shutdown_enable and self._failure is None:
                 await lifecycle.controlled_shutdown()
             self.groups.runtime.close()
+            self.share_partitions.close()
             self.replicas.shut_down()
             server.stop(PATIENCE)
 
@@ -342,11 +365,13 @@ class Broker:
             self.logs.update_producer_id_expiration(self.config.producer_id_expiration_ms)
             self.move_quota.rate = self.dynamic_config.broker_quota(MOVE_RATE)
             self.replicas.update_all_configs()
+            self.cleaner.reconfigure()
             server.update(self.config)
 
         self.dynamic_config.on_broker_change = apply
         self.logs.update_producer_id_expiration(self.config.producer_id_expiration_ms)
         self.move_quota.rate = self.dynamic_config.broker_quota(MOVE_RATE)
+        self.cleaner.reconfigure()
 
     def _first_address(self) -> tuple[str, int]:
         """For people on this machine."""
@@ -360,6 +385,7 @@ class Broker:
         self._publisher.subscribe(Elections(OFFSETS_TOPIC, self.groups, self.node_id))
         self._publisher.subscribe(Elections(TRANSACTION_STATE_TOPIC, self.transactions, self.node_id))
         self._publisher.subscribe(Elections(SHARE_GROUP_STATE_TOPIC, self.share_coordinator, self.node_id))
+        self._publisher.subscribe(self.share_partitions)
 
     def _make_lifecycle(self) -> LifecycleLoop:
         return LifecycleLoop(

@@ -72,11 +72,20 @@ SERVED: Mapping[ApiKey, str] = {
     ApiKey.CONSUMER_GROUP_DESCRIBE: "consumer_group_describe",
     ApiKey.LIST_CONFIG_RESOURCES: "list_config_resources",
     ApiKey.DESCRIBE_TOPIC_PARTITIONS: "describe_topic_partitions",
+    ApiKey.STREAMS_GROUP_HEARTBEAT: "streams_group_heartbeat",
+    ApiKey.STREAMS_GROUP_DESCRIBE: "streams_group_describe",
+    ApiKey.SHARE_FETCH: "share_fetch",
+    ApiKey.SHARE_ACKNOWLEDGE: "share_acknowledge",
+    ApiKey.SHARE_GROUP_HEARTBEAT: "share_group_heartbeat",
+    ApiKey.SHARE_GROUP_DESCRIBE: "share_group_describe",
     ApiKey.INITIALIZE_SHARE_GROUP_STATE: "initialize_share_group_state",
     ApiKey.READ_SHARE_GROUP_STATE: "read_share_group_state",
     ApiKey.WRITE_SHARE_GROUP_STATE: "write_share_group_state",
     ApiKey.DELETE_SHARE_GROUP_STATE: "delete_share_group_state",
     ApiKey.READ_SHARE_GROUP_STATE_SUMMARY: "read_share_group_state_summary",
+    ApiKey.DESCRIBE_SHARE_GROUP_OFFSETS: "describe_share_group_offsets",
+    ApiKey.ALTER_SHARE_GROUP_OFFSETS: "alter_share_group_offsets",
+    ApiKey.DELETE_SHARE_GROUP_OFFSETS: "delete_share_group_offsets",
 }
 # Kafka advertises Produce 0–2 for old librdkafka, though it refuses them (KIP-896, KAFKA-18659).
 _ADVERTISED_FROM = {ApiKey.PRODUCE: 0}
@@ -289,6 +298,11 @@ class Session:
         except Exception as error:
             return self._fail(api, ctx, frame, request, error)
         return self._step(api, ctx, frame, request, coroutine)
+
+    def closed(self) -> None:
+        """The connection is gone: what its client held is free."""
+        connection = self.local_host, self.local_port, self.client_host, self.client_port
+        self._broker.share_partitions.disconnected(connection)
 
     def _step(
         self, api: ServedApi, ctx: RequestContext, frame: memoryview, request: Any, coroutine: Coroutine[Any, Any, Any]

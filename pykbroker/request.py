@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pykbroker.config.broker_config import BrokerConfig
     from pykbroker.config.dynamic import DynamicBrokerConfig
     from pykbroker.coordinator.group.service import GroupCoordinatorService
+    from pykbroker.coordinator.group.share_service import ShareGroupService
     from pykbroker.coordinator.share.persister import Persister
     from pykbroker.coordinator.share.service import ShareCoordinatorService
     from pykbroker.coordinator.transaction.service import TransactionCoordinatorService
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from pykbroker.protocol.message import Message
     from pykbroker.replica.fetch_session import FetchSessionCache
     from pykbroker.replica.replica_manager import ReplicaManager
+    from pykbroker.share.share_partition_manager import SharePartitionManager
 
 
 ANONYMOUS = "User:ANONYMOUS"
@@ -144,6 +146,16 @@ class TopicCreation(Protocol):
         """Returns when they exist in Services.image, or cannot be created; illegal names are passed over."""
 
 
+class StreamsTopics(Protocol):
+    """Creates internal topics of streams groups beside their heartbeats (AutoTopicCreationManager)."""
+
+    def create(self, ctx: RequestContext, topics: "Mapping[str, ConfiguredInternalTopic]", remember_ms: int) -> None:
+        """Soon; not those under way or refused lately: a refusal is remembered so many milliseconds."""
+
+    def errors(self, names: Iterable[str]) -> dict[str, str]:
+        """Of those refused lately: what was said."""
+
+
 class ProducerIds(Protocol):
     """Hands out producer ids from blocks of the controller (RPCProducerIdManager)."""
 
@@ -177,6 +189,8 @@ class Services(Protocol):
     @property
     def transactions(self) -> "TransactionCoordinatorService": ...
     @property
+    def share_groups(self) -> "ShareGroupService": ...
+    @property
     def share_coordinator(self) -> "ShareCoordinatorService":
         """For those who ask it over the wire."""
 
@@ -191,9 +205,13 @@ class Services(Protocol):
     @property
     def fetch_sessions(self) -> "FetchSessionCache": ...
     @property
+    def share_partitions(self) -> "SharePartitionManager": ...
+    @property
     def producer_ids(self) -> ProducerIds: ...
     @property
     def topic_creation(self) -> TopicCreation: ...
+    @property
+    def streams_topics(self) -> StreamsTopics: ...
 
     def endpoint_for(self, ctx: RequestContext, node_id: int) -> tuple[str, int]:
         """Host and port to tell this client for a node, on the listener of the request. Raises KafkaError

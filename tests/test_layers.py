@@ -23,7 +23,7 @@ LAYERS = {
     1: {"protocol", "record"},
     2: {"metadata", "log", "config", "security"},
     3: {"raft", "controller", "replica", "coordinator"},
-    4: {"network", "controller_link"},
+    4: {"network", "controller_link", "share"},
     5: {"handlers", "dispatch", "request", "pending", "observability"},
     6: {"broker", "web", "cli", "testing", "__main__", "__init__"},
 }
@@ -40,6 +40,7 @@ ALSO = {
     "coordinator": {"request", "pending"},
     "network": {"request", "dispatch", "observability", "pending"},
     "controller_link": {"request", "handlers", "pending"},
+    "share": {"request", "pending"},
 }
 TRIO_PLACES = ("network/", "web/", "cli/", "testing/")
 TRIO_FILES = {"broker.py", "pending.py"}

@@ -60,6 +60,9 @@ class Session(Protocol):
     def admit(self, start: memoryview, size: int) -> None:
         """Looks at the first bytes (without prefix) of a large frame of `size` bytes. Raises MalformedFrame."""
 
+    def closed(self) -> None:
+        """The connection is gone, for whatever reason."""
+
 
 class SharedState:
     """What all connections of a broker share."""
@@ -159,6 +162,7 @@ class Connection:
                 LOG.debug("Closed %s: %s", self.name, self.why_closed)
             self._buffer.close(self._shared.clock.monotonic())
             self._transport.close()
+            self._session.closed()
             self._shared.metrics.connections_closed += 1
 
     async def _serve(self) -> None:

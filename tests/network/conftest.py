@@ -46,6 +46,9 @@ class ScriptedSession:
         if bytes(start[:4]) == b"evil":
             raise MalformedFrame("refused by its first bytes")
 
+    def closed(self) -> None:
+        self.server.closed.append(self)
+
     def begin(self, frame: memoryview, received_at: float) -> Any:
         data = bytes(frame)
         self.server.seen.append(data[:32])
@@ -85,6 +88,7 @@ class Server:
         self.release = trio.Event()
         self.seen: list[bytes] = []
         self.addresses: list[Address] = []
+        self.closed: list[ScriptedSession] = []
         self.clients: list[Client] = []
         self.listener = Listener(
             "TEST",

@@ -23,6 +23,7 @@ from pykbroker.controller.controller_loop import ControllerLoop
 from pykbroker.controller_link.auto_topic_creation import AutoTopicCreation, InternalTopic
 from pykbroker.controller_link.lifecycle_loop import LifecycleLoop
 from pykbroker.controller_link.local import LocalControllerLink
+from pykbroker.controller_link.streams_topics import StreamsTopicCreation
 from pykbroker.coordinator.elections import Elections
 from pykbroker.coordinator.group.service import OFFSETS_TOPIC, GroupCoordinatorService
 from pykbroker.coordinator.group.share_service import ShareGroupService
@@ -167,6 +168,7 @@ class Broker:
         self.controller: LocalControllerLink
         self.producer_ids: ProducerIdManager
         self.topic_creation: AutoTopicCreation
+        self.streams_topics: StreamsTopicCreation
 
     # What handlers see (request.Services)
 
@@ -274,6 +276,7 @@ class Broker:
         self.controller = LocalControllerLink(controller, self.node_id)
         self.producer_ids = ProducerIdManager(self.controller)
         self.topic_creation = AutoTopicCreation(self.controller, self._static)
+        self.streams_topics = StreamsTopicCreation(self.controller, self.clock, self._static.request_timeout_ms)
         return controller
 
     def _open_directories(self, opened: ExitStack) -> LogDirectory:
@@ -308,6 +311,7 @@ class Broker:
             system.start_soon(Housekeeping(self.logs, self._static).run, name="housekeeping")
             async with trio.open_nursery() as data:
                 data.start_soon(self.groups.runtime.run, name="group coordinator")
+                data.start_soon(self.streams_topics.run, name="internal topics of streams groups")
                 data.start_soon(self.share_groups.run, name="share groups")
                 data.start_soon(self.transactions.runtime.run, name="transaction coordinator")
                 data.start_soon(self.transactions.markers.run, name="transaction markers")

@@ -14,6 +14,7 @@ from pykbroker.errors import KafkaError
 from pykbroker.ids import TopicPartition
 from pykbroker.log.cleaner import CleaningAborted
 from pykbroker.log.cleaner_manager import LogToClean, filthiest
+from pykbroker.log.cleaner_metrics import CleanerMetrics
 from pykbroker.log.cleaning import CleanerConfig, Cleaning, Steps
 from pykbroker.log.log_manager import LogManager
 from pykbroker.log.sparse_index import CorruptIndex
@@ -24,6 +25,8 @@ logger = getLogger(__name__)
 # Seconds after which the cleaner's thread lets the loop go on. Python's usual ones are for threads that do not share
 # the interpreter with a server: each of its wake-ups would wait so long.
 BUSY_SWITCH_INTERVAL = 0.0005
+# Seconds after which a resting thread looks whether it still has to: the rate may have changed, or the log be gone.
+LONGEST_REST = 0.5
 
 
 class CleanerLoop:
@@ -36,6 +39,7 @@ class CleanerLoop:
         self._usual_switch_interval = sys.getswitchinterval()
         self._throttler = Throttler(config().log_cleaner_io_max_bytes_per_second, logs.clock)
         self._changed = trio.Event()
+        self.metrics = CleanerMetrics(logs.clock.monotonic())
         self._written: dict[TopicPartition, int] = {}
 
     async def run(self) -> None:
@@ -43,7 +47,6 @@ class CleanerLoop:
         async with trio.open_nursery() as nursery:
             while True:
                 config = self._config()
-                self._throttler.rate = config.log_cleaner_io_max_bytes_per_second
                 self._changed = trio.Event()
                 self._write_down()
                 while self._running < config.log_cleaner_threads and (found := self.next_log()) is not None:
@@ -51,8 +54,14 @@ class CleanerLoop:
                 with trio.move_on_after(max(config.log_cleaner_backoff_ms, 1) / 1000):
                     await self._changed.wait()
 
+    def reconfigure(self) -> None:
+        """The configs have changed: the rate counts at once, also for who rests; for the others it looks again now."""
+        self._throttler.rate = self._config().log_cleaner_io_max_bytes_per_second
+        self._changed.set()
+
     def next_log(self) -> LogToClean | None:
         """The dirtiest one that is due, marked as being cleaned."""
+        self.metrics.looked_at = self.logs.clock.monotonic()
         found = filthiest(self.logs.all(), self.logs.clock.wall_ms())
         if found is not None:
             found.log.cleaning.is_in_progress = True
@@ -79,7 +88,9 @@ class CleanerLoop:
         log = found.log
         generation = log.cleaning.generation
         try:
+            began = self.logs.clock.monotonic()
             await _run(Cleaning(found, self._config(), self._pace(log, stop)).steps())
+            self.metrics.last_clean_seconds = self.logs.clock.monotonic() - began
             self._write_down()
             log.delete_old_segments(self.logs.clock.wall_ms())
         except CleaningAborted:
@@ -107,8 +118,10 @@ class CleanerLoop:
 
         def pace(count: int) -> None:
             rest = throttler.rest_after(count)
-            is_enough = stop.wait(rest) if rest > 0 else stop.is_set()
-            if is_enough or state.generation != generation:
+            rate = throttler.rate
+            while rest > 0 and throttler.rate == rate and not stop.wait(min(rest, LONGEST_REST)):
+                rest -= LONGEST_REST
+            if stop.is_set() or state.generation != generation:
                 raise CleaningAborted
 
         return pace

@@ -324,4 +324,44 @@ async def test_the_throttle_makes_it_rest(stand: Stand) -> None:
     pace = cleaner._pace(log, Stop())
     stand.clock.advance(1)
     pace(300)
-    assert rests == [2.0]
+    assert rests == [0.5] * 4
+
+
+async def test_another_rate_ends_a_rest(stand: Stand) -> None:
+    """log.cleaner.io.max.bytes.per.second is dynamic, and a rest may have become hours."""
+    log = fill(stand)
+    settings = CleanerSettings(log_cleaner_io_max_bytes_per_second=1.0)
+    cleaner = CleanerLoop(stand.manager, lambda: settings)
+    rests: list[float] = []
+
+    class Stop(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            rests.append(timeout or 0)
+            if len(rests) == 3:
+                settings.log_cleaner_io_max_bytes_per_second = 1e9
+                cleaner.reconfigure()
+            return False
+
+    pace = cleaner._pace(log, Stop())
+    stand.clock.advance(1)
+    pace(10_000)
+    assert rests == [0.5] * 3
+
+
+async def test_other_configs_count_at_once(stand: Stand, mock_clock: MockClock) -> None:
+    """Not only when log.cleaner.backoff.ms, as it was, is over."""
+    fill(stand, TopicPartition("t", 0))
+    settings = CleanerSettings(log_cleaner_backoff_ms=86_400_000)
+    cleaner = CleanerLoop(stand.manager, lambda: settings)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(cleaner.run)
+        await until(lambda: all(log.cleaning.first_dirty_offset == 4 for log in stand.manager.all()))
+        await until(lambda: not cleaner._running)
+        await wait_all_tasks_blocked()
+        log = fill(stand, TopicPartition("t", 1))
+        await wait_all_tasks_blocked()
+        assert not log.cleaning.is_in_progress
+        settings.log_cleaner_backoff_ms = 10
+        cleaner.reconfigure()
+        await until(lambda: log.cleaning.first_dirty_offset == 4)
+        nursery.cancel_scope.cancel()

@@ -24,7 +24,7 @@ Fast path (Produce, Fetch): a module with `FAST = True` gets the bytes, not a de
   and asks `error_response` as for any other handler.
 """
 
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 from pykbroker.clock import Clock
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from pykbroker.config.dynamic import DynamicBrokerConfig
     from pykbroker.coordinator.group.service import GroupCoordinatorService
     from pykbroker.coordinator.group.share_service import ShareGroupService
+    from pykbroker.coordinator.group.streams_configured_topology import ConfiguredInternalTopic
     from pykbroker.coordinator.share.persister import Persister
     from pykbroker.coordinator.share.service import ShareCoordinatorService
     from pykbroker.coordinator.transaction.service import TransactionCoordinatorService

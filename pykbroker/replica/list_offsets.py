@@ -53,6 +53,11 @@ def offset_for(
     return NOT_FOUND
 
 
+def latest_offset(partition: Partition) -> int:
+    """Where consumers find its end. Raises KafkaError."""
+    return offset_for(partition, LATEST, isolation_level=0, replica_id=CONSUMER, current_leader_epoch=-1).offset
+
+
 def _find(log: UnifiedLog, timestamp: int) -> TimestampOffset | None:
     if timestamp in (LATEST_TIERED, EARLIEST_PENDING_UPLOAD):
         return None  # nothing is tiered

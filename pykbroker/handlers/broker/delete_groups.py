@@ -7,7 +7,7 @@ from pykbroker.request import RequestContext, Services
 
 async def handle(broker: Services, ctx: RequestContext, request: DeleteGroupsRequest) -> DeleteGroupsResponse:
     distinct = dict.fromkeys(request.groups_names)
-    return DeleteGroupsResponse(results=await broker.groups.delete_groups(ctx, distinct))
+    return DeleteGroupsResponse(results=await broker.share_groups.delete_groups(ctx, distinct))
 
 
 def error_response(request: DeleteGroupsRequest, error: KafkaError, version: int) -> DeleteGroupsResponse:

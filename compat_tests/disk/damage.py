@@ -1,8 +1,11 @@
 """What a crash may leave of a data directory, and somewhat worse, driven by a seed."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
+
+from pykbroker.record.batch import iterate_frames
 
 # Kafka does not start on a damaged metadata log; a coordinator that forgot an end writes its markers again, later.
 SPARED = ("__cluster_metadata", "__transaction_state", "-delete")
@@ -28,6 +31,22 @@ def cut_short(log: Path, random: Random) -> None:
     size = log.stat().st_size
     with log.open("r+b") as file:
         file.truncate(max(size - random.randint(1, 100), 0))
+
+
+def hole_before_last(log: Path, random: Random) -> None:
+    """A power cut took whole batches of an older segment that nobody had synced yet, and left the newest."""
+    if (older := older_than(log)) is not None:
+        starts = [position for position, _ in iterate_frames(older.read_bytes())]
+        os.truncate(older, random.choice(starts[-3:]))
+
+
+def torn_before_last(log: Path, random: Random) -> None:
+    if (older := older_than(log)) is not None:
+        cut_short(older, random)
+
+
+def older_than(log: Path) -> Path | None:
+    return max((path for path in log.parent.glob("*.log") if path < log and path.stat().st_size), default=None)
 
 
 def zeros_behind(log: Path, random: Random) -> None:
@@ -67,6 +86,8 @@ def noise_in_indexes(log: Path, random: Random) -> None:
 
 KINDS: tuple[Callable[[Path, Random], None], ...] = (
     cut_short,
+    hole_before_last,
+    torn_before_last,
     zeros_behind,
     noise_behind,
     flipped_bit,

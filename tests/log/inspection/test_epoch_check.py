@@ -62,3 +62,12 @@ def test_epochs_before_the_log_start_offset_are_gone(written: Written) -> None:
     written.log_start_offset = 3
     assert checkpoint(written, "0\n2\n3 3\n4 4\n") == []
     assert checkpoint(written, "0\n3\n0 0\n3 2\n4 4\n") == [("leader-epoch-checkpoint", 4, -1)]
+
+
+def test_no_flipped_digit_goes_unnoticed(written: Written) -> None:
+    """The file has no checksum, and what still parses is believed at the start, by Kafka as by us."""
+    text = (written.path / "leader-epoch-checkpoint").read_text()
+    for position in [at for at, digit in enumerate(text) if digit.isdigit()]:
+        for digit in "0123456789".replace(text[position], ""):
+            flipped = text[:position] + digit + text[position + 1 :]
+            assert checkpoint(written, flipped), flipped

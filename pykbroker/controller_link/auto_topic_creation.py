@@ -63,7 +63,7 @@ class AutoTopicCreation:
         request = CreateTopicsRequest(
             topics=[creatable_topic(name, self._config) for name in names], timeout_ms=self._config.request_timeout_ms
         )
-        return cast("CreateTopicsResponse", await self._link.forward(_context(ctx), request))
+        return cast("CreateTopicsResponse", await self._link.forward(create_topics_context(ctx), request))
 
 
 class InternalTopic:
@@ -96,7 +96,7 @@ def _complain(names: list[str], error: KafkaError) -> None:
     LOG.warning("Topics not created: %s: %s", shown, error)
 
 
-def _context(ctx: RequestContext) -> RequestContext:
+def create_topics_context(ctx: RequestContext) -> RequestContext:
     """The client's request becomes a CreateTopics: who asks stays the same."""
     return RequestContext(
         ApiKey.CREATE_TOPICS,

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 ELR_VERSION = "eligible.leader.replicas.version"
 GROUP_VERSION = "group.version"
 SHARE_VERSION = "share.version"
+STREAMS_VERSION = "streams.version"
 TRANSACTION_VERSION = "transaction.version"
 
 # metadata.version levels of Kafka 4.3 that change the log's format; in between, the next lower one rules.
@@ -32,6 +33,7 @@ SUPPORTED_FEATURES: dict[str, tuple[int, int]] = {
     "kraft.version": (0, 1),
     ELR_VERSION: (0, 1),
     GROUP_VERSION: (0, 1),
+    STREAMS_VERSION: (0, 1),
     TRANSACTION_VERSION: (0, 2),
 }
 # Finalized in a fresh cluster, in the order of the bootstrap snapshot.
@@ -39,6 +41,7 @@ INITIAL_FEATURES: dict[str, int] = {
     METADATA_VERSION: LATEST_METADATA_VERSION,
     ELR_VERSION: 1,
     GROUP_VERSION: 1,
+    STREAMS_VERSION: 1,
     TRANSACTION_VERSION: 2,
 }
 

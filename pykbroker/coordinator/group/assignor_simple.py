@@ -33,8 +33,8 @@ def assign_simple(spec: GroupSpec, assignable: Mapping[Uuid, frozenset[int]], *,
     subscribed = frozenset[Uuid]().union(*(member.topics for member in members))
     if not subscribed:
         return {member_id: {} for member_id in spec.members}
-    # A topic that nobody is subscribed to any more is given back; of others each spreading takes care.
-    kept = [{key: None for key in _held(member.target) if key[0] in subscribed} for member in members]
+    # Where topics are looked at one by one, one that nobody is subscribed to any more is passed over, as in Kafka.
+    kept = [{key: None for key in _held(member.target) if not alike or key[0] in subscribed} for member in members]
     if alike:
         targets = [key for topic_id in spec.sizes for key in _targets(topic_id, spec, assignable)]
         _Spreading(kept, list(range(len(members))), targets, partition_hash).run()
@@ -121,7 +121,9 @@ class _Spreading:
         """In turns. A partition that everyone with room left has already stays shared less, as in Kafka."""
         unfilled = sorted(member for member, quota in self.quotas.items() if len(self.kept[member]) < quota)
         position, gave = 0, False
-        for key in java_order(self.holders, self.hash_of, sized_table(len(self.holders), len(self.targets))):
+        # HashMap.computeIfAbsent puts what is new first into its bucket.
+        table = sized_table(len(self.holders), len(self.targets))
+        for key in java_order(reversed(self.holders), self.hash_of, table):
             members = self.holders[key]
             while unfilled and len(members) < self.sharing:
                 if position == len(unfilled):

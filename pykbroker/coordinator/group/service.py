@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pykbroker.clock import Clock
     from pykbroker.config.broker_config import BrokerConfig
     from pykbroker.coordinator.group.group_shard import GroupShard
+    from pykbroker.coordinator.group.streams import HeartbeatResult
     from pykbroker.coordinator.partition_writer import PartitionWriter
     from pykbroker.coordinator.shard import Marker, Outcome
     from pykbroker.metadata.image import MetadataImage
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from pykbroker.protocol.messages.offset_commit import OffsetCommitRequest, OffsetCommitResponse
     from pykbroker.protocol.messages.offset_delete import OffsetDeleteRequest, OffsetDeleteResponse
     from pykbroker.protocol.messages.offset_fetch import OffsetFetchRequestGroup, OffsetFetchResponseGroup
+    from pykbroker.protocol.messages.streams_group_describe import DescribedGroup as DescribedStreamsGroup
+    from pykbroker.protocol.messages.streams_group_heartbeat import StreamsGroupHeartbeatRequest
     from pykbroker.protocol.messages.sync_group import SyncGroupRequest, SyncGroupResponse
     from pykbroker.protocol.messages.txn_offset_commit import TxnOffsetCommitRequest, TxnOffsetCommitResponse
     from pykbroker.request import RequestContext
@@ -181,6 +184,19 @@ class GroupCoordinatorService:
         except KafkaError as error:
             raise KafkaError(client_error(error.code), error.message) from error
 
+    async def streams_group_heartbeat(
+        self, ctx: "RequestContext", request: "StreamsGroupHeartbeatRequest"
+    ) -> "HeartbeatResult":
+        """Raises KafkaError."""
+        from pykbroker.coordinator.group.streams_checks import check_heartbeat
+
+        check_heartbeat(request)
+        try:
+            result = await self._write(request.group_id, lambda shard: shard.streams.heartbeat(ctx, request))
+            return _present(result)
+        except KafkaError as error:
+            raise KafkaError(client_error(error.code), error.message) from error
+
     @property
     def _consumer_assignors(self) -> Collection[str]:
         from pykbroker.coordinator.group.consumer_settings import configured_assignors
@@ -282,6 +298,23 @@ class GroupCoordinatorService:
                 rows.extend(self.runtime.shard(self.partition_for(group_id)).describe_consumer_groups([group_id]))
             except KafkaError as error:
                 rows.append(DescribedGroup(group_id=group_id, error_code=client_error(error.code)))
+        return rows
+
+    async def describe_streams_groups(self, group_ids: Iterable[str]) -> "list[DescribedStreamsGroup]":
+        """In the order asked for."""
+        from pykbroker.protocol.messages.streams_group_describe import DescribedGroup
+
+        rows: list[DescribedGroup] = []
+        for group_id in group_ids:
+            if not group_id:
+                rows.append(DescribedGroup(error_code=ErrorCode.INVALID_GROUP_ID))
+                continue
+            try:
+                rows.append(self.runtime.shard(self.partition_for(group_id)).describe_streams_group(group_id))
+            except KafkaError as error:
+                row = DescribedGroup(group_id=group_id, error_code=client_error(error.code))
+                row.error_message = error.message if error.code == ErrorCode.GROUP_ID_NOT_FOUND else None
+                rows.append(row)
         return rows
 
     async def delete_groups(self, ctx: "RequestContext", group_ids: Iterable[str]) -> "list[DeletableGroupResult]":

@@ -77,6 +77,10 @@ def load_log(
         recovery_point = segments[-1].base_offset
         segments = recovery.repair(segments, False, recovery_point)
         end, _ = end_of(segments[-1])
+    if end < start and was_clean and 0 < recovery_point == end:
+        # All that was there is there: it is the start offset that is wrong. Kafka deletes the log for it.
+        logger.warning("%s ends at %d as it did: its log start offset %d is not believed", directory, end, start)
+        log_start_offset = start = segments[0].base_offset
     if end < start:
         # The checkpoint knows more than the files: what was there is gone, the log goes on where it said.
         logger.warning("%s ends at %d, before its log start offset %d: starting over there", directory, end, start)

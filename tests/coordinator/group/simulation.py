@@ -243,6 +243,7 @@ class GroupRun(Simulation):
                 if client.waiting is None:
                     self.say(client)
                     self.listen()
+                    self.check()
             play.pass_time(1)
             self.listen()
             self.check()

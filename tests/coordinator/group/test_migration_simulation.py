@@ -4,7 +4,7 @@ over; see `simulation` for what must hold. In the end everyone consumes.
 The classic members are cooperative: they keep what they have while they join again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 import pytest
@@ -50,6 +50,7 @@ class OldClient(Client):
         super().abandon()
         self.step = "join"
         self.leads: dict[str, set[int]] | None = None
+        self.told_at = -1  # the generation in which it heard what it owns
 
     def ask(self, run: GroupRun) -> Event:
         self.waiting = self.step
@@ -97,7 +98,7 @@ class OldClient(Client):
             rows = parse_assignment(answer.assignment).assigned_partitions if answer.assignment else []
             assigned = {p for row in rows for p in row.partitions}
             gives_back = not assigned.issuperset(self.owned.get("t", ()))
-            self.owned = {"t": sorted(assigned)}
+            self.owned, self.told_at = {"t": sorted(assigned)}, self.epoch
             self.step = "join" if gives_back else "beat"
 
     def leave(self, run: GroupRun) -> Event:
@@ -120,6 +121,12 @@ def cooperative(owned: dict[str, set[int]]) -> dict[str, set[int]]:
     for partition in free:
         shares[min(names, key=lambda name: len(shares[name]))].add(partition)
     return shares
+
+
+def epoch_of(group: ConsumerGroup | ClassicGroup, client: Client) -> int:
+    if isinstance(group, ClassicGroup):
+        return group.generation_id
+    return group.members[client.member_id].epoch
 
 
 class Run(GroupRun):
@@ -158,6 +165,15 @@ class Run(GroupRun):
         new.number = old.number + 1
         new.abandon()
         self.clients[index] = new
+
+    def beliefs(self, group: Any) -> Iterator[tuple[Client, Any]]:
+        """A classic member owns in the generation in which it was told so. In the next one, as in Kafka, it may lose
+        it unasked: upgrades in the middle of a rebalance don't know what members own, downgrades write their targets,
+        and whom a consumer group has thrown out it takes back by its old id.
+        """
+        for client, key in super().beliefs(group):
+            if isinstance(client, NewClient) or client.told_at == epoch_of(group, client):
+                yield client, key
 
     def is_settled(self) -> bool:
         group = self.play.group

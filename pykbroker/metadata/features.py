@@ -33,6 +33,7 @@ SUPPORTED_FEATURES: dict[str, tuple[int, int]] = {
     "kraft.version": (0, 1),
     ELR_VERSION: (0, 1),
     GROUP_VERSION: (0, 1),
+    SHARE_VERSION: (0, 1),
     STREAMS_VERSION: (0, 1),
     TRANSACTION_VERSION: (0, 2),
 }
@@ -41,6 +42,7 @@ INITIAL_FEATURES: dict[str, int] = {
     METADATA_VERSION: LATEST_METADATA_VERSION,
     ELR_VERSION: 1,
     GROUP_VERSION: 1,
+    SHARE_VERSION: 1,
     STREAMS_VERSION: 1,
     TRANSACTION_VERSION: 2,
 }

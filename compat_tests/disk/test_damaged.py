@@ -206,7 +206,7 @@ EPOCHS_TOLD = {
 
 
 @pytest.mark.timeout(150)
-def test_borne_alike(broker: Restartable) -> None:
+def test_borne_alike(broker: Restartable, is_oracle: bool) -> None:
     topics = damaged(broker, [kind for kind, _ in ALIKE])
     broker.start()
     with asking(broker.bootstrap) as asker:
@@ -214,7 +214,8 @@ def test_borne_alike(broker: Restartable) -> None:
             assert told(asker, topics[kind.__name__]) == expected, kind.__name__
         for kind, rows in EPOCHS_TOLD.items():
             assert epochs_told(asker, topics[kind.__name__]) == rows, kind.__name__
-        check_appends(asker, topics, [kind for kind, _ in ALIKE])
+        # Kafka writes behind a few bytes that are no batch, acknowledges, and cannot find what it wrote.
+        check_appends(asker, topics, [kind for kind, _ in ALIKE if not (is_oracle and kind is few_bytes_behind)])
 
 
 def epochs_told(asker: SocketAsker, topic: Topic) -> list[tuple[int, int, int]]:
@@ -277,13 +278,9 @@ def offset_index_that_leads_beyond_in_the_middle(folder: Path) -> None:
         edit(path, 12, (60_000).to_bytes(4, "big"))
 
 
-LOST = whole_but(
-    end=18,
-    newest=-1,
-    times=[0, 9, 14, -1],
-    at_18=None,
-    **{f"at_{each}": "OFFSET_OUT_OF_RANGE" for each in range(19, 24)},
-)
+OUT_OF_RANGE = {f"at_{offset}": "OFFSET_OUT_OF_RANGE" for offset in range(19, BATCHES)}
+LOST = whole_but(end=18, newest=-1, times=[0, 9, 14, -1], at_18=None, **OUT_OF_RANGE)
+LOST_AND_SKIPPED = whole_but(end=18, newest=-1, times=[0, 9, 14, -1], at_8=9, at_17=18, at_18=None, **OUT_OF_RANGE)
 CUT = whole_but(end=23, newest=22, times=[0, 9, 14, -1], at_23=None)
 NO_TIMES = whole_but(newest=-1, times=[0, -1, -1, -1])
 BETTER: list[tuple[Callable[[Path], None], dict[str, Any], dict[str, Any]]] = [
@@ -292,7 +289,7 @@ BETTER: list[tuple[Callable[[Path], None], dict[str, Any], dict[str, Any]]] = [
     (no_time_index, WHOLE, NO_TIMES),
     (empty_time_index, WHOLE, NO_TIMES),
     (odd_time_index, WHOLE, whole_but(newest=22, times=[0, 9, 14, -1])),
-    (offset_index_that_leads_beyond, WHOLE, LOST),
+    (offset_index_that_leads_beyond, WHOLE, LOST_AND_SKIPPED),
     (
         offset_index_that_leads_beyond_in_the_middle,
         WHOLE,

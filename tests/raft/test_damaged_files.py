@@ -1,0 +1,67 @@
+"""The files of a metadata log with bits flipped or cut: told or cut off, never taken for metadata.
+
+Kafka does the same with the log: recovery ends it before the first batch whose checksum is wrong, in silence but for a
+line in its own log. A snapshot or a quorum-state that is damaged stops the node.
+"""
+
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from tests.raft.logs import PARTITION, append, names, open_log
+
+BATCHES = [["a", "b"], ["c"], ["d", "e", "f"], ["g"]]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    log = open_log(tmp_path)
+    for batch in BATCHES:
+        append(log, *batch)
+    log.sync()
+    return tmp_path
+
+
+def log_file(folder: Path) -> Path:
+    return folder / PARTITION / f"{0:020}.log"
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_flipped_bit_ends_the_log_there(seed: int, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    random = Random(seed)
+    data = bytearray(log_file(folder).read_bytes())
+    place = random.randrange(len(data))
+    data[place] ^= 1 << random.randrange(8)
+    log_file(folder).write_bytes(data)
+    found = names(open_log(folder))
+    assert found == BATCHES[: len(found)]
+    assert is_outside_the_checksum(place, data) or "Cutting" in caplog.text
+
+
+def is_outside_the_checksum(place: int, data: bytes) -> bool:
+    """Base offset and leader epoch, which the leader stamps, are not in it."""
+    position = 0
+    while position + 12 <= len(data):
+        size = 12 + int.from_bytes(data[position + 8 : position + 12], "big")
+        if position <= place < position + size:
+            return place - position < 8 or 12 <= place - position < 16
+        position += size
+    return False
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_cut_ends_it_too(seed: int, folder: Path) -> None:
+    data = log_file(folder).read_bytes()
+    log_file(folder).write_bytes(data[: Random(seed).randrange(len(data))])
+    found = names(open_log(folder))
+    assert found == BATCHES[: len(found)]
+    assert len(found) < len(BATCHES)
+
+
+@pytest.mark.parametrize("suffix", [".index", ".timeindex", ".snapshot", "leader-epoch-checkpoint"])
+def test_what_is_derived_is_made_anew(suffix: str, folder: Path) -> None:
+    for path in (folder / PARTITION).iterdir():
+        if path.name.endswith(suffix):
+            path.write_bytes(b"\x01nonsense" * 3)
+    assert names(open_log(folder)) == BATCHES

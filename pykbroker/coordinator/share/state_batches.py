@@ -60,7 +60,7 @@ class _Combiner:
     """Takes the smallest batch again and again. What two that overlap become is put back, to meet those behind."""
 
     def __init__(self, batches: list[PersisterStateBatch]) -> None:
-        self._waiting = sorted(set(batches), reverse=True)
+        self._waiting = sorted(batches, reverse=True)  # two runs as a rule: little to do
         self._put_back: list[PersisterStateBatch] = []
 
     def run(self) -> Batches:
@@ -69,6 +69,8 @@ class _Combiner:
         previous = waiting.pop()
         while waiting or put_back:
             candidate = self._take() if put_back else waiting.pop()
+            if candidate == previous:
+                continue
             gap = candidate[0] - previous[1]
             if gap > 1 or (gap == 1 and candidate[2:] != previous[2:]):
                 done.append(previous)
@@ -81,16 +83,11 @@ class _Combiner:
         return tuple(done)
 
     def _take(self) -> PersisterStateBatch:
-        """The smallest batch, each but once. Something was put back."""
+        """The smallest batch. Something was put back."""
         put_back, waiting = self._put_back, self._waiting
         if waiting and waiting[-1] < put_back[0]:
             return waiting.pop()
-        batch = heappop(put_back)
-        while put_back and put_back[0] == batch:
-            heappop(put_back)
-        if waiting and waiting[-1] == batch:
-            waiting.pop()
-        return batch
+        return heappop(put_back)
 
 
 def _resolve(previous: PersisterStateBatch, candidate: PersisterStateBatch) -> list[PersisterStateBatch]:

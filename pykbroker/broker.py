@@ -23,7 +23,7 @@ from pykbroker.controller.controller_loop import ControllerLoop
 from pykbroker.controller_link.auto_topic_creation import AutoTopicCreation, InternalTopic
 from pykbroker.controller_link.lifecycle_loop import LifecycleLoop
 from pykbroker.controller_link.local import LocalControllerLink
-from pykbroker.controller_link.streams_topics import StreamsTopicCreation
+from pykbroker.controller_link.streams_topics_loop import StreamsTopicCreation
 from pykbroker.coordinator.elections import Elections
 from pykbroker.coordinator.group.service import OFFSETS_TOPIC, GroupCoordinatorService
 from pykbroker.coordinator.group.share_service import ShareGroupService

@@ -54,33 +54,42 @@ def filter_batch(
     header: BatchHeader,
     retention: Retention,
     select: Select,
-    *,
     new_horizon_ms: int,
+    *,
     ends_empty_transaction: bool = False,
-    spans: list[Span] | None = None,
+    payload: bytes | None = None,
 ) -> Filtered:
-    """`data` is the whole batch; `select` picks the records that stay.
+    """`data` is the whole batch, `payload` records_of() it where that is known; `select` picks the records that stay.
 
     Tombstones that stay, and markers of transactions without data, get a delete horizon (`new_horizon_ms`) when they
     have none: so long they can be read. Raises InvalidRecord, Undecompressable, TooLargeDecompressed.
     """
     if retention == Retention.DELETE:
         return Filtered(None, header, 0, 0)
-    payload = records_of(data, header)
-    if spans is None:
-        spans = record_spans(payload, header.record_count)
+    if payload is None:
+        payload = records_of(data, header)
+    spans = record_spans(payload, header.record_count)
     kept = select(header, spans)
     if not kept:
-        if retention == Retention.DELETE_EMPTY:
-            return Filtered(None, header, len(spans), 0)
-        emptied = empty_batch(header)
-        return Filtered(emptied, unpack_header(emptied), len(spans), 0)
+        return without_records(header, retention)
     needs_horizon = not header.has_delete_horizon and (ends_empty_transaction or has_tombstone(kept))
     if len(kept) == len(spans) and not needs_horizon:
-        return Filtered(data, header, len(spans), len(kept))
+        return as_it_is(data, header)
     horizon = new_horizon_ms if needs_horizon else header.base_timestamp if header.has_delete_horizon else None
     rebuilt = _rebuild(header, payload, kept, horizon)
     return Filtered(rebuilt, unpack_header(rebuilt), len(spans), len(kept))
+
+
+def as_it_is(data: Buffer, header: BatchHeader) -> Filtered:
+    return Filtered(data, header, header.record_count, header.record_count)
+
+
+def without_records(header: BatchHeader, retention: Retention) -> Filtered:
+    """The batch when none of its records stays."""
+    if retention != Retention.RETAIN_EMPTY:
+        return Filtered(None, header, header.record_count, 0)
+    emptied = empty_batch(header)
+    return Filtered(emptied, unpack_header(emptied), header.record_count, 0)
 
 
 def has_tombstone(spans: Sequence[Span]) -> bool:

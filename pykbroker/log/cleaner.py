@@ -6,12 +6,23 @@ build_offset_map() of the dirty part, then clean_group() for each group of segme
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
-from pykbroker.log.batch_filter import Filtered, Retention, filter_batch, records_of
+from pykbroker.log.batch_filter import (
+    Filtered,
+    Retention,
+    as_it_is,
+    filter_batch,
+    has_tombstone,
+    records_of,
+    without_records,
+)
 from pykbroker.log.cleaned_segment import CleanedSegment
 from pykbroker.log.cleaned_transactions import CleanedTransactions
 from pykbroker.log.files import Files
+from pykbroker.log.key_walk import walk_keys
+from pykbroker.log.latest_offsets import LatestOffsets
 from pykbroker.log.legacy_filter import filter_legacy, legacy_records
 from pykbroker.log.log_config import LogConfig
 from pykbroker.log.offset_map import OffsetMap
@@ -88,6 +99,7 @@ class Cleaner:
         self,
         files: Files,
         offset_map: OffsetMap,
+        first_dirty: int,
         *,
         io_buffer_size: int,
         pace: Callable[[int], None],
@@ -96,6 +108,9 @@ class Cleaner:
         self.stats = CleanerStats()
         self._files = files
         self._map = offset_map
+        self._latest = LatestOffsets(offset_map, first_dirty)
+        # Whether the map is of any record without a value.
+        self._has_tombstones = False
         self._chunk_size = io_buffer_size
         self._pace = pace
         self._largest_segment = largest_segment
@@ -137,22 +152,31 @@ class Cleaner:
         if transactions.on_data(header):
             return True, header.last_offset
         base = header.base_offset
-        spans = record_spans(records_of(data, header), header.record_count)
-        keys = [(key, base + span[OFFSET_DELTA]) for span in spans if (key := span[KEY]) is not None]
-        return self._map_keys(keys, start), header.last_offset
+        payload = records_of(data, header)
+        plain = walk_keys(payload, header.record_count)
+        if plain is not None and plain.is_consecutive and base >= start:
+            self._has_tombstones |= plain.has_tombstone
+            return self._map_keys(plain.keys, range(base, base + len(plain.keys))), header.last_offset
+        spans = record_spans(payload, header.record_count)
+        self._has_tombstones |= has_tombstone(spans)
+        found = [(span[KEY], base + span[OFFSET_DELTA]) for span in spans]
+        return self._map_found(found, start), header.last_offset
 
     def _map_legacy(self, data: bytes, start: int) -> tuple[bool, int]:
         records = legacy_records(data)
-        keys = [(record.key, record.offset) for record in records if record.key is not None]
-        return self._map_keys(keys, start), records[-1].offset
+        return self._map_found([(record.key, record.offset) for record in records], start), records[-1].offset
 
-    def _map_keys(self, keys: list[tuple[bytes, int]], start: int) -> bool:
+    def _map_found(self, found: list[tuple[bytes | None, int]], start: int) -> bool:
+        dirty = [(key, offset) for key, offset in found if offset >= start]
+        keyed = [(key, offset) for key, offset in dirty if key is not None]
+        self.stats.invalid += len(dirty) - len(keyed)
+        return self._map_keys([key for key, _ in keyed], [offset for _, offset in keyed])
+
+    def _map_keys(self, keys: Sequence[bytes], offsets: Sequence[int]) -> bool:
         """Where the map may become full on the way each key goes in by itself: what lies below the latest offset must
         be in it."""
-        if keys and keys[0][1] < start:
-            keys = [(key, offset) for key, offset in keys if offset >= start]
         offset_map = self._map
-        return offset_map.put_all(keys) or all(offset_map.put(key, offset) for key, offset in keys)
+        return offset_map.put_all(keys, offsets) or all(map(offset_map.put, keys, offsets))
 
     # Copying
 
@@ -197,24 +221,43 @@ class Cleaner:
         if _is_last_of_producer(header, round_.producers) or header.next_offset == round_.first_uncleanable:
             retention = Retention.RETAIN_EMPTY
         else:
-            retention = Retention.DELETE if discards else Retention.DELETE_EMPTY
+            retention = Retention.DELETE_EMPTY
+        if discards:
+            return without_records(header, retention)
+        new_horizon_ms = now_ms + round_.config.delete_retention_ms
+        if header.is_control:
+            return filter_batch(data, header, retention, _all, new_horizon_ms, ends_empty_transaction=may_go)
         deletes_stay = not header.has_delete_horizon or now_ms < header.base_timestamp
+        latest = self._latest.among(header.base_offset, header.last_offset) if deletes_stay else None
+        if latest is not None:
+            return self._filter_mapped(data, header, retention, latest, new_horizon_ms)
+        payload = records_of(data, header)
+        if deletes_stay and self._is_untouched(payload, header.record_count):
+            return as_it_is(data, header)
+        select = partial(self._staying, deletes_stay)
+        return filter_batch(data, header, retention, select, new_horizon_ms, payload=payload)
 
-        def select(header: BatchHeader, spans: list[Span]) -> Sequence[Span]:
-            if discards:
-                return ()
-            return spans if header.is_control else self._staying(header, spans, deletes_stay)
+    def _filter_mapped(
+        self, data: bytes, header: BatchHeader, retention: Retention, latest: bytes, new_horizon_ms: int
+    ) -> Filtered:
+        """A batch that is in the map as a whole."""
+        count = latest.count(1)
+        if not count:
+            return without_records(header, retention)
+        if count == header.record_count and not self._has_tombstones:
+            return as_it_is(data, header)
 
-        return filter_batch(
-            data,
-            header,
-            retention,
-            select,
-            new_horizon_ms=now_ms + round_.config.delete_retention_ms,
-            ends_empty_transaction=may_go and header.is_control,
-        )
+        def select(_: BatchHeader, spans: list[Span]) -> Sequence[Span]:
+            return [span for span in spans if latest[span[OFFSET_DELTA]]]
 
-    def _staying(self, header: BatchHeader, spans: list[Span], deletes_stay: bool) -> Sequence[Span]:
+        return filter_batch(data, header, retention, select, new_horizon_ms)
+
+    def _is_untouched(self, payload: bytes, count: int) -> bool:
+        """Whether the map knows none of its keys, and nothing in it ever ends."""
+        plain = walk_keys(payload, count)
+        return plain is not None and count > 0 and not plain.has_tombstone and self._map.has_none_of(plain.keys)
+
+    def _staying(self, deletes_stay: bool, header: BatchHeader, spans: list[Span]) -> Sequence[Span]:
         covered = self._map.latest_offset
         latest_of = self._map.get
         base = header.base_offset
@@ -223,10 +266,7 @@ class Cleaner:
             offset = base + span[OFFSET_DELTA]
             if offset <= covered:
                 key = span[KEY]
-                if key is None:
-                    self.stats.invalid += 1
-                    continue
-                if not (span[HAS_VALUE] or deletes_stay) or offset < latest_of(key):
+                if key is None or not (span[HAS_VALUE] or deletes_stay) or offset < latest_of(key):
                     continue
             kept.append(span)
         return kept
@@ -235,7 +275,6 @@ class Cleaner:
         if record.offset > self._map.latest_offset:
             return True
         if record.key is None:
-            self.stats.invalid += 1
             return False
         return (record.value is not None or keeps_deletes) and record.offset >= self._map.get(record.key)
 
@@ -321,6 +360,10 @@ def control_key(data: bytes, header: BatchHeader) -> bytes | None:
     """The key of a control batch's record, None when it has none. Raises InvalidRecord."""
     spans = record_spans(data[HEADER_SIZE:], header.record_count)
     return spans[0][KEY] if spans else None
+
+
+def _all(_: BatchHeader, spans: list[Span]) -> Sequence[Span]:
+    return spans
 
 
 def _is_last_of_producer(header: BatchHeader, producers: Mapping[int, LastRecord]) -> bool:

@@ -67,6 +67,7 @@ class Cleaning:
         self._cleaner = Cleaner(
             found.log.files,
             map_for(memory, config.log_cleaner_io_buffer_load_factor, most_keys),
+            found.first_dirty,
             io_buffer_size=max(config.log_cleaner_io_buffer_size // config.log_cleaner_threads // 2, 1),
             pace=pace,
             largest_segment=largest_segment,

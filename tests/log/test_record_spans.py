@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pykbroker.errors import KafkaError
+from pykbroker.log.key_walk import walk_keys
 from pykbroker.log.record_spans import END, HAS_VALUE, KEY, OFFSET_DELTA, START, TIMESTAMP_DELTA, record_spans
 from pykbroker.record.batch import HEADER_SIZE, parse_header
 from pykbroker.record.builder import build_batch
@@ -30,6 +31,41 @@ def test_as_decoded(records: list[tuple[bytes | None, bytes | None, list[tuple[s
         for span in spans
     ] == [(record.offset, record.timestamp, record.key, record.value is not None) for record in iterate_records(data)]
     assert [span[START] for span in spans] == [0, *[span[END] for span in spans[:-1]]]
+    keys_are_those_of_the_spans(bytes(data[HEADER_SIZE:]), header.record_count)
+
+
+def keys_are_those_of_the_spans(payload: bytes, count: int) -> bool:
+    """The fast walk says the same or nothing; whether it said anything."""
+    found = walk_keys(payload, count)
+    if found is not None:
+        spans = record_spans(payload, count)
+        assert found.keys == [span[KEY] for span in spans]
+        assert found.is_consecutive == ([span[OFFSET_DELTA] for span in spans] == list(range(count)))
+        assert found.has_tombstone == (not all(span[HAS_VALUE] for span in spans))
+    return found is not None
+
+
+KEYED = st.lists(
+    st.tuples(
+        st.one_of(st.binary(max_size=63), st.just(b"k" * 64), st.just(b"k" * 8191)),
+        BYTES,
+        st.just(()),
+        st.sampled_from([0, 1, 63, 64, 8191, 8192, 2**40]),
+    ),
+    min_size=1,
+    max_size=70,
+)
+
+
+@settings(max_examples=100, deadline=None, derandomize=True, database=None)
+@given(KEYED, st.integers(0, 10_000), st.integers(0, 255))
+def test_keys_found_fast(records: list[tuple[bytes, bytes | None, tuple[()], int]], position: int, value: int) -> None:
+    payload = bytearray(build_batch(records)[HEADER_SIZE:])
+    assert keys_are_those_of_the_spans(bytes(payload), len(records))
+    assert not keys_are_those_of_the_spans(bytes(payload), len(records) + 1)
+    assert not keys_are_those_of_the_spans(bytes(payload), len(records) - 1)
+    payload[position % len(payload)] = value
+    keys_are_those_of_the_spans(bytes(payload), len(records))
 
 
 @settings(max_examples=300, deadline=None, derandomize=True, database=None)

@@ -22,7 +22,7 @@ from pykbroker.protocol.messages.write_share_group_state import StateBatch
 from pykbroker.record.batch import parse_header
 from tests.coordinator.share.plays import OTHER, STATE, TOPIC, SharePlay
 
-SEEDS = int(os.environ.get("PYKBROKER_SEEDS", "60"))
+SEEDS = int(os.environ.get("PYKBROKER_SEEDS", "20"))
 STEPS = 150
 KEYS = [SharePartitionKey(group, topic, 0) for group in ("a", "b") for topic in (TOPIC, OTHER)]
 

@@ -118,14 +118,18 @@ class _Spreading:
                     del members[member]
 
     def _assign_remaining(self) -> None:
-        """In turns. A partition that everyone with room left has already stays shared less, as in Kafka."""
+        """In turns. A partition that everyone with room left has already stays shared less, as in Kafka.
+
+        So does one that the turns come round with: who got it just now counts once more, as in Kafka.
+        """
         unfilled = sorted(member for member, quota in self.quotas.items() if len(self.kept[member]) < quota)
         position, gave = 0, False
         # HashMap.computeIfAbsent puts what is new first into its bucket.
         table = sized_table(len(self.holders), len(self.targets))
         for key in java_order(reversed(self.holders), self.hash_of, table):
             members = self.holders[key]
-            while unfilled and len(members) < self.sharing:
+            missing = self.sharing - len(members)
+            while unfilled and missing > 0:
                 if position == len(unfilled):
                     if not gave:
                         break
@@ -134,7 +138,8 @@ class _Spreading:
                 position += 1
                 if member in members:
                     continue
-                self.kept[member][key] = members[member] = None
+                self.kept[member][key] = None
+                missing -= 1
                 gave = True
                 if len(self.kept[member]) >= self.quotas[member]:
                     position -= 1

@@ -24,7 +24,7 @@ def is_member_id_valid(member_id: str) -> bool:
 def check_share_heartbeat(request: "ShareGroupHeartbeatRequest") -> None:
     """Raises KafkaError INVALID_REQUEST."""
     if not is_member_id_valid(request.member_id):
-        _invalid("Invalid member id in the request.")
+        raise KafkaError(ErrorCode.INVALID_REQUEST)  # a message is not passed on here
     for value, name in ((request.member_id, "MemberId"), (request.group_id, "GroupId"), (request.rack_id, "RackId")):
         if value is not None and not value.strip():
             _invalid(f"{name} can't be empty.")

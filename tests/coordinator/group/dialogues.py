@@ -40,6 +40,9 @@ SETTINGS = {
     "group.max.size": "3",
     "group.consumer.max.size": "3",
     "group.consumer.assignment.interval.ms": "0",
+    "group.streams.max.size": "3",
+    "group.streams.initial.rebalance.delay.ms": "0",
+    "group.streams.assignment.interval.ms": "0",
 }
 TOPICS = {"t": 2, "u": 1}
 UNKNOWN_TOPIC = Uuid(range(16))

@@ -11,7 +11,7 @@ import trio
 from pykbroker.protocol.messages.create_topics import CreatableTopic, CreateTopicsRequest
 from pykbroker.protocol.messages.find_coordinator import FindCoordinatorRequest
 from pykbroker.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic
-from tests.coordinator.group import consumer_dialogues  # noqa: F401 - makes more of them
+from tests.coordinator.group import consumer_dialogues, streams_dialogues  # noqa: F401 - make more of them
 from tests.coordinator.group.dialogues import DIALOGUES, TOPICS
 from tests.coordinator.group.speakers import RemoteSpeaker
 

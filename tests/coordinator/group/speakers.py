@@ -11,9 +11,10 @@ import trio.testing
 
 from pykbroker.config.broker_config import BrokerConfig
 from pykbroker.coordinator.group.service import GroupCoordinatorService
+from pykbroker.coordinator.group.share_service import ShareGroupService
 from pykbroker.errors import KafkaError
 from pykbroker.ids import ZERO_UUID, Uuid
-from pykbroker.metadata.features import GROUP_VERSION
+from pykbroker.metadata.features import GROUP_VERSION, STREAMS_VERSION
 from pykbroker.metadata.image import FeaturesImage, MetadataImage
 from pykbroker.metadata.topics import PartitionImage, TopicImage, TopicsImage
 from pykbroker.protocol.apis import API_TABLE
@@ -24,7 +25,11 @@ from tests.coordinator.group.dialogues import TOPICS, UNKNOWN_TOPIC
 
 RANDOM_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 RANDOM_UUID = re.compile(r"[A-Za-z0-9_-]{22}")  # as Kafka prints it
-UNORDERED = ("members", "topics", "groups", "partitions", "results", "topic_partitions", "subscribed_topic_names")
+# Of the last two Kafka keeps no order: Map.copyOf.
+UNORDERED = (
+    *("members", "topics", "groups", "partitions", "results", "topic_partitions", "subscribed_topic_names"),
+    *("active_partitions", "standby_partitions"),
+)
 
 
 class Notes:
@@ -137,6 +142,9 @@ class FakeServices:
     def __init__(self, config: BrokerConfig, groups: GroupCoordinatorService, topic_ids: dict[str, Uuid]) -> None:
         self.config = config
         self.groups = groups
+        nobody: Any = None  # no dialogue has a share group
+        self.share_groups = ShareGroupService(groups, nobody, lambda: self.image, nobody)
+        self.streams_topics = NoTopics()
         partition = PartitionImage((1,), (ZERO_UUID,), (1,), (), (), 1, 0, 0, 0)
         topics = [
             TopicImage(name, topic_ids[name], dict.fromkeys(range(count), partition)) for name, count in TOPICS.items()
@@ -144,8 +152,18 @@ class FakeServices:
         by_id = {topic.id: topic for topic in topics}
         by_name = {topic.name: topic for topic in topics}
         self.image = MetadataImage.empty()._replace(
-            topics=TopicsImage(by_id, by_name), features=FeaturesImage({GROUP_VERSION: 1})
+            topics=TopicsImage(by_id, by_name), features=FeaturesImage({GROUP_VERSION: 1, STREAMS_VERSION: 1})
         )
+
+
+class NoTopics:
+    """Creates no internal topics."""
+
+    def create(self, ctx: RequestContext, topics: object, remember_ms: int) -> None:
+        assert topics
+
+    def errors(self, names: object) -> dict[str, str]:
+        return {}
 
 
 class LocalSpeaker(Notes):

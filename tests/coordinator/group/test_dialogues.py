@@ -13,7 +13,7 @@ from pykbroker.clock import SystemClock
 from pykbroker.config.broker_config import BrokerConfig
 from pykbroker.coordinator.group.service import GroupCoordinatorService
 from pykbroker.ids import Uuid
-from tests.coordinator.group import consumer_dialogues  # noqa: F401 - makes more of them
+from tests.coordinator.group import consumer_dialogues, streams_dialogues  # noqa: F401 - make more of them
 from tests.coordinator.group.dialogues import DIALOGUES, SETTINGS, TOPICS
 from tests.coordinator.group.speakers import FakeServices, LocalSpeaker
 from tests.coordinator.memory_log import MemoryLog

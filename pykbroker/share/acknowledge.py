@@ -47,7 +47,8 @@ class Acknowledgement(NamedTuple):
 def acknowledge(
     partition: "SharePartition", member_id: str, acknowledgements: list[Acknowledgement], now: float
 ) -> StateUpdate:
-    """All of them or, but for renewals, none. Raises KafkaError INVALID_RECORD_STATE, INVALID_REQUEST."""
+    """All of them or none: in Kafka, renewals before an error stay. Raises KafkaError INVALID_RECORD_STATE,
+    INVALID_REQUEST."""
     operation = _Acknowledging(partition, member_id, now)
     try:
         for acknowledgement in acknowledgements:
@@ -56,11 +57,12 @@ def acknowledge(
     except KafkaError:
         partition.roll_back(operation.update)
         raise
+    operation.renew()
     return operation.update
 
 
 class _Acknowledging:
-    __slots__ = ("deadline", "limits", "member_id", "partition", "update")
+    __slots__ = ("deadline", "limits", "member_id", "partition", "renewed", "update")
 
     def __init__(self, partition: "SharePartition", member_id: str, now: float) -> None:
         self.partition = partition
@@ -68,6 +70,7 @@ class _Acknowledging:
         self.limits: Limits = partition.limits()
         self.deadline = now + self.limits.lock_duration
         self.update = StateUpdate()
+        self.renewed: list[tuple[int, int, InFlightState]] = []
 
     def acknowledge(self, acknowledgement: Acknowledgement) -> None:
         for batch in self._batches(acknowledgement):
@@ -137,14 +140,20 @@ class _Acknowledging:
         if kind == AcknowledgeType.RENEW:
             if not self.limits.allows_renewal:
                 raise _invalid_state("Renewing acquisition locks is not enabled for the group.")
-            state.unlock()
-            state.lock = self.partition.locks.add(first, last, self.deadline)
+            self.renewed.append((first, last, state))
             return
         if not state.start_transition(_RESULTS[AcknowledgeType(kind)], self.limits.delivery_count):
             raise _invalid_state("Unable to acknowledge records for the batch")
         self.update.add_transition(first, last, state)
         if state.state.is_terminal:
             self.partition.delivery_complete_count += last - first + 1
+
+    def renew(self) -> None:
+        for first, last, renewed in self.renewed:
+            for state, start, end in renewed.pieces(first, last):
+                if state.state == RecordState.ACQUIRED:
+                    state.unlock()
+                    state.lock = self.partition.locks.add(start, end, self.deadline)
 
 
 def release_acquired(partition: "SharePartition", member_id: str) -> StateUpdate:

@@ -82,22 +82,22 @@ class _Acquisition:
     def _base_offset(self, first: int) -> int:
         """The first stored batch may begin before what is still of interest, or within a batch in flight."""
         floor = self.partition.cached.floor(first)
-        if floor is None:
-            return max(first, self.partition.start_offset)
-        return floor.first_offset if floor.last_offset >= first else first
+        if floor is not None and floor.last_offset >= first:
+            return floor.first_offset
+        return max(first, self.partition.start_offset)
 
     # -- what was released, and gaps
 
     def _acquire_known(self, known: list[InFlightBatch], base: int, first: int, last: int) -> None:
         partition = self.partition
-        gap_start = base
+        gap_start = start = max(base, partition.start_offset)
         for batch in known:
             if self.count >= self.room:
                 break
             if partition.has_gap:
                 if gap_start < batch.first_offset:
                     self._acquire_new(gap_start, batch.first_offset - 1, self.room - self.count)
-                gap_start = batch.last_offset + 1
+                gap_start = max(gap_start, batch.last_offset + 1)
                 if self.count >= self.room:
                     break
             is_throttled = self._is_throttled(batch, first, last)
@@ -107,8 +107,9 @@ class _Acquisition:
             self._acquire_batch(batch, first, last, is_throttled)
             if is_throttled and self.count > before:
                 return
-        if self.count < self.room and known[-1].last_offset < last:
-            self._acquire_new(known[-1].last_offset + 1, last, self.room - self.count)
+        behind = max(start, known[-1].last_offset + 1)
+        if self.count < self.room and behind <= last:
+            self._acquire_new(behind, last, self.room - self.count)
 
     def _acquire_batch(self, batch: InFlightBatch, first: int, last: int, is_throttled: bool) -> None:
         is_whole = batch.is_within(first, last) and not is_throttled
@@ -204,7 +205,7 @@ class _Acquisition:
             for stored in self.fetched.batches:
                 if stored.base_offset > last:
                     break
-                if stored.base_offset - bounds[-1] >= self.wish.batch_size:
+                if stored.base_offset - bounds[-1] >= max(1, self.wish.batch_size):
                     bounds.append(stored.base_offset)
         rows = [_row(start, end - 1, 1) for start, end in zip(bounds, [*bounds[1:], last + 1], strict=True)]
         for row in rows:

@@ -43,7 +43,7 @@ class _Before(NamedTuple):
 class InFlightState:
     """State, owner and delivery count of one offset, or of all offsets of a batch."""
 
-    __slots__ = ("_before", "_is_archived", "delivery_count", "lock", "member_id", "state")
+    __slots__ = ("_before", "_is_archived", "_parts", "delivery_count", "lock", "member_id", "state")
 
     def __init__(
         self, state: RecordState, delivery_count: int, member_id: str = NOBODY, lock: AcquisitionLock | None = None
@@ -54,6 +54,7 @@ class InFlightState:
         self.lock = lock
         self._before: _Before | None = None
         self._is_archived = False
+        self._parts: list[InFlightState] | None = None
 
     @property
     def is_in_transition(self) -> bool:
@@ -115,6 +116,20 @@ class InFlightState:
         self.member_id = NOBODY
         self.unlock()
 
+    def split(self, parts: "list[InFlightState]") -> None:
+        """They are the state of one offset each from now on, in the midst of a transition too."""
+        if self._before is not None:
+            for part in parts:
+                part._before = self._before
+        self._parts = parts
+        self.unlock()
+
+    def pieces(self, first: int, last: int) -> "list[tuple[InFlightState, int, int]]":
+        """What has become of the state of these offsets: itself, or a state for each."""
+        if self._parts is None:
+            return [(self, first, last)]
+        return [(part, offset, offset) for offset, part in enumerate(self._parts, first)]
+
     def unlock(self) -> None:
         if self.lock is not None:
             self.lock.cancel()
@@ -167,7 +182,7 @@ class InFlightBatch:
             )
             for offset in range(self.first_offset, self.last_offset + 1)
         ]
-        state.unlock()
+        state.split(self.offsets)
         self.state = None
 
     def split_at(self, last_acquired: int, locks: AcquisitionLocks, deadline: float) -> None:

@@ -7,7 +7,7 @@ whatever was acquired is available again. Nothing here waits: a change starts, i
 complete() is told how that went.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from typing import NamedTuple, Protocol
 
@@ -97,6 +97,11 @@ class StateUpdate:
     def add_transition(self, first: int, last: int, state: InFlightState) -> None:
         self.add(first, last, state)
         self.states.append((state, first, last))
+
+    def transitions(self) -> Iterator[tuple[InFlightState, int, int]]:
+        """Those states and their offsets, as they are by now."""
+        for state, first, last in self.states:
+            yield from state.pieces(first, last)
 
 
 class Waiter(Protocol):
@@ -253,7 +258,7 @@ class SharePartition:
 
     def roll_back(self, update: StateUpdate) -> None:
         """It was not written, or will not be."""
-        for state, first, last in update.states:
+        for state, first, last in update.transitions():
             was_terminal = state.state.is_terminal
             state.complete_transition(commit=False)
             if state.state == RecordState.AVAILABLE:
@@ -264,7 +269,7 @@ class SharePartition:
     def complete(self, update: StateUpdate, *, is_written: bool) -> None:
         """A lock that ran out is released at once, whatever becomes of its update: then only the offset moves."""
         if is_written:
-            for state, _, _ in update.states:
+            for state, _, _ in update.transitions():
                 state.complete_transition(commit=True)
                 if state.state == RecordState.AVAILABLE:
                     self.looks_for_next_offset = True

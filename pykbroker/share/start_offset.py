@@ -81,6 +81,9 @@ def move_to_log_start(partition: "SharePartition", log_start_offset: int) -> Non
         partition.looks_for_next_offset = True
     partition.start_offset = log_start_offset
     partition.delivery_complete_count -= done
+    if partition.gap is not None:
+        # Kafka keeps its start, reads there for ever, and never gets on.
+        partition.gap.start_offset = max(partition.gap.start_offset, log_start_offset)
     partition.end_offset = max(partition.end_offset, log_start_offset)
 
 

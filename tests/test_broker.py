@@ -14,6 +14,7 @@ from pykbroker.broker import Broker, StartError
 from pykbroker.cli.run_broker import LoopClock
 from pykbroker.config.broker_config import BrokerConfig
 from pykbroker.errors import KafkaError
+from pykbroker.log.files import Files
 from pykbroker.protocol.apis import ApiKey
 from pykbroker.protocol.enums import AlterConfigOp, ConfigResourceType
 from pykbroker.protocol.error_codes import ErrorCode
@@ -89,9 +90,11 @@ def config_of(folder: Path, **texts: str) -> BrokerConfig:
 
 
 @asynccontextmanager
-async def running(folder: Path, **texts: str) -> AsyncIterator[tuple[Broker, Client]]:
-    """A broker and a client of it; stopped in order at the end."""
+async def running(folder: Path, files: Files | None = None, **texts: str) -> AsyncIterator[tuple[Broker, Client]]:
+    """A broker and a client of it; stopped in order at the end. `files`: of its logs."""
     broker = Broker(config_of(folder, **texts))
+    if files is not None:
+        broker.logs.files = files
     addresses: list[tuple[str, int]] = []
     ready = trio.Event()
 

@@ -1,5 +1,7 @@
 """A whole broker with two log directories: replicas move, a directory fails, a restart finds everything."""
 
+import errno
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,10 +12,15 @@ import trio.testing
 from pykbroker.broker import Broker, BrokerFailure
 from pykbroker.cli.run_broker import LoopClock
 from pykbroker.ids import TopicPartition
+from pykbroker.log.files import Buffer, Files
 from pykbroker.log.log_manager import LogDirectory
 from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic
-from tests.test_broker import Client, create, fetched, loop_clock, produce, running
+from pykbroker.protocol.messages.produce import PartitionProduceData, ProduceRequest, TopicProduceData
+from pykbroker.record.batch import iterate_batches
+from pykbroker.record.builder import build_batch
+from pykbroker.record.reader import iterate_records
+from tests.test_broker import Client, create, fetch_request, fetched, loop_clock, produce, running
 
 __all__ = ["loop_clock"]
 T0 = TopicPartition("t", 0)
@@ -61,6 +68,75 @@ async def test_a_replica_moves_and_stays_there(tmp_path: Path, loop_clock: LoopC
         records = await fetched(client, "t")
         assert b"before" in records
         assert b"after" in records
+
+
+class FailingDisk(Files):
+    """The disk under one directory: full beyond so many bytes, as a real one down to the part of a write that fits;
+    or broken altogether."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = str(path)
+        self.room = 1 << 40
+        self.is_broken = False
+
+    def pwrite(self, fd: int, data: Buffer, position: int) -> int:
+        if not os.readlink(f"/proc/self/fd/{fd}").startswith(self.path):
+            return super().pwrite(fd, data, position)
+        if self.is_broken:
+            raise OSError(errno.EIO, "Input/output error")
+        if not self.room:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written = super().pwrite(fd, memoryview(data)[: self.room], position)
+        self.room -= written
+        return written
+
+
+async def produced(client: Client, index: int, value: bytes) -> int:
+    """The error code."""
+    batch = bytes(build_batch([(None, value, [], 1_700_000_000_000)]))
+    data = TopicProduceData(name="t", partition_data=[PartitionProduceData(index=index, records=batch)])
+    response = await client.ask(ProduceRequest(acks=-1, timeout_ms=5000, topic_data=[data]), 9)
+    return int(response.responses[0].partition_responses[0].error_code)
+
+
+async def values(client: Client, index: int) -> list[bytes]:
+    request = fetch_request("t")
+    request.topics[0].partitions[0].partition = index
+    (row,) = (await client.ask(request, 12)).responses[0].partitions
+    assert row.error_code == 0
+    return [
+        bytes(record.value or b"")
+        for _, at in iterate_batches(row.records)
+        for record in iterate_records(row.records, at)
+    ]
+
+
+@pytest.mark.parametrize("how", ["full", "broken"])
+async def test_a_disk_that_fails_costs_its_directory_and_no_acknowledged_record(
+    tmp_path: Path, loop_clock: LoopClock, how: str
+) -> None:
+    """The last write is torn in the middle of a batch; other partitions are served on; with room again all is well."""
+    disk = FailingDisk(tmp_path / "two")
+    async with running(tmp_path, files=disk, **two(tmp_path)) as (broker, client):
+        await create(client, "t", partitions=2)
+        await until(lambda: sorted(assigned(broker)) == [0, 1])
+        bad = assigned(broker).index(1)
+        for index in (0, 1):
+            assert await produced(client, index, b"kept") == 0
+        disk.room, disk.is_broken = 100, how == "broken"
+        assert await produced(client, bad, b"lost" * 100) == ErrorCode.KAFKA_STORAGE_ERROR
+        assert await produced(client, bad, b"lost") in (
+            ErrorCode.KAFKA_STORAGE_ERROR,
+            ErrorCode.NOT_LEADER_OR_FOLLOWER,
+        )
+        assert await produced(client, 1 - bad, b"goes on") == 0
+        assert await values(client, 1 - bad) == [b"kept", b"goes on"]
+        await until(lambda: broker.image.topics.get("t").partitions[bad].leader == -1)  # type: ignore[union-attr]
+    async with running(tmp_path, **two(tmp_path)) as (broker, client):
+        assert await values(client, bad) == [b"kept"]
+        assert await produced(client, bad, b"again") == 0
+        assert await values(client, bad) == [b"kept", b"again"]
+        assert await values(client, 1 - bad) == [b"kept", b"goes on"]
 
 
 async def leader_of(client: Client, index: int) -> tuple[int, int]:

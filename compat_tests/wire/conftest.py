@@ -77,6 +77,12 @@ def coordinated(asker: SocketAsker) -> SocketAsker:
 
 
 @pytest.fixture
+def sharing(asker: SocketAsker) -> SocketAsker:
+    """The dialogues about records of share groups."""
+    return asker
+
+
+@pytest.fixture
 def cluster(asker: SocketAsker) -> SocketAsker:
     """The dialogues about topics and brokers."""
     return asker

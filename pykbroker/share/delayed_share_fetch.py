@@ -67,12 +67,12 @@ class DelayedShareFetch:
     def wake(self) -> None:
         self._changed.try_complete(None)
 
-    async def run(self, deadline: float) -> Answer:
-        """The rows there is something to say about; `deadline`: clock.monotonic seconds."""
+    async def run(self, deadline: float | None) -> Answer:
+        """The rows there is something to say about; `deadline`: clock.monotonic seconds, None: at once."""
         if self._params.max_records == 0 or self._params.max_bytes == 0 or not self._rows:
             return self._with_errors({})
         answer = self._try()
-        if answer is None and deadline > self._manager.clock.monotonic():
+        if answer is None and deadline is not None:
             answer = await self._wait(deadline)
         if answer is None:
             answer = self._acquire(self._read())

@@ -204,10 +204,11 @@ class SharePartition:
         return self.gap is not None and self.gap.end_offset == self.end_offset
 
     def gap_given_out_before(self, offset: int) -> None:
+        """It never grows again, as Kafka's does when something before it is given out once more."""
         if self.gap is None:
             return
         if self.has_gap and offset <= self.gap.end_offset:
-            self.gap.start_offset = offset
+            self.gap.start_offset = max(self.gap.start_offset, offset)
         else:
             self.gap = None
 

@@ -125,7 +125,7 @@ class SharePartitionManager:
             if share.status is Status.INITIALIZING:  # it may have been fenced meanwhile
                 share.initialize(start, row.state_epoch, row.state_batches)
         except KafkaError as error:
-            LOG.warning("The state of share partition %s cannot be read: %s", share.key, error)
+            LOG.info("The state of share partition %s cannot be read: %s", share.key, error)
             share.status = Status.FAILED
             led.failure = error
             self.remove(led)

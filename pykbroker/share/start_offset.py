@@ -29,7 +29,7 @@ def advance_start_offset(partition: "SharePartition") -> bool:
     if last_done == batch.last_offset:
         partition.start_offset = max(partition.start_offset, cached.higher_key(last_done))
         if partition.gap is not None and partition.has_gap:
-            partition.start_offset = min(partition.start_offset, partition.gap.start_offset)
+            partition.start_offset = min(partition.start_offset, max(partition.gap.start_offset, last_done + 1))
         cached.remove_before(last_done + 1)
     else:
         partition.start_offset = max(partition.start_offset, last_done + 1)
@@ -50,8 +50,10 @@ def _last_done(partition: "SharePartition") -> tuple[int, int]:
     last, count = -1, 0
     gap_start = partition.gap.start_offset if partition.gap is not None and partition.has_gap else None
     for batch in partition.cached:
-        if gap_start is not None and batch.last_offset >= gap_start:
-            return last, count
+        if gap_start is not None:
+            if batch.first_offset > gap_start:
+                return last, count
+            gap_start = max(gap_start, batch.last_offset + 1)
         if batch.state is not None:
             if not batch.state.is_done:
                 return last, count

@@ -31,6 +31,9 @@ from pykbroker.replica.fetch_session import FetchSessionCache
 from pykbroker.replica.producer_ids import ProducerIdManager
 from pykbroker.replica.replica_manager import ReplicaManager
 from pykbroker.request import RequestContext
+from pykbroker.share.group_limits import GroupLimits
+from pykbroker.share.share_partition_manager import SharePartitionManager
+from pykbroker.share.share_session import ShareSessionCache
 from tests.replica.stand import NODE_ID, UnsyncedFiles
 
 
@@ -77,6 +80,13 @@ class ClusterStand:
             image=lambda: self.image,
         )
         self.persister = StatePersister(self.share_coordinator, InternalTopic(SHARE_GROUP_STATE_TOPIC, self))
+        self.share_partitions = SharePartitionManager(
+            replicas=self.replicas,
+            persister=self.persister,
+            clock=self.clock,
+            limits=GroupLimits(lambda: self.config, lambda: self.image),
+            sessions=ShareSessionCache(self.config.group_share_max_share_sessions),
+        )
         self.add_broker(NODE_ID)
         self._publisher.subscribe(self.replicas)
         self._publisher.subscribe(Elections(OFFSETS_TOPIC, self.groups, NODE_ID))

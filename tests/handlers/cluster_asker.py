@@ -6,11 +6,15 @@ from collections.abc import Callable, Iterable
 from itertools import count
 from typing import Any
 
+import trio
+import trio.testing
+
 from pykbroker.ids import Uuid
 from pykbroker.protocol.apis import ApiKey
 from pykbroker.protocol.messages.create_topics import CreatableTopic, CreatableTopicConfig, CreateTopicsRequest
 from pykbroker.protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicState
 from pykbroker.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic
+from pykbroker.share.share_loop import ShareLoop
 from tests.controller.stand import ClusterStand
 from tests.handlers.broker.asker import Asker, MemoryAsker, Topic
 
@@ -76,6 +80,20 @@ class ClusterAsker(MemoryAsker):
             DeleteTopicsRequest(topics=[DeleteTopicState(name=topic.name)], timeout_ms=10_000), 6
         ).responses
         assert row.error_code == 0, row
+
+
+class ShareAsker(ClusterAsker):
+    """With the tasks of the share partitions."""
+
+    SERVED = (*ClusterAsker.SERVED, ApiKey.SHARE_FETCH, ApiKey.SHARE_ACKNOWLEDGE, ApiKey.DELETE_RECORDS)
+
+    async def _ask(self, frame: bytearray) -> bytes:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ShareLoop(self.stand.share_partitions, self.stand.clock).run)
+            answer = await super()._ask(frame)
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.cancel_scope.cancel()
+        return answer
 
 
 def unique(prefix: str = "topic") -> str:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from tests.controller.stand import ClusterStand
-from tests.handlers.cluster_asker import ClusterAsker
+from tests.handlers.cluster_asker import ClusterAsker, ShareAsker
 
 
 @pytest.fixture
@@ -29,4 +29,12 @@ def coordinated(tmp_path: Path) -> Iterator[ClusterAsker]:
         share_coordinator_state_topic_num_partitions="2",
     )
     yield ClusterAsker(stand)
+    stand.close()
+
+
+@pytest.fixture
+def sharing(tmp_path: Path) -> Iterator[ShareAsker]:
+    """The dialogues about records of share groups."""
+    stand = ClusterStand(tmp_path, share_coordinator_state_topic_num_partitions="1")
+    yield ShareAsker(stand)
     stand.close()

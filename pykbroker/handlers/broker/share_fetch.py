@@ -151,7 +151,8 @@ class ShareFetch:
                 rows[key] = share.open(self.key.group_id, topic)
             except KafkaError as error:
                 errors[key] = error
-        return await DelayedShareFetch(share, params, rows, errors).run(self.deadline)
+        deadline = self.deadline if self.request.max_wait_ms > 0 else None
+        return await DelayedShareFetch(share, params, rows, errors).run(deadline)
 
     def _params(self) -> ShareFetchParams:
         request = self.request

@@ -1,0 +1,3 @@
+"""The dialogues of tests/handlers/broker over a socket."""
+
+from tests.handlers.broker.test_share_acknowledge import *  # noqa: F403

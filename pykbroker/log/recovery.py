@@ -214,8 +214,10 @@ class Recovery:
         if header is None:
             return
         epoch, latest = header.partition_leader_epoch, self._leader_epochs.latest_epoch()
-        # The cache may know later epochs already; an older one must not push them out.
-        if epoch >= 0 and (latest is None or epoch > latest):
+        # The cache may know later epochs already; an older one must not push them out. But a power cut may bring back
+        # the file of before a truncation, in which the latest began behind where it begins now.
+        begins_later = epoch == latest and batch.base_offset < self._leader_epochs.entries[-1][1]
+        if epoch >= 0 and (latest is None or epoch > latest or begins_later):
             self._leader_epochs.assign(epoch, batch.base_offset)
         if header.has_producer_id:
             whole = segment.read(batch.position, batch.size) if header.is_control else b""

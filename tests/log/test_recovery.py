@@ -135,3 +135,13 @@ def test_a_new_log_is_not_taken_for_damaged(tmp_path: Path, caplog: pytest.LogCa
     for clean in (True, False):
         open_log(tmp_path / f"t-{clean:d}", clean=clean).close()
     assert not caplog.records
+
+
+def test_an_epoch_that_began_earlier_than_the_file_knows(tmp_path: Path) -> None:
+    """It was truncated away and began anew; the power cut left the file of before. (tests.crash.world, seed 504)"""
+    log = open_log(tmp_path / "t-0")
+    for epoch in (1, 1, 2):
+        append(log, batch(), leader_epoch=epoch)
+    (tmp_path / "t-0" / "leader-epoch-checkpoint").write_text("0\n2\n1 0\n2 9\n")
+    recovered = open_log(tmp_path / "t-0", clean=False)
+    assert recovered.leader_epochs.entries == [(1, 0), (2, 2)]

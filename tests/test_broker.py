@@ -1,7 +1,7 @@
 """A whole broker in the test's own loop, on loopback sockets: what it serves, keeps, and tells of itself."""
 
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -90,8 +90,17 @@ def config_of(folder: Path, **texts: str) -> BrokerConfig:
 
 
 @asynccontextmanager
-async def running(folder: Path, files: Files | None = None, **texts: str) -> AsyncIterator[tuple[Broker, Client]]:
-    """A broker and a client of it; stopped in order at the end. `files`: of its logs."""
+async def running(folder: Path, **texts: str) -> AsyncIterator[tuple[Broker, Client]]:
+    """A broker and a client of it; stopped in order at the end."""
+    async with running_on(folder, None, texts) as (broker, client):
+        yield broker, client
+
+
+@asynccontextmanager
+async def running_on(
+    folder: Path, files: Files | None, texts: Mapping[str, str]
+) -> AsyncIterator[tuple[Broker, Client]]:
+    """The same, its logs on a disk of the test's own."""
     broker = Broker(config_of(folder, **texts))
     if files is not None:
         broker.logs.files = files

@@ -20,7 +20,7 @@ from pykbroker.protocol.messages.produce import PartitionProduceData, ProduceReq
 from pykbroker.record.batch import iterate_batches
 from pykbroker.record.builder import build_batch
 from pykbroker.record.reader import iterate_records
-from tests.test_broker import Client, create, fetch_request, fetched, loop_clock, produce, running
+from tests.test_broker import Client, create, fetch_request, fetched, loop_clock, produce, running, running_on
 
 __all__ = ["loop_clock"]
 T0 = TopicPartition("t", 0)
@@ -117,7 +117,7 @@ async def test_a_disk_that_fails_costs_its_directory_and_no_acknowledged_record(
 ) -> None:
     """The last write is torn in the middle of a batch; other partitions are served on; with room again all is well."""
     disk = FailingDisk(tmp_path / "two")
-    async with running(tmp_path, files=disk, **two(tmp_path)) as (broker, client):
+    async with running_on(tmp_path, disk, two(tmp_path)) as (broker, client):
         await create(client, "t", partitions=2)
         await until(lambda: sorted(assigned(broker)) == [0, 1])
         bad = assigned(broker).index(1)

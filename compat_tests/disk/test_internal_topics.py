@@ -2,6 +2,7 @@
 Kafka's; what was deleted or has expired goes for good."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,7 +46,7 @@ STAYS, GOES, EXPIRES = "stays", "goes", "expires"
 TRANSACTIONAL_IDS = ("one", "two")
 
 
-def commit(asker: SocketAsker, group: str, offset: int, version: int = 8, **fields: int) -> None:
+def commit(asker: SocketAsker, group: str, offset: int, version: int = 8, **fields: Any) -> None:
     """Of all partitions, outside any generation."""
     rows = [
         OffsetCommitRequestPartition(
@@ -132,11 +133,12 @@ def transact(asker: SocketAsker, times: int, *, first: bool) -> None:
             producer.at_rest()
 
 
+def state(asker: SocketAsker, name: str) -> object:
+    return eventually(lambda: served.transaction(asker, name), lambda row: "Prepare" not in row["state"])
+
+
 def states(asker: SocketAsker) -> dict[str, object]:
-    return {
-        name: eventually(lambda name=name: served.transaction(asker, name), lambda row: "Prepare" not in row["state"])
-        for name in TRANSACTIONAL_IDS
-    }
+    return {name: state(asker, name) for name in TRANSACTIONAL_IDS}
 
 
 @pytest.mark.timeout(120)

@@ -70,14 +70,27 @@ def filter_batch(
         payload = records_of(data, header)
     spans = record_spans(payload, header.record_count)
     kept = select(header, spans)
+    return with_records(data, header, retention, payload, kept, new_horizon_ms, ends_empty_transaction)
+
+
+def with_records(
+    data: Buffer,
+    header: BatchHeader,
+    retention: Retention,
+    payload: bytes,
+    kept: Sequence[Span],
+    new_horizon_ms: int,
+    ends_empty_transaction: bool = False,
+) -> Filtered:
+    """The batch with those of its records that were found to stay."""
     if not kept:
         return without_records(header, retention)
     needs_horizon = not header.has_delete_horizon and (ends_empty_transaction or has_tombstone(kept))
-    if len(kept) == len(spans) and not needs_horizon:
+    if len(kept) == header.record_count and not needs_horizon:
         return as_it_is(data, header)
     horizon = new_horizon_ms if needs_horizon else header.base_timestamp if header.has_delete_horizon else None
     rebuilt = _rebuild(header, payload, kept, horizon)
-    return Filtered(rebuilt, unpack_header(rebuilt), len(spans), len(kept))
+    return Filtered(rebuilt, unpack_header(rebuilt), header.record_count, len(kept))
 
 
 def as_it_is(data: Buffer, header: BatchHeader) -> Filtered:
@@ -100,6 +113,8 @@ def records_of(data: Buffer, header: BatchHeader) -> bytes:
     """The decompressed records. Raises Undecompressable, TooLargeDecompressed."""
     if header.record_count == 0:
         return b""
+    if not header.codec:
+        return bytes(data[HEADER_SIZE:])
     return bytes(decompress(header.codec, memoryview(data)[HEADER_SIZE:]))
 
 

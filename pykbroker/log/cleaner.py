@@ -7,6 +7,7 @@ build_offset_map() of the dirty part, then clean_group() for each group of segme
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import compress
 from typing import NamedTuple
 
 from pykbroker.log.batch_filter import (
@@ -16,6 +17,7 @@ from pykbroker.log.batch_filter import (
     filter_batch,
     has_tombstone,
     records_of,
+    with_records,
     without_records,
 )
 from pykbroker.log.cleaned_segment import CleanedSegment
@@ -246,11 +248,9 @@ class Cleaner:
             return without_records(header, retention)
         if count == header.record_count and not self._has_tombstones:
             return as_it_is(data, header)
-
-        def select(_: BatchHeader, spans: list[Span]) -> Sequence[Span]:
-            return [span for span in spans if latest[span[OFFSET_DELTA]]]
-
-        return filter_batch(data, header, retention, select, new_horizon_ms)
+        payload = records_of(data, header)
+        kept = _latest_spans(payload, header.record_count, latest)
+        return with_records(data, header, retention, payload, kept, new_horizon_ms)
 
     def _is_untouched(self, payload: bytes, count: int) -> bool:
         """Whether the map knows none of its keys, and nothing in it ever ends."""
@@ -360,6 +360,15 @@ def control_key(data: bytes, header: BatchHeader) -> bytes | None:
     """The key of a control batch's record, None when it has none. Raises InvalidRecord."""
     spans = record_spans(data[HEADER_SIZE:], header.record_count)
     return spans[0][KEY] if spans else None
+
+
+def _latest_spans(payload: bytes, count: int, latest: bytes) -> list[Span]:
+    """Of the records whose offset deltas have a 1 in `latest`. Raises InvalidRecord."""
+    if len(latest) == count:
+        spans = record_spans(payload, count, latest)
+        if [span[OFFSET_DELTA] for span in spans] == list(compress(range(count), latest)):
+            return spans
+    return [span for span in record_spans(payload, count) if latest[span[OFFSET_DELTA]]]
 
 
 def _all(_: BatchHeader, spans: list[Span]) -> Sequence[Span]:

@@ -6,6 +6,7 @@ Most of a cleaning's time goes here: lengths of up to two bytes are decoded in p
 from typing import NamedTuple
 
 from pykbroker.errors import MalformedFrame
+from pykbroker.log.uniform_walk import uniform_keys
 from pykbroker.record.varints import read_varint, read_varlong
 
 
@@ -20,6 +21,9 @@ class Keys(NamedTuple):
 def walk_keys(data: bytes, count: int) -> Keys | None:
     """Of `count` records that fill the decompressed payload. None: not sound, or a key is missing, or unusual;
     record_spans says which."""
+    alike = uniform_keys(data, count)
+    if alike is not None:
+        return Keys(alike[0], True, alike[1])
     try:
         return _walk(data, count)
     except (IndexError, MalformedFrame):

@@ -20,25 +20,26 @@ KEY: Final = 5
 HAS_VALUE: Final = 6
 
 
-def record_spans(data: bytes, count: int) -> list[Span]:
-    """All `count` records of the decompressed payload. Raises InvalidRecord."""
+def record_spans(data: bytes, count: int, wanted: bytes | None = None) -> list[Span]:
+    """All `count` records of the decompressed payload, or only those that have a 1 in `wanted`: the others are skipped,
+    not looked at. Raises InvalidRecord."""
     if count < 0:
         raise InvalidRecord(f"Found invalid record count {count} in a batch of {len(data)} bytes of records")
     try:
-        spans = _walk(data, count)
+        spans, end = _walk(data, wanted or b"\1" * count)
     except (IndexError, MalformedFrame) as error:
         raise InvalidRecord(f"Found invalid record structure: {error}") from None
-    if (spans[-1][END] if spans else 0) != len(data):
+    if end != len(data):
         raise InvalidRecord("Incorrect declared batch size, records still remaining in file")
     return spans
 
 
-def _walk(data: bytes, count: int) -> list[Span]:
+def _walk(data: bytes, wanted: bytes) -> tuple[list[Span], int]:
     spans: list[Span] = []
     add = spans.append
     size = len(data)
     end = 0
-    for _ in range(count):
+    for is_wanted in wanted:
         start = end
         # In zigzag form odd is negative, however long the number is.
         byte = data[start]
@@ -54,6 +55,8 @@ def _walk(data: bytes, count: int) -> list[Span]:
             pos += 1
         if byte & 1 or end > size:
             raise InvalidRecord(f"Invalid record size: the record at {start} of {size} bytes would end at {end}")
+        if not is_wanted:
+            continue
         byte = data[pos]
         if byte < 128:
             timestamp_delta = byte >> 1 ^ -(byte & 1)
@@ -85,4 +88,4 @@ def _walk(data: bytes, count: int) -> list[Span]:
         if pos >= end:
             raise InvalidRecord(f"Invalid record size: expected the record to end at {end}, its key ends at {pos}")
         add((start, tail, end, timestamp_delta, offset_delta, key, not data[pos] & 1))
-    return spans
+    return spans, end

@@ -1,5 +1,7 @@
 """Spans say of records what decoding them says, and refuse what decoding refuses."""
 
+from itertools import compress
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from pykbroker.errors import KafkaError
 from pykbroker.log.key_walk import walk_keys
 from pykbroker.log.record_spans import END, HAS_VALUE, KEY, OFFSET_DELTA, START, TIMESTAMP_DELTA, record_spans
+from pykbroker.log.uniform_walk import uniform_keys
 from pykbroker.record.batch import HEADER_SIZE, parse_header
 from pykbroker.record.builder import build_batch
 from pykbroker.record.damage import InvalidRecord
@@ -66,6 +69,35 @@ def test_keys_found_fast(records: list[tuple[bytes, bytes | None, tuple[()], int
     assert not keys_are_those_of_the_spans(bytes(payload), len(records) - 1)
     payload[position % len(payload)] = value
     keys_are_those_of_the_spans(bytes(payload), len(records))
+
+
+@settings(max_examples=200, deadline=None, derandomize=True, database=None)
+@given(
+    st.integers(1, 150),
+    st.sampled_from([0, 3, 63, 64]),
+    st.sampled_from([None, 0, 30, 100]),
+    st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), max_size=2),
+)
+def test_records_that_are_all_alike(count: int, key: int, value: int | None, damage: list[tuple[int, int]]) -> None:
+    """Also almost alike: whatever byte differs, what is said is said of the records as they are."""
+    content = None if value is None else b"v" * value
+    records = [((b"%d" % index).rjust(key, b"k")[:key], content, (), index % 64) for index in range(count)]
+    payload = bytearray(build_batch(records)[HEADER_SIZE:])
+    assert uniform_keys(bytes(payload), count) == ([record[0] for record in records], value is None)
+    assert uniform_keys(bytes(payload), count + 1) is uniform_keys(bytes(payload), count - 1) is None
+    for position, byte in damage:
+        payload[position % len(payload)] = byte
+    keys_are_those_of_the_spans(bytes(payload), count)
+
+
+@settings(max_examples=50, deadline=None, derandomize=True, database=None)
+@given(RECORDS, st.data())
+def test_only_the_wanted(
+    records: list[tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]], int]], data: st.DataObject
+) -> None:
+    payload, count = bytes(build_batch(records)[HEADER_SIZE:]), len(records)
+    wanted = data.draw(st.lists(st.integers(0, 1), min_size=count, max_size=count).map(bytes))
+    assert record_spans(payload, count, wanted) == list(compress(record_spans(payload, count), wanted))
 
 
 @settings(max_examples=300, deadline=None, derandomize=True, database=None)

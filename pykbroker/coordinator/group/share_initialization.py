@@ -43,10 +43,11 @@ class ShareInitialization:
         states = group.states
         if group.is_empty or states is None or not states.initialized:
             return False
-        assigned = group.assigned()
+        assigned, topics = group.assigned(), self._image().topics
         return any(
             group.is_subscribed_to(state.name) and assigned.get(topic_id) != state.partitions
             for topic_id, state in states.initialized.items()
+            if topics.by_id(topic_id) is not None  # else no assignment could ever have it
         )
 
     def begin(

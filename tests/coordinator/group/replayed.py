@@ -6,6 +6,8 @@ from typing import Any
 from pykbroker.coordinator.group.classic_group import EMPTY, STABLE, ClassicGroup
 from pykbroker.coordinator.group.consumer_group import ConsumerGroup
 from pykbroker.coordinator.group.group_shard import GroupShard
+from pykbroker.coordinator.group.share_group import ShareGroup
+from pykbroker.coordinator.group.streams_group import StreamsGroup
 from pykbroker.coordinator.log_records import EndTransaction, decode_batches
 from pykbroker.ids import TopicPartition
 from tests.coordinator.memory_log import MemoryLog
@@ -31,6 +33,12 @@ def persistent_state(shard: GroupShard, live: GroupShard) -> dict[str, Any]:
         if isinstance(group, ConsumerGroup):
             groups[group.group_id] = consumer_state(group)
             continue
+        if isinstance(group, StreamsGroup):
+            groups[group.group_id] = streams_state(group)
+            continue
+        if isinstance(group, ShareGroup):
+            groups[group.group_id] = share_state(group)
+            continue
         if not isinstance(group, ClassicGroup):
             groups[group.group_id] = (group.group_type, group.is_empty)
             continue
@@ -53,6 +61,39 @@ def consumer_state(group: ConsumerGroup) -> tuple[Any, ...]:
         group.regex_counts,
         group.classic_protocols,
         group.has_partition_metadata,
+    )
+
+
+def share_state(group: ShareGroup) -> tuple[Any, ...]:
+    """All of it, its indexes too; but not since when something is being initialized, which a load begins anew."""
+    states = group.states
+    topics: Any = None
+    if states is not None:
+        topics = [
+            {key: (row.name, row.partitions) for key, row in rows.items()}
+            for rows in (states.initializing, states.initialized)
+        ]
+    return (
+        group.epochs,
+        dict(group.members.items()),
+        dict(group.targets.items()),
+        group.subscribers,
+        group.assigned(),
+        topics,
+        states and states.deleting,
+    )
+
+
+def streams_state(group: StreamsGroup) -> tuple[Any, ...]:
+    """All of it that is stored, and its indexes."""
+    return (
+        group.epochs,
+        group.topology,
+        dict(group.members.items()),
+        dict(group.targets.items()),
+        group.active_processes,
+        group.standby_processes,
+        group.warmup_processes,
     )
 
 

@@ -19,7 +19,7 @@ ANSWERS = json.loads(gzip.decompress(Path(__file__).with_name("simple_assignment
 IDS = [Uuid(bytes([n]) * 16) for n in range(1, 4)]
 
 
-def kafkas(row: dict[str, Any]) -> dict[str, dict[int, list[int]]]:
+def kafkas(row: dict[str, Any]) -> dict[str, dict[str, list[int]]]:
     """Our answer in the form of theirs."""
     ids = [Uuid.parse(text) for text, _, _ in row["topics"]]
     members = {

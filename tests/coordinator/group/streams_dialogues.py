@@ -210,7 +210,7 @@ async def streams_threads_of_a_process(s: Speaker) -> None:
 @dialogue
 async def streams_topologies_that_do_not_fit(s: Speaker) -> None:
     joined = [CopartitionGroup(source_topics=[0, 1])]
-    into_u = {"repartition_sink_topics": ["u"]}
+    into_u: dict[str, Any] = {"repartition_sink_topics": ["u"]}
     unknown = s.group("topic")
     for number, told in enumerate(
         (
@@ -311,7 +311,7 @@ async def streams_offsets(s: Speaker) -> None:
     await pair(s)
     member = {"member_id": "a"}
     for epoch, version in ((3, 9), (3, 8), (4, 9), (2, 9), (1, 9), (-1, 9)):
-        fields = {**member, "generation_id_or_member_epoch": epoch}
+        fields: dict[str, Any] = {**member, "generation_id_or_member_epoch": epoch}
         await s.call("a", commit(s, {"t": [(0, 10 + epoch)]}, **fields), version)
         await s.call("a", commit(s, {"t": [(1, 20 + epoch)]}, **fields), version)
         await s.call("a", commit(s, {"u": [(0, 30 + epoch)]}, **fields), version)

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
+from logging import getLogger
 from typing import TYPE_CHECKING, NamedTuple
 
 from pykbroker.errors import KafkaError, MalformedFrame
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pykbroker.log.unified_log import UnifiedLog
     from pykbroker.protocol.message import Message
 
+logger = getLogger(__name__)
 READ_BYTES = 1024 * 1024
 # A batch may not be larger (KafkaRaftClient.MAX_BATCH_SIZE_BYTES).
 MAX_BATCH_BYTES = 8 * 1024 * 1024
@@ -98,9 +100,13 @@ class MetadataLog:
     def _load_batches(self, position: int) -> Iterator[LoadedBatch]:
         while position < self.end_offset:
             data = self._read(position)
+            if not data:
+                return self._cut_behind(position)
             for header, at in iterate_batches(data):
                 if header.next_offset <= position:
                     continue  # the read begins with the batch that holds the offset
+                if header.base_offset > position:
+                    return self._cut_behind(position)
                 if not crc_is_valid(data, at):
                     raise MalformedFrame(f"{self.directory}: corrupt batch at offset {header.base_offset}", at)
                 self.bytes_since_snapshot += header.size_in_bytes
@@ -113,6 +119,13 @@ class MetadataLog:
                 )
                 position = header.next_offset
 
+    def _cut_behind(self, position: int) -> None:
+        """Offsets are missing there: a power cut took the end of a segment and left the next one. All that was
+        committed was synced in order, so that nothing behind the gap was; and metadata must have none."""
+        logger.warning("%s has a gap at offset %d: cutting what is behind it", self.directory, position)
+        self._log.truncate_to(position)
+        self.high_watermark = min(self.high_watermark, self.end_offset)
+
     def _records(self, data: bytes, at: int, *, control_batch: bool) -> "list[Message]":
         if not control_batch:
             return [parse_record(record.value or b"")[0] for record in iterate_records(data, at)]
@@ -123,10 +136,7 @@ class MetadataLog:
 
     def _read(self, position: int) -> bytes:
         read = self._log.read(position, READ_BYTES, min_one=True, upper_bound=self.end_offset)
-        data = b"".join(os.pread(region.file.fileno(), region.length, region.position) for region in read.segments)
-        if not data:
-            raise MalformedFrame(f"{self.directory}: nothing to read at offset {position} of {self.end_offset}")
-        return data
+        return b"".join(os.pread(region.file.fileno(), region.length, region.position) for region in read.segments)
 
     # Append
 

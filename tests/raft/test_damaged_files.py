@@ -4,11 +4,13 @@ Kafka does the same with the log: recovery ends it before the first batch whose 
 line in its own log. A snapshot or a quorum-state that is damaged stops the node.
 """
 
+import os
 from pathlib import Path
 from random import Random
 
 import pytest
 
+from pykbroker.record.batch import iterate_frames
 from tests.raft.logs import PARTITION, append, names, open_log
 
 BATCHES = [["a", "b"], ["c"], ["d", "e", "f"], ["g"]]
@@ -65,3 +67,24 @@ def test_what_is_derived_is_made_anew(suffix: str, folder: Path) -> None:
         if path.name.endswith(suffix):
             path.write_bytes(b"\x01nonsense" * 3)
     assert names(open_log(folder)) == BATCHES
+
+
+@pytest.mark.parametrize("is_empty", [True, False])
+def test_a_gap_that_a_power_cut_left_ends_it(is_empty: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The end of a segment is gone as a whole, the next one is there. (tests.crash.world, seed 504)"""
+    log = open_log(tmp_path, internal_metadata_log_segment_bytes=200)
+    for number in range(6):
+        append(log, f"{number}")
+    first, second = sorted((tmp_path / PARTITION).glob("*.log"))[:2]
+    os.truncate(first, next(iterate_frames(first.read_bytes()))[1])
+    for path in sorted((tmp_path / PARTITION).glob("*.log"))[2:]:
+        path.unlink()
+    if is_empty:
+        os.truncate(second, 0)
+    log = open_log(tmp_path)
+    assert names(log) == [["0"]]
+    assert log.end_offset == 1
+    assert "gap at offset 1" in caplog.text
+    append(log, "new")
+    log.sync()
+    assert names(open_log(tmp_path)) == [["0"], ["new"]]

@@ -53,7 +53,7 @@ def test_share_groups(bootstrap: str, unique: Callable[[str], str]) -> None:
     while not rows(run(TOOL, *server, "--list", "--state", "empty"), group):
         assert time.monotonic() < deadline, "the consumer did not leave"
     (row,) = rows(run(TOOL, *of_group, "--describe", "--verbose"), group)
-    assert row[:3] == [group, topic, "0"] and row[-1] == "0", row
+    assert (row[:3], row[-1]) == ([group, topic, "0"], "0"), row
 
     planned = run(TOOL, *of_group, "--reset-offsets", "--all-topics", "--to-earliest", "--dry-run")
     assert re.search(rf"{group}\s+{topic}\s+0\s+0", planned), planned

@@ -19,6 +19,7 @@ from pykbroker.protocol.messages.streams_group_heartbeat import (
 )
 
 MISSING_INTERNAL_TOPICS = 3
+LOADING = (14, 15, 16)
 SECONDS = 20
 
 

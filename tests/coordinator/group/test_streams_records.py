@@ -1,7 +1,8 @@
 """The records of streams groups after each dialogue equal those that Apache Kafka 4.3.1 wrote, in its order.
 
 `python -m tests.coordinator.group.test_streams_records DATA_FOLDER` takes them from a broker right after the dialogues
-were told to it, before sessions end. Hashes depend on topic ids: only whether there is one is compared. Times and hosts are left out.
+were told to it, before sessions end. Hashes depend on topic ids: only whether there is one is compared. Times and hosts
+are left out.
 """
 
 import gzip
@@ -56,12 +57,12 @@ def streams_records(batches: Iterable[bytes]) -> dict[str, list[Any]]:
             if match is not None:
                 row = [type(record.key).__name__, record.version, plain(record.key), plain(record.value)]
                 found.setdefault(match[1], {}).setdefault(group_id, []).append(row)
-    return {
-        name: [
-            row for group_id, rows in sorted(groups.items()) if _told(group_id) == _told(max(groups)) for row in rows
-        ]
-        for name, groups in found.items()
-    }
+    return {name: _last(groups) for name, groups in found.items()}
+
+
+def _last(groups: dict[str, list[Any]]) -> list[Any]:
+    last = _told(max(groups))
+    return [row for group_id, rows in sorted(groups.items()) if _told(group_id) == last for row in rows]
 
 
 def _told(group_id: str) -> str:

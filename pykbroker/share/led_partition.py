@@ -12,7 +12,7 @@ from pykbroker.share.share_partition import SharePartition, StateUpdate
 class LedPartition:
     """Implements replica.partition.Waiter as long as it is followed. `failure`: why its state could not be read."""
 
-    __slots__ = ("_on_lost", "failure", "is_writing", "partition", "share", "writes")
+    __slots__ = ("_on_lost", "failure", "partition", "share", "writes", "writing")
 
     def __init__(self, share: SharePartition, partition: Partition, on_lost: "Callable[[LedPartition], None]") -> None:
         self.share = share
@@ -20,7 +20,8 @@ class LedPartition:
         self.failure: KafkaError | None = None
         # One after the other: the persister must not see a later state before an earlier one.
         self.writes: deque[tuple[StateUpdate, Pending[None]]] = deque()
-        self.is_writing = False
+        # Done when nothing is left to be written, None when nothing is.
+        self.writing: Pending[None] | None = None
         self._on_lost = on_lost
 
     def follow(self) -> None:

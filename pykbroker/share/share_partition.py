@@ -17,7 +17,7 @@ from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.share.cached_state import CachedState
 from pykbroker.share.in_flight import InFlightBatch, InFlightState, RecordState
 from pykbroker.share.locks import AcquisitionLocks
-from pykbroker.share.start_offset import advance_start_offset
+from pykbroker.share.start_offset import advance_start_offset, archive_deleted
 
 
 class SharePartitionKey(NamedTuple):
@@ -264,6 +264,8 @@ class SharePartition:
             state.complete_transition(commit=False)
             if state.state == RecordState.AVAILABLE:
                 self.looks_for_next_offset = True
+                if first < self.start_offset:
+                    archive_deleted(self)
             if was_terminal and not state.state.is_terminal:
                 self.delivery_complete_count -= self.count_from_start(first, last)
 
@@ -276,6 +278,5 @@ class SharePartition:
                     self.looks_for_next_offset = True
         else:
             self.roll_back(update)
-        if is_written or not update.states:
-            advance_start_offset(self)
+        advance_start_offset(self)
         self.wake()

@@ -63,6 +63,8 @@ class SharePartitionManager:
         self.is_closing = False
         self._persister = persister
         self._groups: dict[str, dict[RowKey, LedPartition]] = {}
+        # Those removed whose last writes are under way: who reads the state next waits for them.
+        self._retiring: dict[SharePartitionKey, Pending[None]] = {}
         sessions.on_member_leave = self._on_member_leave
         sessions.on_group_empty = self._remove_group
 
@@ -105,6 +107,8 @@ class SharePartitionManager:
             if not self._groups[group_id]:
                 del self._groups[group_id]
         led.unfollow()
+        if led.writing is not None:
+            self._retiring[led.share.key] = led.writing
         if led.share.status is not Status.FAILED:
             led.share.fence()
 
@@ -117,6 +121,9 @@ class SharePartitionManager:
         from pykbroker.share.persister_calls import UNINITIALIZED, read_request, read_result
 
         share = led.share
+        before = self._retiring.get(share.key)
+        if before is not None:
+            await before.wait()
         try:
             row = read_result(share.key, await self._persister.read_state(read_request(share)))
             start = row.start_offset
@@ -196,8 +203,8 @@ class SharePartitionManager:
             pending.complete(None)
             return pending
         led.writes.append((update, pending))
-        if not led.is_writing:
-            led.is_writing = True
+        if led.writing is None:
+            led.writing = Pending()
             self._start(partial(self._write_all, led))
         return pending
 
@@ -218,7 +225,10 @@ class SharePartitionManager:
             else:
                 led.share.complete(update, is_written=True)
                 pending.complete(None)
-        led.is_writing = False
+        assert led.writing is not None
+        led.writing.complete(None)
+        led.writing = None
+        self._retiring.pop(led.share.key, None)
 
     # -- jobs and deadlines
 

@@ -20,7 +20,7 @@ def advance_start_offset(partition: "SharePartition") -> bool:
         return False
     cached = partition.cached
     if last_done == cached.last.last_offset:
-        partition.start_offset = partition.end_offset = last_done + 1
+        partition.start_offset = partition.end_offset = max(partition.start_offset, last_done + 1)
         partition.delivery_complete_count = 0
         cached.clear()
         return True
@@ -87,6 +87,7 @@ def move_to_log_start(partition: "SharePartition", log_start_offset: int) -> Non
         # Kafka keeps its start, reads there for ever, and never gets on.
         partition.gap.start_offset = max(partition.gap.start_offset, log_start_offset)
     partition.end_offset = max(partition.end_offset, log_start_offset)
+    advance_start_offset(partition)
 
 
 def _count_done(partition: "SharePartition", end: int) -> int:
@@ -102,6 +103,12 @@ def _count_done(partition: "SharePartition", end: int) -> int:
         for _, state in batch.items(partition.start_offset, end - 1):
             count += state.state.is_terminal
     return count
+
+
+def archive_deleted(partition: "SharePartition") -> None:
+    """Of what became available again, those before the start offset: they are not in the log any more."""
+    cached, last = partition.cached, partition.start_offset - 1
+    archive_records(partition, 0, last, cached.between(0, last), RecordState.AVAILABLE, counts=False)
 
 
 def archive_stale(partition: "SharePartition", fetch_offset: int, base_offset: int) -> None:

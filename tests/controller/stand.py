@@ -92,6 +92,7 @@ class ClusterStand:
         self._publisher.subscribe(Elections(OFFSETS_TOPIC, self.groups, NODE_ID))
         self._publisher.subscribe(Elections(TRANSACTION_STATE_TOPIC, self.transactions, NODE_ID))
         self._publisher.subscribe(Elections(SHARE_GROUP_STATE_TOPIC, self.share_coordinator, NODE_ID))
+        self._publisher.subscribe(self.share_partitions)
 
     def _new_controller(self) -> Controller:
         folder = self.logs.directories[0].path

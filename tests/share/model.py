@@ -103,7 +103,7 @@ class Model:
                 assert record.accepted <= 1, f"{offset} was acknowledged twice"
             elif record.has_expired:
                 record.has_expired, record.deadline = False, inf
-                record.state = ARCHIVED if record.count >= self.limit else AVAILABLE
+                record.state = self.released(record, offset)
             else:
                 assert before is not None
                 record.state, record.owner = ACQUIRED, before

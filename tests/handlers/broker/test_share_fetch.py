@@ -4,11 +4,10 @@ from typing import Any
 
 import pytest
 
-from pykbroker.ids import Uuid
 from pykbroker.protocol.error_codes import ErrorCode as E
 from pykbroker.protocol.messages.delete_records import DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic
 from pykbroker.record.batch import iterate_batches
-from tests.handlers.broker.asker import Asker, Topic, batch, produce
+from tests.handlers.broker.asker import Asker, batch, produce
 from tests.handlers.cluster_asker import eventually
 from tests.handlers.share_dialogue import (
     ACCEPT,
@@ -143,13 +142,7 @@ def test_groups_and_members_without_a_name(shared: Shared) -> None:
     assert ann.fetch(member_id="x" * 36, max_wait_ms=0).error_code == 0
 
 
-def test_unknown_topics_and_partitions(shared: Shared) -> None:
-    """In a session; at its start Kafka fails at an unknown topic id, with UNKNOWN_SERVER_ERROR."""
-    stranger = Topic("no such topic", Uuid.random())
-    ann = shared.member()
-    assert ann.fetch(max_wait_ms=0).error_code == 0
-    unknown = ann.fetch((0, 0, [ACCEPT]), topic=stranger, max_wait_ms=0)
-    assert codes(unknown) == {0: (E.UNKNOWN_TOPIC_ID, E.UNKNOWN_TOPIC_ID)}
+def test_unknown_partitions(shared: Shared) -> None:
     member = shared.member()
     assert codes(member.fetch(partitions=[7])) == {7: (E.UNKNOWN_TOPIC_OR_PARTITION, 0)}
     assert codes(member.fetch()) == {7: (E.UNKNOWN_TOPIC_OR_PARTITION, 0)}

@@ -5,6 +5,7 @@ back, so that the group rebalances; in the end every value was processed once, a
 """
 
 import argparse
+import faulthandler
 import tempfile
 import time
 from pathlib import Path
@@ -61,10 +62,12 @@ def kill_once(one: Run, broker: PykbrokerProcess, random: Random) -> None:
 
 def await_transaction(one: Run) -> None:
     """Until the next one is committed."""
-    deadline = time.monotonic() + PATIENCE / 4
+    deadline = time.monotonic() + PATIENCE
     before = one.committed()
     while one.committed() == before:
-        assert time.monotonic() < deadline, f"seed {one.seed}: nothing is committed any more"
+        if time.monotonic() > deadline:
+            faulthandler.dump_traceback()  # where the workers are
+            raise AssertionError(f"seed {one.seed}: nothing is committed any more")
         time.sleep(0.05)
 
 

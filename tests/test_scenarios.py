@@ -1,0 +1,50 @@
+"""Which tests show which scenario: rows of section 1 of the project's scenarios.md, defects that others really had.
+
+Rows of coordinators and transactions; the others are named in the docstrings of their tests (grep "scenario").
+Not here yet: 11 (a reassignment under an idempotent producer) and 29 (three chained groups that rebalance at once).
+"""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+GROUPS = "tests/coordinator/group"
+SHOWN_BY = {
+    8: ["tests/handlers/broker/test_produce.py::test_a_repeated_batch_is_answered_with_its_first_offset",
+        "tests/log/test_retries.py::test_the_last_five_are_answered_with_their_offsets",
+        "compat_tests/history/test_runs.py::test_though_the_broker_is_killed"],
+    9: ["compat_tests/disk/test_scenarios.py::test_a_retry_is_answered_although_its_segment_was_deleted"],
+    10: ["tests/handlers/broker/test_produce.py::test_an_unknown_producer_may_begin_anywhere",
+         "compat_tests/disk/test_scenarios.py::test_an_idle_producer_that_was_forgotten_goes_on"],
+    12: ["tests/handlers/broker/test_write_txn_markers.py::test_a_late_marker_touches_only_its_epoch"],
+    13: ["tests/handlers/broker/test_end_txn.py::test_a_delayed_end_does_not_end_the_next_transaction",
+         "tests/handlers/broker/test_end_txn.py::test_a_delayed_end_of_an_old_client_does"],
+    14: ["tests/handlers/broker/test_produce_transactions.py::test_old_clients_must_add_the_partition_before",
+         "tests/handlers/broker/test_produce_transactions.py::test_compressed_batches"],
+    15: ["tests/coordinator/transaction/test_transaction_shard.py::test_half_done_ends_go_on_after_a_reload",
+         "tests/coordinator/transaction/test_simulation.py::test_committed_means_all_and_aborted_nothing"],
+    16: ["tests/handlers/broker/test_end_txn.py::test_a_retry_of_new_clients_is_told_the_same"],
+    17: ["tests/handlers/broker/test_end_txn.py::test_a_transaction_ends_as_decided"],
+    22: ["tests/log/test_cleaner.py::test_an_open_transaction_is_not_touched"],
+    23: [f"{GROUPS}/test_offset_commit.py::test_nothing_expires_in_a_rebalance"],
+    24: [f"{GROUPS}/test_offsets.py::test_a_later_plain_commit_wins_over_an_earlier_transactional_one",
+         f"{GROUPS}/test_simulation.py::test_run"],
+    25: [f"{GROUPS}/test_offset_commit.py::test_replayed_offsets_keep_their_age"],
+    26: [f"{GROUPS}/test_reconciliation.py::test_it_waits_for_what_is_not",
+         f"{GROUPS}/test_consumer_simulation.py::test_run"],
+    27: [f"{GROUPS}/test_migration_simulation.py::test_run"],  # classic members say what they own, truly or not
+    30: ["compat_tests/disk/test_scenarios.py::test_read_committed_goes_on_where_it_was"],
+    31: ["compat_tests/disk/test_scenarios.py::test_a_topic_created_again_inherits_nothing",
+         f"{GROUPS}/test_offset_commit.py::test_offsets_go_with_their_topic"],
+    32: ["compat_tests/test_hostile_neighbour.py::test_a_well_behaved_client_loses_nothing"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("row", "test"), [(row, test) for row, tests in SHOWN_BY.items() for test in tests])
+def test_it_is_there(row: int, test: str) -> None:
+    """A test that was renamed is named here too."""
+    file, name = test.split("::")
+    tree = ast.parse((ROOT / file).read_text())
+    assert name in {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}, row

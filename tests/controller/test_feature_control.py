@@ -113,8 +113,9 @@ def test_the_quorums_own_version() -> None:
     assert reason(state, KRAFT, 1).endswith("has no listener to be known by as a voter.")
 
 
-def test_features_of_a_real_kafka_can_be_switched_off() -> None:
-    """Its directory may say share.version 1; we do not claim to support that."""
+def test_features_that_are_not_supported_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another broker's directory may say share.version 1 to one that does not claim to support that."""
+    monkeypatch.delitem(SUPPORTED_FEATURES, "share.version")
     state = image()._replace(features=FeaturesImage({METADATA: 30, "share.version": 1}))
     assert reason(state, "share.version", 1).endswith("Local controller 1 does not support this feature.")
     after = replayed(state, control(state).update({"share.version": Update(0, SAFE)}).records)

@@ -1,7 +1,8 @@
 """Seeded runs of streams groups: members of several processes join, stall, crash and leave, answers get lost, topics
 come, grow and go, standbys are asked for and not; see `simulation` for what must hold.
 
-No active task has two owners, and no process has a task twice. In the end every task is processed once.
+No active task has two owners, and no process has a task twice. In the end every task is processed once; for that, who
+has missed an answer joins once more: as Kafka 4.3.1 does, tasks are told only in the answer that changes them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -29,6 +30,7 @@ class StreamsClient(Client):
 
     def __init__(self, base: str, random: Random) -> None:
         self.standby: Tasks = {}
+        self.missed = False  # an answer, and maybe tasks
         super().__init__(base, random)
         self.process = random.choice(["p1", "p2", "p3"])
 
@@ -36,6 +38,7 @@ class StreamsClient(Client):
         super().abandon()
         self.member_id = self.name
         self.standby = {}
+        self.missed = False
         self.tells_all = True
 
     @property
@@ -63,7 +66,8 @@ class StreamsClient(Client):
             # A task of a topology that was, before its topics shrank, is no reason to go on with it.
             if answer.error_code in FATAL:
                 self.abandon()
-            self.tells_all = True
+            else:
+                self.tells_all = self.missed = True
             return
         response = answer.response
         self.epoch = response.member_epoch
@@ -75,7 +79,7 @@ class StreamsClient(Client):
 
     def forget_lost(self) -> None:
         super().forget_lost()
-        self.tells_all = True
+        self.tells_all = self.missed = True
 
     def leave(self, run: GroupRun) -> Event:
         return beat("nobody", -1, member_id=self.name)
@@ -100,6 +104,7 @@ class Run(GroupRun):
 
     play: StreamsPlay
     streams_epoch = 0
+    is_settling = False
 
     def __init__(self, seed: int) -> None:
         super().__init__(seed)
@@ -119,7 +124,7 @@ class Run(GroupRun):
         client = self.some_client()
         if client.waiting is None:
             client.request("nobody")(self.play)
-            client.tells_all = True
+            client.tells_all = client.missed = True
 
     def alter(self) -> None:
         """Topics that do not fit, grow, or fit again."""
@@ -159,9 +164,15 @@ class Run(GroupRun):
 
     def settle(self) -> None:
         self.play.config.group_streams_max_size = 2**31 - 1
+        self.is_settling = True
         self.counts = dict(FITTING)
         self.play.set_topics(self.counts)
         super().settle()
+
+    def say(self, client: StreamsClient) -> None:
+        if client.missed and self.is_settling:
+            client.abandon()
+        super().say(client)
 
     def is_settled(self) -> bool:
         group = self.play.group

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from tools.bench import loads
+from tools.bench import groups, loads
 from tools.bench.processes import Broker
 from tools.bench.wire import batch_of, produce_frame
 
@@ -18,6 +18,7 @@ TARGETS = {
     "confluent-kafka produces, MB/s": "≥ 1.0",
     "confluent-kafka consumes, MB/s": "≥ 1.0",
     "tiny: requests/s": "≥ 0.7",
+    **groups.TARGETS,
 }
 MEGABYTES = 400
 SETTLE = 1.0  # seconds before idle memory is looked at
@@ -78,7 +79,12 @@ def clients(broker: Broker, partitions: int = 4) -> Figures:
     }
 
 
-LOADS: dict[str, Callable[[Broker], Figures]] = {"data": data, "clients": clients, "tiny": tiny}
+LOADS: dict[str, Callable[[Broker], Figures]] = {
+    "data": data,
+    "clients": clients,
+    "tiny": tiny,
+    "groups": groups.groups,
+}
 START = "start"
 NAMES = (START, *LOADS)
 

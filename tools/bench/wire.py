@@ -87,6 +87,10 @@ class Wire:
     def __exit__(self, *_: object) -> None:
         self._socket.close()
 
+    def fileno(self) -> int:
+        """For selectors."""
+        return self._socket.fileno()
+
     def send(self, request: bytes) -> None:
         self._socket.sendall(request)
 

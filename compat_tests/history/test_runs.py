@@ -39,4 +39,4 @@ def test_though_the_broker_is_killed(tmp_path: Path) -> None:
 def test_two_workers_lose_and_double_nothing_though_the_broker_is_killed(tmp_path: Path) -> None:
     seed = time.time_ns() % 1_000_000
     print(f"seed {seed}")
-    look_at(kills.run(tmp_path, 4, seed))
+    look_at(kills.run(tmp_path, 2, seed))

@@ -229,7 +229,7 @@ class SharePartition:
         return self.end_offset + 1
 
     def _first_available(self) -> int | None:
-        gap_start = self.gap.start_offset if self.gap is not None and self.has_gap else None
+        gap_start = max(self.gap.start_offset, self.start_offset) if self.gap is not None and self.has_gap else None
         for batch in self.cached:
             if gap_start is not None:
                 if batch.first_offset > gap_start:

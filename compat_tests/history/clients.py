@@ -108,7 +108,7 @@ class Feeder(Client):
     """Idempotent sends. An error of a delivery leaves open whether it is there."""
 
     producer: Producer
-    limit: int | None = None  # values, then it ends
+    pause = 0.0  # seconds between a few sends and the next
 
     def open(self) -> None:
         self.producer = Producer(
@@ -118,10 +118,8 @@ class Feeder(Client):
     def turn(self) -> bool:
         for _ in range(self.random.randint(1, 4)):
             self.send(self.some_partition(), self.new_value())
-            if self.values == self.limit:
-                self.ends.set()
-                return True
         self.producer.poll(self.random.choice([0, 0.01, 0.03]))
+        self.ends.wait(self.pause)
         return self.random.random() < 0.005
 
     def send(self, partition: Partition, value: str) -> None:

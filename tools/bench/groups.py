@@ -11,6 +11,7 @@ from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.protocol.lookup import response_class
 from pykbroker.protocol.message import Message
 from pykbroker.protocol.messages.consumer_group_heartbeat import ConsumerGroupHeartbeatRequest, TopicPartitions
+from pykbroker.protocol.messages.find_coordinator import FindCoordinatorRequest
 from pykbroker.protocol.messages.heartbeat import HeartbeatRequest
 from pykbroker.protocol.messages.join_group import JoinGroupRequest, JoinGroupRequestProtocol
 from pykbroker.protocol.messages.offset_commit import (
@@ -23,7 +24,7 @@ from tools.bench import loads
 from tools.bench.processes import Broker
 from tools.bench.wire import Wire, frame
 
-JOIN, SYNC, HEARTBEAT, BEAT, COMMIT = 9, 5, 4, 1, 9
+JOIN, SYNC, HEARTBEAT, BEAT, COMMIT, FIND = 9, 5, 4, 1, 9, 4
 PAUSE = 0.005  # seconds between two heartbeats of a member
 _FLEXIBLE_BODY = 5
 TARGETS = {
@@ -210,12 +211,8 @@ def _commit_frame(group: str, topic: str) -> bytes:
 
 def _settle_offsets_topic(broker: Broker, topic: str) -> None:
     """Its coordinators are there, for every group."""
-    from confluent_kafka import Consumer as Client
-    from confluent_kafka import TopicPartition
-
-    client = Client({"bootstrap.servers": broker.bootstrap, "group.id": "first"})
-    client.committed([TopicPartition(topic, 0)], loads.PATIENCE)
-    client.close()
+    with Wire(broker.address) as wire:
+        wire.ask(frame(ApiKey.FIND_COORDINATOR, FIND, FindCoordinatorRequest(coordinator_keys=["first"])))
     deadline = time.monotonic() + loads.PATIENCE
     with Wire(broker.address) as wire:
         for number in range(50):

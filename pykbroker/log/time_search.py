@@ -16,9 +16,9 @@ class TimestampOffset(NamedTuple):
 def first_at_or_after(segments: Iterable[LogSegment], timestamp: int, start_offset: int) -> TimestampOffset | None:
     """The first record at or behind `start_offset` with a timestamp of at least `timestamp` (milliseconds).
 
-    A deviation: Kafka 4.3.1 looks into the first segment with such a timestamp only. When that lies before the log start
-    as a whole, after DeleteRecords, it finds nothing (-1), as if there were no newer record, until retention removes the
-    segment some minutes later; then it finds what we find at once. (compat_tests/disk/test_log_start.py)
+    A deviation: Kafka 4.3.1 looks into the first segment with such a timestamp only. When that lies before the log
+    start as a whole, after DeleteRecords, it finds nothing (-1), as if there were no newer record, until retention
+    removes the segment some minutes later; then it finds what we find at once. (compat_tests/disk/test_log_start.py)
     """
     for segment in segments:
         if segment.largest_timestamp() < timestamp:

@@ -29,8 +29,26 @@ def test_tables() -> None:
 
 
 def test_order() -> None:
-    names = ["m337589", "member-97516", "member-920402", "m334558", "member-71471", "member-626103", "m788693", "member-97205"]
+    names = [
+        "m337589",
+        "member-97516",
+        "member-920402",
+        "m334558",
+        "member-71471",
+        "member-626103",
+        "m788693",
+        "member-97205",
+    ]
     assert java_order(names, string_hash, grown_table(len(names))) == (
-        ["member-97516", "m334558", "member-920402", "member-626103", "m788693", "m337589", "member-71471", "member-97205"]
+        [
+            "member-97516",
+            "m334558",
+            "member-920402",
+            "member-626103",
+            "m788693",
+            "m337589",
+            "member-71471",
+            "member-97205",
+        ]
     )
     assert java_order([17, 1, 16, 0], int_hash, 16) == [16, 0, 17, 1]

@@ -26,10 +26,6 @@ from pykbroker.controller_link.local import LocalControllerLink
 from pykbroker.controller_link.streams_topics_loop import StreamsTopicCreation
 from pykbroker.coordinator.elections import Elections
 from pykbroker.coordinator.group.service import OFFSETS_TOPIC, GroupCoordinatorService
-from pykbroker.coordinator.group.share_service import ShareGroupService
-from pykbroker.coordinator.share.persister_loop import StatePersister
-from pykbroker.coordinator.share.service import ShareCoordinatorService
-from pykbroker.coordinator.share.upkeep_loop import UpkeepLoop
 from pykbroker.coordinator.transaction.marker_writer import MarkerWriter
 from pykbroker.coordinator.transaction.service import TransactionCoordinatorService
 from pykbroker.dispatch import Dispatcher, Session
@@ -42,7 +38,7 @@ from pykbroker.log.log_dir import LogDirError
 from pykbroker.log.log_manager import LogDirectory, LogManager
 from pykbroker.log.partition_metadata import CorruptPartitionMetadata
 from pykbroker.metadata.delta import ReplayError
-from pykbroker.metadata.features import SHARE_VERSION, TRANSACTION_VERSION
+from pykbroker.metadata.features import TRANSACTION_VERSION
 from pykbroker.metadata.publisher import MetadataPublisher
 from pykbroker.metadata.topic_names import SHARE_GROUP_STATE_TOPIC, TRANSACTION_STATE_TOPIC
 from pykbroker.network.listener import Address, BindError
@@ -53,19 +49,19 @@ from pykbroker.raft.quorum_state import QuorumStateError
 from pykbroker.raft.single_voter import NotTheOnlyVoter
 from pykbroker.replica.directory_loop import DirectoryLoop
 from pykbroker.replica.fetch_session import FetchSessionCache
-from pykbroker.replica.list_offsets import latest_offset
 from pykbroker.replica.producer_ids import ProducerIdManager
 from pykbroker.replica.replica_manager import ReplicaManager
 from pykbroker.replica.replication_quota import ReplicationQuota
-from pykbroker.share.group_limits import GroupLimits
-from pykbroker.share.share_loop import ShareLoop
-from pykbroker.share.share_partition_manager import SharePartitionManager
-from pykbroker.share.share_session import ShareSessionCache
 
 if TYPE_CHECKING:
     from pykbroker.config.broker_config import BrokerConfig
+    from pykbroker.coordinator.group.share_service import ShareGroupService
+    from pykbroker.coordinator.share.service import ShareCoordinatorService
+    from pykbroker.metadata.delta import MetadataDelta
     from pykbroker.metadata.image import MetadataImage
     from pykbroker.request import RequestContext
+    from pykbroker.share.share_partition_manager import SharePartitionManager
+    from pykbroker.share.share_services_loop import ShareServices
 
 LOG = logging.getLogger("pykbroker.broker")
 WILDCARDS = ("", "0.0.0.0", "::")
@@ -143,27 +139,8 @@ class Broker:
             partitions=lambda: self._partitions_of(TRANSACTION_STATE_TOPIC),
             transaction_version=lambda: self.image.features.finalized.get(TRANSACTION_VERSION, 0),
         )
-        self.share_coordinator = ShareCoordinatorService(
-            config,
-            self.clock,
-            self.replicas,
-            partitions=lambda: self._partitions_of(SHARE_GROUP_STATE_TOPIC),
-            image=lambda: self.image,
-        )
-        self.persister = StatePersister(self.share_coordinator, InternalTopic(SHARE_GROUP_STATE_TOPIC, self))
-        self.share_groups = ShareGroupService(
-            self.groups,
-            self.persister,
-            image=lambda: self.image,
-            end_offset=lambda tp: latest_offset(self.replicas.partition(tp)),
-        )
-        self.share_partitions = SharePartitionManager(
-            replicas=self.replicas,
-            persister=self.persister,
-            clock=self.clock,
-            limits=GroupLimits(lambda: self.config, lambda: self.image),
-            sessions=ShareSessionCache(config.group_share_max_share_sessions),
-        )
+        self._shares: ShareServices | None = None
+        self._data: trio.Nursery
         self._publisher = MetadataPublisher("")
         self.controller: LocalControllerLink
         self.producer_ids: ProducerIdManager
@@ -196,8 +173,39 @@ class Broker:
         topic = self.image.topics.get(name)
         return None if topic is None else len(topic.partitions)
 
-    def _serves_share_groups(self) -> bool:
-        return self.image.features.finalized.get(SHARE_VERSION, 0) > 0
+    # Share groups
+
+    @property
+    def _share_services(self) -> "ShareServices":
+        """Made and started when first used: most brokers have no share groups, and start faster without."""
+        if self._shares is None:
+            from pykbroker.share.share_services_loop import ShareServices
+
+            self._shares = ShareServices(self, InternalTopic(SHARE_GROUP_STATE_TOPIC, self))
+            self._shares.follow(self._publisher)
+            self._data.start_soon(self._shares.run, name="share groups")
+        return self._shares
+
+    @property
+    def share_groups(self) -> "ShareGroupService":
+        return self._share_services.groups
+
+    @property
+    def share_coordinator(self) -> "ShareCoordinatorService":
+        return self._share_services.coordinator
+
+    @property
+    def share_partitions(self) -> "SharePartitionManager":
+        return self._share_services.partitions
+
+    def release_share_sessions(self, connection: object) -> None:
+        if self._shares is not None:
+            self._shares.partitions.disconnected(connection)
+
+    def on_metadata_update(self, delta: "MetadataDelta", image: "MetadataImage") -> None:
+        """A replica of the share groups' state topic is led or followed: its coordinator must stand by."""
+        if self._shares is None and SHARE_GROUP_STATE_TOPIC in image.topics:
+            _ = self._share_services
 
     def _assigned_directory(self, tp: TopicPartition) -> Uuid:
         partition = self.image.topics.partition(*tp)
@@ -310,15 +318,11 @@ class Broker:
             await lifecycle.register()
             system.start_soon(Housekeeping(self.logs, self._static).run, name="housekeeping")
             async with trio.open_nursery() as data:
+                self._data = data
                 data.start_soon(self.groups.runtime.run, name="group coordinator")
                 data.start_soon(self.streams_topics.run, name="internal topics of streams groups")
-                data.start_soon(self.share_groups.run, name="share groups")
                 data.start_soon(self.transactions.runtime.run, name="transaction coordinator")
                 data.start_soon(self.transactions.markers.run, name="transaction markers")
-                data.start_soon(self.share_coordinator.runtime.run, name="share coordinator")
-                data.start_soon(ShareLoop(self.share_partitions, self.clock).run, name="share partitions")
-                upkeep = UpkeepLoop(self.share_coordinator, self._static, self._serves_share_groups)
-                data.start_soon(upkeep.run, name="share coordinator upkeep")
                 self._follow_metadata()
                 await lifecycle.unfence()
                 data.start_soon(lifecycle.run, name="lifecycle")
@@ -358,7 +362,8 @@ class Broker:
             if self.config.controlled_shutdown_enable and self._failure is None:
                 await lifecycle.controlled_shutdown()
             self.groups.runtime.close()
-            self.share_partitions.close()
+            if self._shares is not None:
+                self._shares.partitions.close()
             self.replicas.shut_down()
             server.stop(PATIENCE)
 
@@ -388,8 +393,7 @@ class Broker:
         self._publisher.subscribe(self.replicas.directories)
         self._publisher.subscribe(Elections(OFFSETS_TOPIC, self.groups, self.node_id))
         self._publisher.subscribe(Elections(TRANSACTION_STATE_TOPIC, self.transactions, self.node_id))
-        self._publisher.subscribe(Elections(SHARE_GROUP_STATE_TOPIC, self.share_coordinator, self.node_id))
-        self._publisher.subscribe(self.share_partitions)
+        self._publisher.subscribe(self)
 
     def _make_lifecycle(self) -> LifecycleLoop:
         return LifecycleLoop(

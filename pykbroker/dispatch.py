@@ -302,7 +302,7 @@ class Session:
     def closed(self) -> None:
         """The connection is gone: what its client held is free."""
         connection = self.local_host, self.local_port, self.client_host, self.client_port
-        self._broker.share_partitions.disconnected(connection)
+        self._broker.release_share_sessions(connection)
 
     def _step(
         self, api: ServedApi, ctx: RequestContext, frame: memoryview, request: Any, coroutine: Coroutine[Any, Any, Any]

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from pykbroker.coordinator.group.service import GroupCoordinatorService
     from pykbroker.coordinator.group.share_service import ShareGroupService
     from pykbroker.coordinator.group.streams_configured_topology import ConfiguredInternalTopic
-    from pykbroker.coordinator.share.persister import Persister
     from pykbroker.coordinator.share.service import ShareCoordinatorService
     from pykbroker.coordinator.transaction.service import TransactionCoordinatorService
     from pykbroker.log.log_manager import LogManager
@@ -196,10 +195,6 @@ class Services(Protocol):
         """For those who ask it over the wire."""
 
     @property
-    def persister(self) -> "Persister":
-        """For share groups and share partitions of this broker."""
-
-    @property
     def controller(self) -> ControllerLink: ...
     @property
     def logs(self) -> "LogManager": ...
@@ -207,6 +202,9 @@ class Services(Protocol):
     def fetch_sessions(self) -> "FetchSessionCache": ...
     @property
     def share_partitions(self) -> "SharePartitionManager": ...
+    def release_share_sessions(self, connection: object) -> None:
+        """Their client has gone."""
+
     @property
     def producer_ids(self) -> ProducerIds: ...
     @property

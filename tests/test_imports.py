@@ -93,5 +93,10 @@ def test_the_state_of_groups_is_loaded_with_the_first_group(ours: set[str]) -> N
     assert below(ours, "pykbroker.coordinator.group") <= {"service"}
 
 
+def test_share_groups_are_loaded_with_the_first_question_for_them(ours: set[str]) -> None:
+    assert not below(ours, "pykbroker.share")
+    assert not below(ours, "pykbroker.coordinator.share")
+
+
 def test_tables_for_people_stay_on_disk(ours: set[str]) -> None:
     assert not ours & {"pykbroker.config.documentation", "pykbroker.protocol.enums", "pykbroker.protocol.json_form"}

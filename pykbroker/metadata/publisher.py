@@ -39,5 +39,5 @@ class MetadataPublisher:
     def publish(self, delta: MetadataDelta, image: MetadataImage) -> None:
         """`delta` leads from the image published last to `image`."""
         self._image = image
-        for subscriber in self._subscribers:
+        for subscriber in tuple(self._subscribers):  # one who is told may add one, who is then told by subscribe()
             subscriber.on_metadata_update(delta, image)

@@ -94,6 +94,9 @@ class ClusterStand:
         self._publisher.subscribe(Elections(SHARE_GROUP_STATE_TOPIC, self.share_coordinator, NODE_ID))
         self._publisher.subscribe(self.share_partitions)
 
+    def release_share_sessions(self, connection: object) -> None:
+        self.share_partitions.disconnected(connection)
+
     def _new_controller(self) -> Controller:
         folder = self.logs.directories[0].path
         return Controller(

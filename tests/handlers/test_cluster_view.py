@@ -140,13 +140,6 @@ def test_a_coordinator_without_the_listener(cluster: ClusterAsker, cluster_stand
     assert find(cluster).error_code == ErrorCode.COORDINATOR_NOT_AVAILABLE
 
 
-def test_share_coordinators_are_not_served(cluster: ClusterAsker, cluster_stand: ClusterStand) -> None:
-    (row,) = cluster.ask(FindCoordinatorRequest(coordinator_keys=["key"], key_type=2), 6).coordinators
-    assert (row.error_code, row.node_id) == (ErrorCode.INVALID_REQUEST, -1)
-    assert "not served" in row.error_message
-    assert len(cluster_stand.image.topics) == 0
-
-
 def test_topics_are_there_once_the_question_that_creates_them_is_answered(cluster: ClusterAsker) -> None:
     (row,) = metadata(cluster, ["fresh"], allow_auto_topic_creation=True).topics
     assert (row.error_code, row.partitions) == (ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, [])

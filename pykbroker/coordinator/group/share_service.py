@@ -4,11 +4,9 @@ Kafka: the share parts of GroupCoordinatorService.
 """
 
 import logging
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
-
-import trio
 
 from pykbroker.coordinator.errors import client_error
 from pykbroker.coordinator.group.share_checks import check_share_heartbeat
@@ -56,7 +54,7 @@ UNKNOWN_OFFSET = -1
 
 
 class ShareGroupService:
-    """`end_offset`: where a partition ends for consumers; raises KafkaError. `run` must run in a nursery."""
+    """`end_offset`: where a partition ends for consumers; raises KafkaError. `soon`: runs a job beside the request."""
 
     def __init__(
         self,
@@ -64,13 +62,13 @@ class ShareGroupService:
         persister: "Persister",
         image: "Callable[[], MetadataImage]",
         end_offset: Callable[[TopicPartition], int],
+        soon: Callable[[Callable[[], Awaitable[None]]], None],
     ) -> None:
         self._groups = groups
         self._persister = persister
         self._image = image
         self._end_offset = end_offset
-        self._uninitialized: deque[InitializeShareGroupStateRequest] = deque()
-        self._wakeup = trio.Event()
+        self._soon = soon
 
     async def _write(self, group_id: str, operation: "Callable[[GroupShard], Outcome[T]]") -> T:
         """Raises KafkaError, as clients should hear it."""
@@ -91,9 +89,7 @@ class ShareGroupService:
         check_share_heartbeat(request)
         answer = await self._write(request.group_id, lambda shard: shard.shares.heartbeat(ctx, request))
         if answer.initialize is not None:
-            # The member need not wait: it is told of these partitions by a later heartbeat.
-            self._uninitialized.append(answer.initialize)
-            self._wakeup.set()
+            self._soon(partial(self._initialize_quietly, answer.initialize))
         return answer.response
 
     async def describe(self, group_ids: Iterable[str]) -> "list[DescribedGroup]":
@@ -115,15 +111,6 @@ class ShareGroupService:
         return rows
 
     # -- initialization of partitions
-
-    async def run(self) -> None:
-        """Tells the persister of new partitions, until cancelled."""
-        async with trio.open_nursery() as nursery:
-            while True:
-                await self._wakeup.wait()
-                self._wakeup = trio.Event()
-                while self._uninitialized:
-                    nursery.start_soon(self._initialize_quietly, self._uninitialized.popleft())
 
     async def _initialize_quietly(self, request: "InitializeShareGroupStateRequest") -> None:
         try:

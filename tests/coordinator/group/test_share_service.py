@@ -9,6 +9,7 @@ import trio.testing
 from pykbroker.clock import ManualClock
 from pykbroker.config.broker_config import BrokerConfig
 from pykbroker.coordinator.group.service import GroupCoordinatorService
+from pykbroker.coordinator.group.share_initialization_loop import ShareInitializationLoop
 from pykbroker.coordinator.group.share_service import ShareGroupService
 from pykbroker.errors import KafkaError
 from pykbroker.ids import TopicPartition
@@ -83,11 +84,13 @@ class Stand:
             BrokerConfig(), ManualClock(), MemoryLog(), lambda: 1, image=lambda: image
         )
         self.groups.on_elected(0, 1)
+        self.initializations = ShareInitializationLoop()
         self.service = ShareGroupService(
             self.groups,
             self.persister,  # type: ignore[arg-type]
             lambda: image,
             self._end,
+            soon=self.initializations.soon,
         )
 
     def _end(self, tp: TopicPartition) -> int:
@@ -125,7 +128,7 @@ class Stand:
 async def test_partitions_are_initialized_behind_the_back_of_the_member() -> None:
     stand = Stand()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(stand.service.run)
+        nursery.start_soon(stand.initializations.run)
         answer = await stand.beat(0, subscribed_topic_names=["t"])
         assert (answer.member_epoch, answer.assignment.topic_partitions) == (2, [])
         await trio.testing.wait_all_tasks_blocked()
@@ -138,7 +141,7 @@ async def test_what_the_persister_refuses_is_given_up() -> None:
     stand = Stand()
     stand.persister.error = E.COORDINATOR_NOT_AVAILABLE
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(stand.service.run)
+        nursery.start_soon(stand.initializations.run)
         await stand.beat(0, subscribed_topic_names=["t"])
         await trio.testing.wait_all_tasks_blocked()
         assert (stand.states.initializing, stand.states.initialized) == ({}, {})
@@ -148,7 +151,7 @@ async def test_what_the_persister_refuses_is_given_up() -> None:
 async def test_a_coordinator_that_moved_away_meanwhile_is_no_reason_to_stop() -> None:
     stand = Stand()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(stand.service.run)
+        nursery.start_soon(stand.initializations.run)
         await stand.beat(0, subscribed_topic_names=["t"])
         stand.groups.on_resigned(0, 2)
         await trio.testing.wait_all_tasks_blocked()

@@ -143,7 +143,7 @@ class FakeServices:
         self.config = config
         self.groups = groups
         nobody: Any = None  # no dialogue has a share group
-        self.share_groups = ShareGroupService(groups, nobody, lambda: self.image, nobody)
+        self.share_groups = ShareGroupService(groups, nobody, lambda: self.image, nobody, soon=nobody)
         self.streams_topics = NoTopics()
         partition = PartitionImage((1,), (ZERO_UUID,), (1,), (), (), 1, 0, 0, 0)
         topics = [

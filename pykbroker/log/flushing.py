@@ -1,6 +1,6 @@
 """One flush of a log: which files are synced, in which order. (LocalLog.flush, UnifiedLog.flush)"""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from pykbroker.log.files import Files, sync_path
 from pykbroker.log.segment import LogSegment
@@ -16,13 +16,16 @@ class FlushJob:
         small_files: Sequence[str],
         directory: str | None,
         parent: str | None,
+        done: Callable[[], None],
     ) -> None:
-        """The log's directory and the one that it lies in, where their names must be durable too."""
+        """The log's directory and the one that it lies in, where their names must be durable too. `done` is told after
+        the last fsync, not before: another flush meanwhile must not rely on this one."""
         self._files = files
         self._segments = segments
         self._small_files = small_files
         self._directory = directory
         self._parent = parent
+        self._done = done
 
     def __call__(self) -> None:
         """Raises OSError. What was deleted meanwhile needs no sync."""
@@ -34,6 +37,7 @@ class FlushJob:
             sync_directory(self._files, self._directory)
         if self._parent is not None:
             self._files.fsync_directory(self._parent)
+        self._done()
 
 
 def sync_directory(files: Files, directory: str) -> None:

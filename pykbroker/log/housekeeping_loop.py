@@ -4,10 +4,13 @@ One task; the slow parts (fsync, unlink) run in a thread on immutable lists of w
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 import trio
 
+from pykbroker.errors import KafkaError
+from pykbroker.log.flush_loop import flush_below
 from pykbroker.log.log_manager import LogManager
 from pykbroker.log.unified_log import UnifiedLog
 
@@ -121,9 +124,5 @@ async def unlink(log: UnifiedLog, paths: Sequence[str]) -> None:
 
 async def flush(log: UnifiedLog, offset: int) -> None:
     """fsync of what is below `offset`, in a thread; the recovery point moves when it is done."""
-    try:
-        await trio.to_thread.run_sync(log.flush_job(offset))
-    except OSError as error:
-        log.on_io_error(error)
-        return
-    log.flushed(offset)
+    with suppress(KafkaError):  # the directory is offline then, which the log has told its owner
+        await flush_below(log, offset)

@@ -14,13 +14,14 @@ class LeaderEpochFileCache:
     """Ascending (epoch, start offset); written through to the file on every change, and synced with the log's batches:
     an epoch is worth no more than they, and a start gives a new one to each of thousands of partitions."""
 
-    __slots__ = ("_epochs", "_files", "_offsets", "_size", "is_synced", "path")
+    __slots__ = ("_epochs", "_files", "_offsets", "_size", "path", "synced_version", "version")
 
     def __init__(self, files: Files, directory: str) -> None:
         """Raises CorruptCheckpoint."""
         self._files = files
         self.path = f"{directory}/{FILE_NAME}"
-        self.is_synced = True
+        # Counts the writes of the file; `synced_version` is the last one known to be on disk.
+        self.version = self.synced_version = 0
         self._epochs: list[int] = []
         self._offsets: list[int] = []
         for epoch, offset in read_entries(files, self.path, _parse):
@@ -100,6 +101,10 @@ class LeaderEpochFileCache:
         self._offsets.clear()
         self.flush()
 
+    @property
+    def is_synced(self) -> bool:
+        return self.synced_version == self.version
+
     def flush(self) -> None:
         """Raises OSError."""
         content = checkpoint_text(f"{epoch} {offset}" for epoch, offset in self.entries)
@@ -108,7 +113,7 @@ class LeaderEpochFileCache:
         else:
             self._files.write_atomically(self.path, content, sync=False)
         self._size = len(content)
-        self.is_synced = False
+        self.version += 1
 
 
 def _parse(line: str) -> tuple[int, int]:

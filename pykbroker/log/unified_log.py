@@ -8,7 +8,7 @@ import math
 import os
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from pykbroker.clock import Clock
 from pykbroker.errors import KafkaError
@@ -40,6 +40,9 @@ from pykbroker.record.batch import (
 from pykbroker.record.control import end_transaction_coordinator_epoch
 from pykbroker.record.reader import iterate_records
 
+if TYPE_CHECKING:
+    from pykbroker.log.flush_loop import RunningFlush
+
 CLIENT = "client"
 COORDINATOR = "coordinator"
 RAFT_LEADER = "raft_leader"
@@ -47,7 +50,8 @@ NO_TIMESTAMP = -1
 
 
 class LogAppendInfo(NamedTuple):
-    """What an append did. `log_append_time` in milliseconds, -1 for CreateTime; `duplicate`: nothing was written."""
+    """What an append did. `log_append_time` in milliseconds, -1 for CreateTime; `duplicate`: nothing was written;
+    `flush_due`: not to be answered, nor to be below the high watermark, before flush_loop.flush_appended."""
 
     first_offset: int
     last_offset: int
@@ -56,6 +60,7 @@ class LogAppendInfo(NamedTuple):
     max_timestamp: int
     num_bytes: int
     duplicate: bool = False
+    flush_due: bool = False
 
 
 class LogRead(NamedTuple):
@@ -109,6 +114,8 @@ class UnifiedLog:
         self._sealed_open: LogSegment | None = None
         # Its directory and whose it is are known to be on disk.
         self.is_placed = False
+        # The flush that a thread does at the moment (flush_loop).
+        self.running_flush: RunningFlush | None = None
 
     # Appending
 
@@ -144,21 +151,23 @@ class UnifiedLog:
         if header is not None:
             duplicate = self.producer_state.check(header, next_offset, is_client=True)
             if duplicate is not None:
-                return LogAppendInfo(
-                    duplicate.first_offset,
-                    duplicate.last_offset,
-                    duplicate.timestamp,
-                    self.log_start_offset,
-                    duplicate.timestamp,
-                    0,
-                    True,
-                )
+                first, last, timestamp = duplicate.first_offset, duplicate.last_offset, duplicate.timestamp
+                # The original may still be on its way to the disk.
+                flush_due = next_offset - self.recovery_point >= self.config.flush_messages
+                return LogAppendInfo(first, last, timestamp, self.log_start_offset, timestamp, 0, True, flush_due)
         self._write(records, last_offset, max_timestamp, leader_epoch, now_ms)
         if header is not None:
             self.producer_state.append_data(header, next_offset)
-        self._appended(last_offset)
+        flush_due = self._appended(last_offset)
         return LogAppendInfo(
-            next_offset, last_offset, log_append_time, self.log_start_offset, max_timestamp, len(records)
+            next_offset,
+            last_offset,
+            log_append_time,
+            self.log_start_offset,
+            max_timestamp,
+            len(records),
+            False,
+            flush_due,
         )
 
     def _append_trusted(self, records: WritableBuffer, leader_epoch: int, now_ms: int) -> LogAppendInfo:
@@ -173,7 +182,8 @@ class UnifiedLog:
             max_timestamp = max(max_timestamp, header.max_timestamp)
         self._write(records, next_offset - 1, max_timestamp, leader_epoch, now_ms, headers)
         self._update_producers(records)
-        self._appended(next_offset - 1)
+        if self._appended(next_offset - 1):
+            self._flush_now()
         return LogAppendInfo(
             first_offset, next_offset - 1, NO_TIMESTAMP, self.log_start_offset, max_timestamp, len(records)
         )
@@ -203,7 +213,8 @@ class UnifiedLog:
         max_timestamp = max(header.max_timestamp for header in headers)
         self._write(records, headers[-1].last_offset, max_timestamp, -1, now_ms, headers)
         self._update_producers(records)
-        self._appended(headers[-1].last_offset)
+        if self._appended(headers[-1].last_offset):
+            self._flush_now()
         return LogAppendInfo(
             headers[0].base_offset,
             headers[-1].last_offset,
@@ -257,14 +268,15 @@ class UnifiedLog:
         except OSError as error:
             raise self.storage_error(error) from error
 
-    def _appended(self, last_offset: int) -> None:
+    def _appended(self, last_offset: int) -> bool:
+        """Whether flush.messages wants a flush now."""
         self.log_end_offset = last_offset + 1
         self.producer_state.map_end_offset = last_offset + 1
-        if last_offset + 1 - self.recovery_point >= self.config.flush_messages:
-            self._flush_now()
+        return last_offset + 1 - self.recovery_point >= self.config.flush_messages
 
     def _flush_now(self) -> None:
-        """flush.messages promises that what is answered is on disk: the loop waits, as Kafka's request thread does."""
+        """For coordinators, markers and followers, whose appends are plain calls: flush.messages, which Kafka's own
+        topics have by default not, makes the loop wait. A client's append leaves it to a thread (`flush_due`)."""
         try:
             self.flush()
         except OSError as error:
@@ -544,14 +556,19 @@ class UnifiedLog:
         small_files = [self.producer_state.snapshot_path(offset)]
         if not self.leader_epochs.is_synced:
             small_files.append(self.leader_epochs.path)
-            self.leader_epochs.is_synced = True
         # The first flush makes the log's directory itself durable, and whose it is.
-        is_first, self.is_placed = bool(segments) and not self.is_placed, self.is_placed or bool(segments)
+        is_first = bool(segments) and not self.is_placed
         directory = self.directory if has_new or is_first else None
         if is_first:
             small_files.append(f"{self.directory}/{PARTITION_METADATA}")
         parent = os.path.dirname(self.directory) if is_first else None
-        return FlushJob(self.files, segments, small_files, directory, parent)
+        epochs_version = self.leader_epochs.version
+
+        def done() -> None:
+            self.leader_epochs.synced_version = epochs_version
+            self.is_placed = self.is_placed or is_first
+
+        return FlushJob(self.files, segments, small_files, directory, parent, done)
 
     def flushed(self, offset: int) -> None:
         """What is below `offset` is on disk."""

@@ -127,12 +127,20 @@ class Partition:
                 f"{self.log.config.min_insync_replicas} for partition {self.topic_partition}",
             )
         info = self.log.append_as_leader(records, self.leader_epoch, now_ms, origin=origin)
-        if not info.duplicate:
-            self._advance_high_watermark()
-            if self.waiters:
-                for waiter in list(self.waiters):
-                    waiter.on_append(self, info.num_bytes)
+        if not info.duplicate and not info.flush_due:
+            self._appended(info.num_bytes)
         return info
+
+    def on_flushed(self, info: LogAppendInfo) -> None:
+        """An append whose flush was due is on disk: now consumers may see it."""
+        if self.is_leader:
+            self._appended(info.num_bytes)
+
+    def _appended(self, size: int) -> None:
+        self._advance_high_watermark()
+        if self.waiters:
+            for waiter in list(self.waiters):
+                waiter.on_append(self, size)
 
     @property
     def is_under_min_isr(self) -> bool:

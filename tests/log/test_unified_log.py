@@ -336,6 +336,17 @@ class TestTruncation:
         assert log.last_stable_offset == 0
 
 
+class RecordingFiles(Files):
+    def __init__(self) -> None:
+        self.synced: list[str] = []
+
+    def fsync(self, fd: int) -> None:
+        self.synced.append(os.readlink(f"/proc/self/fd/{fd}"))
+
+    def fsync_directory(self, path: str) -> None:
+        self.synced.append(path)
+
+
 class TestFlushing:
     def test_sealed_segments_first_then_the_end(self, tmp_path: Path) -> None:
         log = open_log(tmp_path / "t-0", segment_bytes=2 * ONE)
@@ -362,8 +373,41 @@ class TestFlushing:
     def test_after_so_many_messages(self, tmp_path: Path) -> None:
         log = open_log(tmp_path / "t-0", flush_messages=3)
         for count, recovery_point in [(2, 0), (1, 3), (1, 3), (5, 9)]:
-            produce(log, *[NOW] * count)
+            append(log, batch([NOW] * count), origin="coordinator")
             assert log.recovery_point == recovery_point
+
+    def test_a_client_is_told_that_a_flush_is_due(self, tmp_path: Path) -> None:
+        log = open_log(tmp_path / "t-0", flush_messages=2)
+        same: dict[str, Any] = {"producer_id": 5, "producer_epoch": 0, "base_sequence": 0}
+        first = log.append_as_leader(batch(**same), 0, NOW)
+        second = log.append_as_leader(batch(), 0, NOW)
+        again = log.append_as_leader(batch(**same), 0, NOW)
+        assert [info.flush_due for info in (first, second, again)] == [False, True, True]
+        assert (again.duplicate, log.recovery_point) == (True, 0)
+        log.flush()
+        again = log.append_as_leader(batch(**same), 0, NOW)
+        assert (again.duplicate, again.flush_due) == (True, False)
+
+    def test_a_flush_relies_on_no_other_that_has_not_ended(self, tmp_path: Path) -> None:
+        files = RecordingFiles()
+        log = open_log(tmp_path / "t-0", files=files)
+        produce(log)
+        unfinished = log.flush_job(1)
+        log.flush_job(1)()
+        assert {log.directory, str(tmp_path), log.leader_epochs.path} <= set(files.synced)
+        unfinished()
+
+    def test_directories_are_synced_where_kafka_does_it(self, tmp_path: Path) -> None:
+        files = RecordingFiles()
+        log = open_log(tmp_path / "t-0", files=files, segment_bytes=2 * ONE)
+        seen = []
+        for _ in range(4):
+            produce(log)
+            files.synced.clear()
+            log.flush()
+            seen.append([path for path in files.synced if path in (log.directory, str(tmp_path))])
+        # The first flush of a partition, then the first one of a new segment (UnifiedLog.flush: Utils.flushDir).
+        assert seen == [[log.directory, str(tmp_path)], [], [log.directory], []]
 
 
 class TestFailingDisk:
@@ -395,10 +439,10 @@ class TestFailingDisk:
     def test_a_flush_that_was_promised_and_fails(self, tmp_path: Path) -> None:
         files = FailingFiles()
         log = open_log(tmp_path / "t-0", files=files, flush_messages=1)
-        produce(log)
+        append(log, batch(), origin="coordinator")
         files.failing["fsync"] = errno.EIO
         with pytest.raises(KafkaError) as raised:
-            produce(log)
+            append(log, batch(), origin="coordinator")
         assert code(raised) == ErrorCode.KAFKA_STORAGE_ERROR
 
     def test_a_full_disk_for_a_new_start(self, tmp_path: Path) -> None:

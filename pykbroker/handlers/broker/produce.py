@@ -1,6 +1,7 @@
 """Produce (0): appends batches. KIP-98, KIP-360, KIP-467, KIP-516, KIP-951. (KafkaApis.handleProduceRequest)
 
-With one replica nothing waits: every acks level is satisfied when the batch is in the log.
+With one replica nothing waits: every acks level is satisfied when the batch is in the log, or on disk where
+flush.messages says so.
 """
 
 from collections.abc import Coroutine
@@ -8,6 +9,8 @@ from typing import Any
 
 from pykbroker.errors import KafkaError, MalformedFrame
 from pykbroker.ids import Uuid
+from pykbroker.log.flush_loop import flush_appended
+from pykbroker.log.unified_log import LogAppendInfo
 from pykbroker.log.validator import RecordValidationError
 from pykbroker.pending import Pending
 from pykbroker.protocol.error_codes import ErrorCode
@@ -66,6 +69,8 @@ def handle_frame(
         return _produce_transactional(produce)
     for topic, rows in without_duplicates(request.topics):
         produce.append_topic(topic, rows)
+    if produce.unflushed:
+        return produce.wait_for_disk()
     if request.acks == 0:
         produce.refuse_silently()
         return None
@@ -80,6 +85,8 @@ async def _produce_transactional(produce: "Produce") -> RawResponse | None:
     produce.transaction = await TransactionalProduce.admitted(produce.broker, produce.ctx, produce.request, topics)
     for topic, rows in topics:
         produce.append_topic(topic, rows)
+    if produce.unflushed:
+        return await produce.wait_for_disk()
     if produce.request.acks == 0:
         produce.refuse_silently()
         return None
@@ -87,9 +94,21 @@ async def _produce_transactional(produce: "Produce") -> RawResponse | None:
 
 
 class Produce:
-    """One request on its way. `details`: rows that say more than numbers; `required`: high watermarks to wait for."""
+    """One request on its way. `details`: rows that say more than numbers; `required`: high watermarks to wait for;
+    `unflushed`: appends that wait for the disk."""
 
-    __slots__ = ("broker", "ctx", "details", "is_sound", "now_ms", "request", "required", "topics", "transaction")
+    __slots__ = (
+        "broker",
+        "ctx",
+        "details",
+        "is_sound",
+        "now_ms",
+        "request",
+        "required",
+        "topics",
+        "transaction",
+        "unflushed",
+    )
 
     def __init__(self, broker: Services, ctx: RequestContext, request: ProduceQuery, are_plain: bool) -> None:
         self.broker = broker
@@ -102,6 +121,7 @@ class Produce:
         self.details: dict[Where, PartitionProduceResponse] = {}
         self.required: dict[Partition, tuple[Where, int]] = {}
         self.transaction: TransactionalProduce | None = None
+        self.unflushed: list[tuple[Partition, Where, LogAppendInfo]] | None = None
 
     def append_topic(self, topic: TopicKey, asked: list[tuple[int, Records]]) -> None:
         name = self.broker.replicas.name_of(topic) if isinstance(topic, Uuid) else topic
@@ -128,7 +148,9 @@ class Produce:
             return self._failed(name, index, error, partition)
         if self.transaction is not None and not info.duplicate:
             self.transaction.on_append(partition, records)
-        if acks == ACKS_ALL and partition.log.high_watermark <= info.last_offset:
+        if info.flush_due:
+            self.unflushed = [*(self.unflushed or ()), (partition, self._where(), info)]
+        elif acks == ACKS_ALL and partition.log.high_watermark <= info.last_offset:
             self.required[partition] = (self._where(), info.last_offset + 1)
         return index, 0, info.first_offset, info.log_append_time, info.log_start_offset
 
@@ -172,12 +194,39 @@ class Produce:
         """The row that comes next."""
         return len(self.topics) - 1, len(self.topics[-1][1])
 
+    async def wait_for_disk(self) -> RawResponse | None:
+        """flush.messages: nothing is answered before its fsync, which a thread does (UnifiedLog.append).
+
+        One partition after the other, as in Kafka. None, and MalformedFrame raised, as handle_frame for acks=0.
+        """
+        for partition, where, info in self.unflushed or ():
+            try:
+                await flush_appended(partition.log)
+            except KafkaError as error:
+                self._fail(where, error.code)
+                continue
+            partition.on_flushed(info)
+            is_committed = partition.is_leader and partition.log.high_watermark > info.last_offset
+            if self.request.acks == ACKS_ALL and not is_committed:
+                self.required[partition] = (where, info.last_offset + 1)
+        if self.request.acks == 0:
+            self.refuse_silently()
+            return None
+        return await self.wait_for_replicas() if self.required else self.answer()
+
+    def _fail(self, where: Where, code: int) -> None:
+        topic, row = where
+        rows = self.topics[topic][1]
+        rows[row] = (rows[row][0], code, -1, -1, -1)
+
     async def wait_for_replicas(self) -> RawResponse:
         """Until the high watermarks pass what was appended, or the request's timeout is over."""
         pending: Pending[None] = Pending()
         required = {partition: offset for partition, (_, offset) in self.required.items()}
         waiting = DelayedProduce(required, lambda: pending.try_complete(None))
         waiting.arm()
+        if self.unflushed:
+            waiting.on_change()  # it may have happened while the disk was waited for
         try:
             await pending.wait_until(self.ctx.received_at + self.request.timeout_ms / 1000)
         finally:

@@ -168,7 +168,7 @@ class InFlightBatch:
         return self.offsets
 
     def split(self, locks: AcquisitionLocks) -> None:
-        """From now on a state per offset; the locks run out when that of the batch did."""
+        """From now on a state per offset; the locks run out when that of the batch does, or have done so with it."""
         state = self.state
         if state is None:
             return
@@ -178,7 +178,7 @@ class InFlightBatch:
                 state.state,
                 state.delivery_count,
                 state.member_id,
-                None if lock is None else locks.add(offset, offset, lock.deadline),
+                None if lock is None else locks.add_part(lock, offset),
             )
             for offset in range(self.first_offset, self.last_offset + 1)
         ]

@@ -48,6 +48,15 @@ class AcquisitionLocks:
         heappush(self._heap, (deadline, next(self._sequence), lock))
         return lock
 
+    def add_part(self, whole: AcquisitionLock, offset: int) -> AcquisitionLock:
+        """For one offset of `whole`. One that has run out does not do so again, as in Kafka, where a second timeout
+        follows at once and finds nothing to release."""
+        if not whole.has_expired:
+            return self.add(offset, offset, whole.deadline)
+        part = AcquisitionLock(self, offset, offset, whole.deadline)
+        part.has_expired = True
+        return part
+
     def next_deadline(self) -> float:
         """Infinity when nothing is locked."""
         heap = self._heap

@@ -51,12 +51,14 @@ def produce(bootstrap: str, topic: str, records: int) -> None:
 
 
 class Members:
-    """Share consumers that print each record they get and each acknowledgement that was answered."""
+    """Share consumers that print each record they get and what became of each acknowledgement: `confirmed` were
+    answered without an error, `acknowledged` with or without (when a broker dies, nobody knows)."""
 
     def __init__(self, bootstrap: str, topic: str, group: str, count: int = 2) -> None:
         arguments = ("--bootstrap-server", bootstrap, "--topic", topic, "--group-id", group, "--verbose")
         self._received: Counter[Key] = Counter()
         self._acknowledged: Counter[Key] = Counter()
+        self._confirmed: set[Key] = set()
         self._changed = threading.Condition()
         self._processes = [
             subprocess.Popen(
@@ -82,7 +84,10 @@ class Members:
             self._received[event["partition"], event["offset"]] += 1
         elif event["name"] == "offsets_acknowledged":
             for row in event["partitions"]:
-                self._acknowledged.update((row["partition"], offset) for offset in row["offsets"])
+                keys = [(row["partition"], offset) for offset in row["offsets"]]
+                self._acknowledged.update(keys)
+                if event["success"]:
+                    self._confirmed.update(keys)
 
     @property
     def received(self) -> Counter[Key]:
@@ -93,6 +98,11 @@ class Members:
     def acknowledged(self) -> Counter[Key]:
         with self._changed:
             return Counter(self._acknowledged)
+
+    @property
+    def confirmed(self) -> set[Key]:
+        with self._changed:
+            return set(self._confirmed)
 
     def await_acknowledged(self, count: int) -> None:
         """Until so many different records are."""
@@ -140,7 +150,7 @@ def test_state_outlives_the_broker(tmp_path: Path, unique: Callable[[str], str])
             for part in (4, 2):
                 members.await_acknowledged(RECORDS // part)
                 broker.kill()
-                before, seen = members.acknowledged, members.received
+                before, seen = members.confirmed, members.received
                 broker.start()
             produce(broker.bootstrap, topic, RECORDS)
             members.await_acknowledged(2 * RECORDS)

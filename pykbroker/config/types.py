@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pykbroker.config.definitions import Row
+from pykbroker.config.iso_duration import parse_duration
 
 BOOLEAN, STRING, INT, SHORT, LONG, DOUBLE, LIST, CLASS, PASSWORD = range(1, 10)
 TYPE_NAMES = ("UNKNOWN", "BOOLEAN", "STRING", "INT", "SHORT", "LONG", "DOUBLE", "LIST", "CLASS", "PASSWORD")
@@ -20,10 +21,6 @@ _THROTTLED = r"([0-9]+:[0-9]+)?"
 _THROTTLED_REASON = (
     "must be the literal '*' or a list of replicas in the following format: "
     "[partitionId]:[brokerId],[partitionId]:[brokerId],..."
-)
-_DURATION = (
-    r"(?i)[+-]?P(?=[+-]?[0-9]|T)(?:[+-]?[0-9]+D)?"
-    r"(?:T(?=[+-]?[0-9])(?:[+-]?[0-9]+H)?(?:[+-]?[0-9]+M)?(?:[+-]?[0-9]+(?:[.,][0-9]{0,9})?S)?)?"
 )
 
 
@@ -117,13 +114,20 @@ def _check_auto_offset_reset(name: str, value: str, validator: tuple[Any, ...]) 
     kind, _, duration = value.partition(":")
     if value in ("latest", "earliest"):
         return
-    if kind != "by_duration" or not re.fullmatch(_DURATION, duration) or "-" in duration:
+    if kind != "by_duration" or not _is_duration(duration):
         raise InvalidValue(
             name,
             value,
             f"Invalid value `{value}` for configuration {name}. "
             "The value must be either 'earliest', 'latest' or of the format 'by_duration:<PnDTnHnMn.nS>'.",
         )
+
+
+def _is_duration(text: str) -> bool:
+    try:
+        return parse_duration(text) >= 0
+    except ValueError:
+        return False
 
 
 _CHECKS: dict[str, Callable[[str, Any, tuple[Any, ...]], None]] = {

@@ -1,9 +1,9 @@
 """What the configs of a share group, else the broker's, say about its share partitions. (ShareGroupConfigProvider)"""
 
-import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from pykbroker.config.iso_duration import parse_duration
 from pykbroker.share.share_partition import Limits
 
 if TYPE_CHECKING:
@@ -15,12 +15,7 @@ READ_COMMITTED: Final = 1
 LATEST: Final = "latest"
 EARLIEST: Final = "earliest"
 _BY_DURATION: Final = "by_duration:"
-# What of java.time.Duration.parse may be set: days and smaller.
-_DURATION: Final = re.compile(
-    r"P(?:(?P<days>\+?\d+)D)?(?:T(?:(?P<hours>\+?\d+)H)?(?:(?P<minutes>\+?\d+)M)?(?:(?P<seconds>\+?\d+(?:[.,]\d*)?)S)?)?",
-    re.IGNORECASE,
-)
-_SECONDS: Final = {"days": 86_400, "hours": 3_600, "minutes": 60, "seconds": 1}
+_NANOSECONDS_IN_MS: Final = 1_000_000
 
 
 class GroupLimits:
@@ -71,13 +66,8 @@ class GroupLimits:
 
 def timestamp_of(reset: str, now_ms: int) -> int:
     """Milliseconds since 1970; `reset`: by_duration:…, as it was accepted. Raises ValueError."""
-    match = _DURATION.fullmatch(reset.removeprefix(_BY_DURATION).strip())
-    if match is None:
-        raise ValueError(f"no duration: {reset!r}")
-    seconds = sum(
-        float(text.replace(",", ".")) * _SECONDS[unit] for unit, text in match.groupdict().items() if text is not None
-    )
-    return now_ms - int(seconds * 1000)
+    nanoseconds = parse_duration(reset.removeprefix(_BY_DURATION))
+    return (now_ms * _NANOSECONDS_IN_MS - nanoseconds) // _NANOSECONDS_IN_MS
 
 
 def _between(low: int, value: int, high: int) -> int:

@@ -130,7 +130,8 @@ def test_validators(table: dict[str, tuple[object, ...]], name: str, text: str, 
 
 
 @pytest.mark.parametrize(
-    "text", ["latest", "earliest", "by_duration:PT1H", "by_duration:P1DT2H3M4.5S", "by_duration:pt0s"]
+    "text",
+    ["latest", "earliest", "by_duration:PT1H", "by_duration:P1DT2H3M4.5S", "by_duration:pt0s", "by_duration:PT1H-30M"],
 )
 def test_offset_resets(text: str) -> None:
     name = "share.auto.offset.reset"

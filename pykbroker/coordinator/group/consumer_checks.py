@@ -4,10 +4,11 @@ Kafka: throwIf… of GroupCoordinatorService and GroupMetadataManager, validateO
 """
 
 from collections.abc import Collection, Iterable
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final
 
 from pykbroker.coordinator.group.consumer_group import ConsumerGroup
 from pykbroker.coordinator.group.consumer_member import LEAVE, LEAVE_STATIC, ConsumerMember, Partitions
+from pykbroker.coordinator.group.heartbeat_checks import invalid, not_empty
 from pykbroker.errors import KafkaError
 from pykbroker.ids import Uuid
 from pykbroker.protocol.error_codes import ErrorCode
@@ -21,16 +22,16 @@ FIRST_VERSION_WITH_CLIENT_IDS: Final = 1
 def check_heartbeat(request: "ConsumerGroupHeartbeatRequest", version: int, assignors: Collection[str]) -> None:
     """Raises KafkaError INVALID_REQUEST, UNSUPPORTED_ASSIGNOR."""
     if version >= FIRST_VERSION_WITH_CLIENT_IDS or request.member_epoch > 0 or request.member_epoch == LEAVE:
-        _not_empty(request.member_id, "MemberId")
-    _not_empty(request.group_id, "GroupId")
-    _not_empty(request.instance_id, "InstanceId")
-    _not_empty(request.rack_id, "RackId")
+        not_empty(request.member_id, "MemberId")
+    not_empty(request.group_id, "GroupId")
+    not_empty(request.instance_id, "InstanceId")
+    not_empty(request.rack_id, "RackId")
     if request.member_epoch == 0:
         _check_join(request)
     elif request.member_epoch == LEAVE_STATIC and request.instance_id is None:
-        _invalid("InstanceId can't be null.")
+        invalid("InstanceId can't be null.")
     elif request.member_epoch < LEAVE_STATIC:
-        _invalid("MemberEpoch is invalid.")
+        invalid("MemberEpoch is invalid.")
     if request.server_assignor is not None and request.server_assignor not in assignors:
         raise KafkaError(
             ErrorCode.UNSUPPORTED_ASSIGNOR,
@@ -40,20 +41,11 @@ def check_heartbeat(request: "ConsumerGroupHeartbeatRequest", version: int, assi
 
 def _check_join(request: "ConsumerGroupHeartbeatRequest") -> None:
     if request.rebalance_timeout_ms == -1:
-        _invalid("RebalanceTimeoutMs must be provided in first request.")
+        invalid("RebalanceTimeoutMs must be provided in first request.")
     if request.topic_partitions is None or request.topic_partitions:
-        _invalid("TopicPartitions must be empty when (re-)joining.")
+        invalid("TopicPartitions must be empty when (re-)joining.")
     if request.subscribed_topic_names is None and request.subscribed_topic_regex is None:
-        _invalid("Either SubscribedTopicNames or SubscribedTopicRegex must be non-null when (re-)joining.")
-
-
-def _not_empty(value: str | None, name: str) -> None:
-    if value is not None and not value.strip():
-        _invalid(f"{name} can't be empty.")
-
-
-def _invalid(message: str) -> NoReturn:
-    raise KafkaError(ErrorCode.INVALID_REQUEST, message)
+        invalid("Either SubscribedTopicNames or SubscribedTopicRegex must be non-null when (re-)joining.")
 
 
 def check_room(group: ConsumerGroup, member_id: str, max_size: int) -> None:

@@ -1,32 +1,19 @@
 """A consumer group as its records say: members, target assignment, resolved patterns, epochs (KIP-848).
 
-It changes by replay alone (`consumer_replay.py`); deciding is `consumer.py`'s. Kafka: ConsumerGroup, ModernGroup.
+It changes by replay alone (`consumer_replay.py`); deciding is `consumer.py`'s. Kafka: ConsumerGroup.
 """
 
 from collections.abc import Collection, Iterable
 from typing import Final, NamedTuple
 
 from pykbroker.coordinator.group.consumer_member import ConsumerMember, Partitions, pairs
+from pykbroker.coordinator.group.modern_group import EMPTY, STABLE, Epochs, ModernGroup
 from pykbroker.coordinator.timeline import Timeline, TimelineDict
-from pykbroker.errors import KafkaError
 from pykbroker.ids import Uuid
-from pykbroker.metadata.topics import TopicsImage
-from pykbroker.protocol.error_codes import ErrorCode
 
-EMPTY: Final = "Empty"
 ASSIGNING: Final = "Assigning"
 RECONCILING: Final = "Reconciling"
-STABLE: Final = "Stable"
 CONSUMER: Final = "consumer"
-
-
-class Epochs(NamedTuple):
-    """`metadata_hash` is of the subscribed topics; `assigned_at` are wall milliseconds, 0 when never."""
-
-    group: int = 1
-    metadata_hash: int = 0
-    assignment: int = 1
-    assigned_at: int = 0
 
 
 class ResolvedPattern(NamedTuple):
@@ -37,55 +24,30 @@ class ResolvedPattern(NamedTuple):
     timestamp: int
 
 
-class ConsumerGroup:
-    """`[]`-like access is as written; `committed_*` as committed. The indexes follow what is written."""
+class ConsumerGroup(ModernGroup[ConsumerMember]):
+    """The indexes follow what is written."""
 
     __slots__ = (
-        "_epochs",
         "classic_protocols",
-        "group_id",
         "has_partition_metadata",
-        "members",
         "partition_epochs",
         "patterns",
-        "refreshed_for",
         "regex_counts",
         "static_members",
-        "targets",
     )
     group_type = CONSUMER
     protocol_type = CONSUMER
 
     def __init__(self, group_id: str, timeline: Timeline) -> None:
-        self.group_id = group_id
-        self.members: TimelineDict[str, ConsumerMember] = TimelineDict(timeline)
-        self.targets: TimelineDict[str, Partitions] = TimelineDict(timeline)
+        super().__init__(group_id, timeline)
         self.patterns: TimelineDict[str, ResolvedPattern] = TimelineDict(timeline)
-        self._epochs: TimelineDict[str, Epochs] = TimelineDict(timeline)
         self.has_partition_metadata = False  # a record that Kafka wrote before 4.1, to be removed
         self.static_members: dict[str, str] = {}  # instance id → member id
         self.partition_epochs: dict[tuple[Uuid, int], int] = {}  # partition → epoch of its owner
         self.regex_counts: dict[str, int] = {}  # pattern → how many members subscribe to it
         self.classic_protocols: dict[str, int] = {}  # protocol → how many classic members support it
-        # The topics for which the subscription was looked at last, and the group epoch that came of it.
-        self.refreshed_for: tuple[TopicsImage, int] | None = None
 
     # -- what it is
-
-    @property
-    def epochs(self) -> Epochs:
-        return self._epochs.get("") or Epochs()
-
-    @epochs.setter
-    def epochs(self, epochs: Epochs) -> None:
-        self._epochs[""] = epochs
-
-    @property
-    def committed_epochs(self) -> Epochs:
-        return self._epochs.committed_get("") or Epochs()
-
-    def committed_members(self) -> list[ConsumerMember]:
-        return [member for _, member in self.members.committed_items()]
 
     @property
     def state(self) -> str:
@@ -94,10 +56,6 @@ class ConsumerGroup:
     @property
     def committed_state(self) -> str:
         return _state(self.committed_epochs, self.committed_members())
-
-    @property
-    def is_empty(self) -> bool:
-        return not len(self.members)
 
     @property
     def classic_count(self) -> int:
@@ -112,15 +70,6 @@ class ConsumerGroup:
         """What it subscribes to, by name and by pattern as far as that is resolved."""
         pattern = self.patterns.get(member.regex) if member.regex else None
         return member.topics | pattern.topics if pattern is not None else member.topics
-
-    def member(self, member_id: str) -> ConsumerMember:
-        """Raises KafkaError UNKNOWN_MEMBER_ID."""
-        member = self.members.get(member_id)
-        if member is None:
-            raise KafkaError(
-                ErrorCode.UNKNOWN_MEMBER_ID, f"Member {member_id} is not a member of group {self.group_id}."
-            )
-        return member
 
     def static_member(self, instance_id: str | None) -> ConsumerMember | None:
         member_id = self.static_members.get(instance_id) if instance_id is not None else None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pykbroker.coordinator.group.classic_group import STABLE, ClassicGroup
 from pykbroker.coordinator.group.classic_member import ClassicMember
 from pykbroker.coordinator.group.classic_rebalance import Rebalancer, join_error
-from pykbroker.coordinator.group.consumer_group import CONSUMER, ConsumerGroup, Epochs
+from pykbroker.coordinator.group.consumer_group import CONSUMER, ConsumerGroup
 from pykbroker.coordinator.group.consumer_member import ClassicMetadata, ConsumerMember, Partitions, with_epoch
 from pykbroker.coordinator.group.consumer_records import (
     current_assignment_record,
@@ -20,6 +20,7 @@ from pykbroker.coordinator.group.consumer_records import (
     target_epoch_record,
 )
 from pykbroker.coordinator.group.group_records import classic_group_record, classic_group_tombstone
+from pykbroker.coordinator.group.modern_group import Epochs
 from pykbroker.coordinator.group.subscription import encode_assignment, parse_assignment, parse_subscription
 from pykbroker.coordinator.shard import Outcome, Replies
 from pykbroker.coordinator.timeline import Timeline

@@ -15,8 +15,9 @@ from pykbroker.coordinator.group.consumer_describe import described_consumer
 from pykbroker.coordinator.group.consumer_group import ConsumerGroup
 from pykbroker.coordinator.group.consumer_migration import Migration
 from pykbroker.coordinator.group.consumer_records import group_tombstones as consumer_tombstones
-from pykbroker.coordinator.group.consumer_replay import is_consumer_record, replay_consumer
+from pykbroker.coordinator.group.consumer_replay import CONSUMER_REPLAY
 from pykbroker.coordinator.group.group_records import classic_group_tombstone
+from pykbroker.coordinator.group.group_replay import GroupReplay
 from pykbroker.coordinator.group.groups import Group, Groups
 from pykbroker.coordinator.group.offset_and_metadata import OffsetAndMetadata
 from pykbroker.coordinator.group.offset_commit import OffsetWriter
@@ -26,12 +27,12 @@ from pykbroker.coordinator.group.share import SHARE_SESSION, ShareGroups
 from pykbroker.coordinator.group.share_describe import described_share
 from pykbroker.coordinator.group.share_group import ShareGroup
 from pykbroker.coordinator.group.share_records import group_tombstones as share_tombstones
-from pykbroker.coordinator.group.share_replay import is_share_record, replay_share
+from pykbroker.coordinator.group.share_replay import share_replay
 from pykbroker.coordinator.group.streams import StreamsGroups
 from pykbroker.coordinator.group.streams_describe import described_streams
 from pykbroker.coordinator.group.streams_group import NOT_READY, StreamsGroup
 from pykbroker.coordinator.group.streams_records import group_tombstones as streams_tombstones
-from pykbroker.coordinator.group.streams_replay import is_streams_record, replay_streams
+from pykbroker.coordinator.group.streams_replay import STREAMS_REPLAY
 from pykbroker.coordinator.group.streams_timers import STREAMS_TIMERS
 from pykbroker.coordinator.shard import CoordinatorRecord, Outcome, Replies
 from pykbroker.coordinator.timeline import Timeline
@@ -79,6 +80,7 @@ class GroupShard:
         "_clock",
         "_expiring",
         "_image",
+        "_replays",
         "_timers",
         "_writer",
         "classic",
@@ -123,6 +125,7 @@ class GroupShard:
         self.classic.consumer_side = ClassicSide(self.consumers)
         self.shares = ShareGroups(config, clock, self._timers, self.groups, image)
         self.streams = StreamsGroups(config, clock, self._timers, self.groups, image)
+        self._replays: tuple[GroupReplay[Any], ...] = (CONSUMER_REPLAY, share_replay(clock), STREAMS_REPLAY)
         self._writer = OffsetWriter(
             clock,
             self.groups,
@@ -153,12 +156,14 @@ class GroupShard:
             legacy = cast("LegacyOffsetCommitKey", key)
             modern = OffsetCommitKey(group=legacy.group, topic=legacy.topic, partition=legacy.partition)
             self._replay_offset(offset, producer_id, modern, _modern(cast("LegacyOffsetCommitValue | None", value)))
-        elif is_consumer_record(record):
-            replay_consumer(self.groups, self.timeline, record)
-        elif is_share_record(record):
-            replay_share(self.groups, self.timeline, record, self._clock.wall_ms())
-        elif is_streams_record(record):
-            replay_streams(self.groups, self.timeline, record)
+        else:
+            self._replay_group(record)
+
+    def _replay_group(self, record: CoordinatorRecord) -> None:
+        for kind in self._replays:
+            if kind.concerns(record):
+                kind.replay(self.groups, self.timeline, record)
+                return
 
     def _replay_offset(
         self, offset: int, producer_id: int, key: OffsetCommitKey, value: OffsetCommitValue | None

@@ -135,6 +135,10 @@ class OffsetWriter:
             return False
         return len(metadata.encode("utf-16-le", "surrogatepass")) // 2 > self._max_metadata
 
+    def _written(self, request: OffsetCommitRequest | TxnOffsetCommitRequest) -> Iterator[tuple[Any, Any]]:
+        """(topic, partition) of those that are not refused for their metadata."""
+        return ((topic, row) for topic in request.topics for row in topic.partitions if not self._is_too_large(row))
+
     def _validate(self, api_version: int, request: OffsetCommitRequest) -> None:
         group = self._groups.get(request.group_id)
         if group is None:
@@ -149,12 +153,7 @@ class OffsetWriter:
                 request.member_id,
                 request.group_instance_id,
                 request.generation_id_or_member_epoch,
-                (
-                    (topic.name, topic.topic_id, row.partition_index)
-                    for topic in request.topics
-                    for row in topic.partitions
-                    if not self._is_too_large(row)
-                ),
+                ((topic.name, topic.topic_id, row.partition_index) for topic, row in self._written(request)),
                 transactional=False,
                 version=api_version,
             )
@@ -166,12 +165,7 @@ class OffsetWriter:
                 request.member_id,
                 request.group_instance_id,
                 request.generation_id_or_member_epoch,
-                (
-                    (topic.name, row.partition_index)
-                    for topic in request.topics
-                    for row in topic.partitions
-                    if not self._is_too_large(row)
-                ),
+                ((topic.name, row.partition_index) for topic, row in self._written(request)),
                 transactional=False,
                 version=api_version,
             )
@@ -253,12 +247,7 @@ class OffsetWriter:
             request.member_id,
             request.group_instance_id,
             request.generation_id,
-            (
-                (topic.name, self._topic_id(topic.name), row.partition_index)
-                for topic in request.topics
-                for row in topic.partitions
-                if not self._is_too_large(row)
-            ),
+            ((topic.name, self._topic_id(topic.name), row.partition_index) for topic, row in self._written(request)),
             transactional=True,
             version=0,
         )
@@ -269,12 +258,7 @@ class OffsetWriter:
             request.member_id,
             request.group_instance_id,
             request.generation_id,
-            (
-                (topic.name, row.partition_index)
-                for topic in request.topics
-                for row in topic.partitions
-                if not self._is_too_large(row)
-            ),
+            ((topic.name, row.partition_index) for topic, row in self._written(request)),
             transactional=True,
             version=0,
         )

@@ -3,9 +3,10 @@
 Kafka: throwIf…ShareGroup… of GroupCoordinatorService and GroupMetadataManager, KafkaApis.isMemberIdValid.
 """
 
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final
 
 from pykbroker.coordinator.group.consumer_member import LEAVE
+from pykbroker.coordinator.group.heartbeat_checks import invalid, not_empty
 from pykbroker.errors import KafkaError
 from pykbroker.protocol.error_codes import ErrorCode
 
@@ -26,17 +27,12 @@ def check_share_heartbeat(request: "ShareGroupHeartbeatRequest") -> None:
     if not is_member_id_valid(request.member_id):
         raise KafkaError(ErrorCode.INVALID_REQUEST)  # a message is not passed on here
     for value, name in ((request.member_id, "MemberId"), (request.group_id, "GroupId"), (request.rack_id, "RackId")):
-        if value is not None and not value.strip():
-            _invalid(f"{name} can't be empty.")
+        not_empty(value, name)
     if request.member_epoch == 0:
         if not request.subscribed_topic_names:
-            _invalid("SubscribedTopicNames must be set in first request.")
+            invalid("SubscribedTopicNames must be set in first request.")
     elif request.member_epoch < LEAVE:
-        _invalid("MemberEpoch is invalid.")
-
-
-def _invalid(message: str) -> NoReturn:
-    raise KafkaError(ErrorCode.INVALID_REQUEST, message)
+        invalid("MemberEpoch is invalid.")
 
 
 def check_share_room(group: "ShareGroup", member_id: str, max_size: int) -> None:

@@ -1,55 +1,35 @@
 """A share group as its records say: members, target assignment, epochs, initialized partitions (KIP-932).
 
-It changes by replay alone (`share_replay.py`); deciding is `share.py`'s. Kafka: ShareGroup, ModernGroup.
+It changes by replay alone (`share_replay.py`); deciding is `share.py`'s. Kafka: ShareGroup.
 """
 
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from pykbroker.coordinator.group.consumer_group import EMPTY, STABLE, Epochs
 from pykbroker.coordinator.group.consumer_member import Partitions
+from pykbroker.coordinator.group.modern_group import EMPTY, STABLE, ModernGroup
 from pykbroker.coordinator.group.share_member import ShareMember
 from pykbroker.coordinator.group.share_state import SharePartitionStates
 from pykbroker.coordinator.timeline import Timeline, TimelineDict
-from pykbroker.errors import KafkaError
 from pykbroker.ids import Uuid
-from pykbroker.metadata.topics import TopicsImage
-from pykbroker.protocol.error_codes import ErrorCode
 
 SHARE: Final = "share"
 
 
-class ShareGroup:
-    """`[]`-like access is as written; `committed_*` as committed. The indexes follow what is written."""
+class ShareGroup(ModernGroup[ShareMember]):
+    """The indexes follow what is written."""
 
-    __slots__ = ("_assigned", "_epochs", "_states", "group_id", "members", "refreshed_for", "subscribers", "targets")
+    __slots__ = ("_assigned", "_states", "subscribers")
     group_type = SHARE
     protocol_type = SHARE
 
     def __init__(self, group_id: str, timeline: Timeline) -> None:
-        self.group_id = group_id
-        self.members: TimelineDict[str, ShareMember] = TimelineDict(timeline)
-        self.targets: TimelineDict[str, Partitions] = TimelineDict(timeline)
-        self._epochs: TimelineDict[str, Epochs] = TimelineDict(timeline)
+        super().__init__(group_id, timeline)
         self._states: TimelineDict[str, SharePartitionStates] = TimelineDict(timeline)
         self.subscribers: dict[str, int] = {}  # topic → how many members subscribe to it
         self._assigned: dict[Uuid, frozenset[int]] | None = None  # of all targets; None: to be found out again
-        # The topics for which the subscription was looked at last, and the group epoch that came of it.
-        self.refreshed_for: tuple[TopicsImage, int] | None = None
 
     # -- what it is
-
-    @property
-    def epochs(self) -> Epochs:
-        return self._epochs.get("") or Epochs()
-
-    @epochs.setter
-    def epochs(self, epochs: Epochs) -> None:
-        self._epochs[""] = epochs
-
-    @property
-    def committed_epochs(self) -> Epochs:
-        return self._epochs.committed_get("") or Epochs()
 
     @property
     def states(self) -> SharePartitionStates | None:
@@ -63,9 +43,6 @@ class ShareGroup:
         else:
             self._states[""] = states
 
-    def committed_members(self) -> list[ShareMember]:
-        return [member for _, member in self.members.committed_items()]
-
     @property
     def state(self) -> str:
         return STABLE if len(self.members) else EMPTY
@@ -74,21 +51,8 @@ class ShareGroup:
     def committed_state(self) -> str:
         return STABLE if self.committed_members() else EMPTY
 
-    @property
-    def is_empty(self) -> bool:
-        return not len(self.members)
-
     def is_subscribed_to(self, topic: str) -> bool:
         return topic in self.subscribers
-
-    def member(self, member_id: str) -> ShareMember:
-        """Raises KafkaError UNKNOWN_MEMBER_ID."""
-        member = self.members.get(member_id)
-        if member is None:
-            raise KafkaError(
-                ErrorCode.UNKNOWN_MEMBER_ID, f"Member {member_id} is not a member of group {self.group_id}."
-            )
-        return member
 
     def topics_with(self, updated: ShareMember) -> frozenset[str]:
         """The topics of all members, with the updated one in its new form."""

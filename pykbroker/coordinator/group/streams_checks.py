@@ -4,8 +4,9 @@ Kafka: throwIf… of GroupCoordinatorService and GroupMetadataManager, validateO
 """
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final
 
+from pykbroker.coordinator.group.heartbeat_checks import invalid, not_empty
 from pykbroker.coordinator.group.streams_configured_topology import ConfiguredTopology
 from pykbroker.coordinator.group.streams_group import StreamsGroup
 from pykbroker.coordinator.group.streams_member import LEAVE_STATIC, StreamsMember
@@ -22,49 +23,49 @@ FIRST_COMMIT_VERSION_WITH_EPOCHS: Final = 9
 def check_heartbeat(request: "StreamsGroupHeartbeatRequest") -> None:
     """Raises KafkaError INVALID_REQUEST, STREAMS_INVALID_TOPOLOGY."""
     _check_features(request)
-    _not_empty(request.member_id, "MemberId")
-    _not_empty(request.group_id, "GroupId")
-    _not_empty(request.instance_id, "InstanceId")
-    _not_empty(request.rack_id, "RackId")
+    not_empty(request.member_id, "MemberId")
+    not_empty(request.group_id, "GroupId")
+    not_empty(request.instance_id, "InstanceId")
+    not_empty(request.rack_id, "RackId")
     if request.member_epoch == 0:
         _check_join(request)
     elif request.member_epoch == LEAVE_STATIC and request.instance_id is None:
-        _invalid("InstanceId can't be null.")
+        invalid("InstanceId can't be null.")
     elif request.member_epoch < LEAVE_STATIC:
-        _invalid(f"MemberEpoch is {request.member_epoch}, but must be greater than or equal to -2.")
+        invalid(f"MemberEpoch is {request.member_epoch}, but must be greater than or equal to -2.")
     kinds = (request.active_tasks, request.standby_tasks, request.warmup_tasks)
     if any(rows is not None for rows in kinds) and any(rows is None for rows in kinds):
-        _invalid("If one task-type is non-null, all must be non-null.")
+        invalid("If one task-type is non-null, all must be non-null.")
     if request.member_epoch != 0 and request.topology is not None:
-        _invalid("Topology can only be provided when (re-)joining.")
+        invalid("Topology can only be provided when (re-)joining.")
 
 
 def _check_features(request: "StreamsGroupHeartbeatRequest") -> None:
     """What KIP-1071 has, and Kafka 4.3 not yet."""
     if request.instance_id is not None:
-        _invalid("Static membership is not yet supported.")
+        invalid("Static membership is not yet supported.")
     if request.task_offsets is not None:
-        _invalid("TaskOffsets are not supported yet.")
+        invalid("TaskOffsets are not supported yet.")
     if request.task_end_offsets is not None:
-        _invalid("TaskEndOffsets are not supported yet.")
+        invalid("TaskEndOffsets are not supported yet.")
     if request.warmup_tasks:
-        _invalid("WarmupTasks are not supported yet.")
+        invalid("WarmupTasks are not supported yet.")
     if request.topology is not None and any(row.source_topic_regex for row in request.topology.subtopologies):
-        _invalid("Regular expressions for source topics are not supported yet.")
+        invalid("Regular expressions for source topics are not supported yet.")
 
 
 def _check_join(request: "StreamsGroupHeartbeatRequest") -> None:
     if request.rebalance_timeout_ms == -1:
-        _invalid("RebalanceTimeoutMs must be provided in first request.")
+        invalid("RebalanceTimeoutMs must be provided in first request.")
     for name, rows in (
         ("ActiveTasks", request.active_tasks),
         ("StandbyTasks", request.standby_tasks),
         ("WarmupTasks", request.warmup_tasks),
     ):
         if rows is None or rows:
-            _invalid(f"{name} must be empty when (re-)joining.")
+            invalid(f"{name} must be empty when (re-)joining.")
     if request.topology is None:
-        _invalid("Topology must be non-null when (re-)joining.")
+        invalid("Topology must be non-null when (re-)joining.")
     _check_changelogs(request.topology)
 
 
@@ -77,15 +78,6 @@ def _check_changelogs(topology: "Topology") -> None:
                     f"Changelog topic {topic.name} must have an undefined partition count, but it is set to "
                     f"{topic.partitions}.",
                 )
-
-
-def _not_empty(value: str | None, name: str) -> None:
-    if value is not None and not value.strip():
-        _invalid(f"{name} can't be empty.")
-
-
-def _invalid(message: str) -> NoReturn:
-    raise KafkaError(ErrorCode.INVALID_REQUEST, message)
 
 
 def check_room(group: StreamsGroup, max_size: int) -> None:
@@ -134,10 +126,10 @@ def check_tasks(topology: ConfiguredTopology, request: "StreamsGroupHeartbeatReq
         for row in rows or ():
             subtopology = subtopologies.get(row.subtopology_id)
             if subtopology is None:
-                _invalid(f"Subtopology {row.subtopology_id} does not exist in the topology.")
+                invalid(f"Subtopology {row.subtopology_id} does not exist in the topology.")
             for partition in row.partitions:
                 if not 0 <= partition < subtopology.tasks:
-                    _invalid(
+                    invalid(
                         f"Task {partition} for subtopology {row.subtopology_id} is invalid. Number of tasks for this "
                         f"subtopology: {subtopology.tasks}"
                     )

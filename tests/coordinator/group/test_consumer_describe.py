@@ -1,8 +1,9 @@
 """How a group looks to an administrator."""
 
 from pykbroker.coordinator.group.consumer_describe import described_consumer
-from pykbroker.coordinator.group.consumer_group import ConsumerGroup, Epochs
+from pykbroker.coordinator.group.consumer_group import ConsumerGroup
 from pykbroker.coordinator.group.consumer_member import ClassicMetadata, ConsumerMember
+from pykbroker.coordinator.group.modern_group import Epochs
 from pykbroker.coordinator.timeline import Timeline
 from tests.coordinator.group.consumer_plays import topic_id, topics_image
 

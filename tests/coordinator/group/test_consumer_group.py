@@ -4,14 +4,12 @@ import pytest
 
 from pykbroker.coordinator.group.consumer_group import (
     ASSIGNING,
-    EMPTY,
     RECONCILING,
-    STABLE,
     ConsumerGroup,
-    Epochs,
     ResolvedPattern,
 )
 from pykbroker.coordinator.group.consumer_member import ClassicMetadata, ConsumerMember, MemberState
+from pykbroker.coordinator.group.modern_group import EMPTY, STABLE, Epochs
 from pykbroker.coordinator.timeline import Timeline
 from pykbroker.errors import KafkaError
 from tests.coordinator.group.consumer_plays import topic_id

@@ -19,7 +19,7 @@ from pykbroker.coordinator.group.consumer_records import (
     target_assignment_record,
     target_epoch_record,
 )
-from pykbroker.coordinator.group.consumer_replay import is_consumer_record, replay_consumer
+from pykbroker.coordinator.group.consumer_replay import CONSUMER_REPLAY
 from pykbroker.coordinator.group.group_records import classic_group_tombstone
 from pykbroker.coordinator.group.groups import Groups
 from pykbroker.coordinator.shard import CoordinatorRecord
@@ -38,7 +38,7 @@ class Replay:
 
     def __call__(self, *records: CoordinatorRecord) -> Any:
         for record in records:
-            replay_consumer(self.groups, self.timeline, record)
+            CONSUMER_REPLAY.replay(self.groups, self.timeline, record)
         return self.groups.get("g")
 
 
@@ -97,5 +97,5 @@ def test_what_kafka_wrote_before_4_1(replay: Replay) -> None:
 
 
 def test_whose_records_they_are() -> None:
-    assert is_consumer_record(group_epoch_record("g", 1, 0))
-    assert not is_consumer_record(classic_group_tombstone("g"))
+    assert CONSUMER_REPLAY.concerns(group_epoch_record("g", 1, 0))
+    assert not CONSUMER_REPLAY.concerns(classic_group_tombstone("g"))

@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 
 import pytest
 
-from pykbroker.coordinator.group.consumer_group import STABLE, ConsumerGroup
+from pykbroker.coordinator.group.consumer_group import ConsumerGroup
+from pykbroker.coordinator.group.modern_group import STABLE
 from pykbroker.protocol.error_codes import ErrorCode as E
 from tests.coordinator.group.consumer_plays import ConsumerPlay, beat
 from tests.coordinator.group.plays import Failure

@@ -15,7 +15,8 @@ from pykbroker.metadata.topic_names import SHARE_GROUP_STATE_TOPIC
 from pykbroker.protocol.coordinator_records import frame_key, frame_value
 from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.protocol.hashes import partition_for_id
-from pykbroker.protocol.persisted.share.share_snapshot import ShareSnapshotValue
+from pykbroker.protocol.persisted.share.share_snapshot import ShareSnapshotKey, ShareSnapshotValue
+from pykbroker.protocol.persisted.share.share_update import ShareUpdateKey
 from tests.handlers.broker.asker import Topic
 from tests.handlers.broker.test_list_offsets import EARLIEST, LATEST, list_offsets
 from tests.handlers.cluster_asker import eventually
@@ -56,17 +57,22 @@ def records(data: Path, group: str) -> list[tuple[int, bytes, bytes | None]]:
     for path in sorted(data.glob("__share_group_state-*/*.log")):
         for entry in decode_batches("share", path.read_bytes()):
             record = entry.content
-            if isinstance(record, CoordinatorRecord) and record.key.group_id == group:  # type: ignore[attr-defined]
+            if isinstance(record, CoordinatorRecord) and key_of(record).group_id == group:
                 rows.append(plain(record))
     return sorted(rows, key=lambda row: row[0])
 
 
+def key_of(record: CoordinatorRecord) -> ShareSnapshotKey | ShareUpdateKey:
+    assert isinstance(record.key, ShareSnapshotKey | ShareUpdateKey)
+    return record.key
+
+
 def plain(record: CoordinatorRecord) -> tuple[int, bytes, bytes | None]:
-    key, value = record.key, record.value
+    key, value = key_of(record), record.value
     if isinstance(value, ShareSnapshotValue):
         value.create_timestamp = value.write_timestamp = 0
     content = None if value is None else bytes(frame_value(value, record.version))
-    return key.partition, bytes(frame_key(key)[:2]), content  # type: ignore[attr-defined]
+    return key.partition, bytes(frame_key(key)[:2]), content
 
 
 @pytest.mark.timeout(120)
@@ -110,8 +116,8 @@ def latest(data: Path) -> list[tuple[object, object]]:
     for path in sorted(data.glob("__share_group_state-*/*.log")):
         for entry in decode_batches("share", path.read_bytes()):
             if isinstance(entry.content, CoordinatorRecord):
-                key = entry.content.key
-                found[key.group_id, key.topic_id, key.partition] = entry.content.value  # type: ignore[attr-defined]
+                key = key_of(entry.content)
+                found[key.group_id, key.topic_id, key.partition] = entry.content.value
     return list(found.items())
 
 

@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
+import pytest
+
 from compat_tests.brokers import PykbrokerProcess, pykbroker
 from compat_tests.disk.handover import HEAP, data_of
 from tools.oracle import cluster
@@ -48,8 +50,11 @@ class KafkaProcess:
 
 
 @contextmanager
-def restartable(folder: Path, settings: Mapping[str, str], is_oracle: bool) -> Iterator[Restartable]:
-    if is_oracle:
+def restartable(request: pytest.FixtureRequest, folder: Path, settings: Mapping[str, str]) -> Iterator[Restartable]:
+    """A broker that --bootstrap names is nobody's to stop: the test is skipped then."""
+    if request.config.getoption("--bootstrap"):
+        pytest.skip("needs a broker of its own")
+    if request.config.getoption("--oracle"):
         kafka = KafkaProcess(folder, settings)
         try:
             yield kafka

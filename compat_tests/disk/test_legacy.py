@@ -31,9 +31,7 @@ NEWER = 1_790_000_000_000  # than all of them
 
 @pytest.fixture
 def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Restartable]:
-    if request.config.getoption("--bootstrap"):
-        pytest.skip("needs a broker of its own")
-    with restartable(tmp_path, SETTINGS, request.config.getoption("--oracle")) as broker:
+    with restartable(request, tmp_path, SETTINGS) as broker:
         yield broker
 
 

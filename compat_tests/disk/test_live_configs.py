@@ -44,10 +44,8 @@ ELSEWHERE = {
 
 @pytest.fixture(scope="module")
 def broker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Restartable]:
-    if request.config.getoption("--bootstrap"):
-        pytest.skip("looks into the data directory")
     folder: Path = tmp_path_factory.mktemp("live")
-    with restartable(folder, OFTEN, request.config.getoption("--oracle")) as broker:
+    with restartable(request, folder, OFTEN) as broker:
         yield broker
 
 

@@ -24,9 +24,7 @@ NEVER = "3600000"
 
 @pytest.fixture
 def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Restartable]:
-    if request.config.getoption("--bootstrap"):
-        pytest.skip("needs a broker of its own")
-    with restartable(tmp_path, {**SETTINGS, **request.param}, request.config.getoption("--oracle")) as broker:
+    with restartable(request, tmp_path, {**SETTINGS, **request.param}) as broker:
         yield broker
 
 

@@ -39,10 +39,8 @@ FORGOTTEN = ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
 
 @pytest.fixture
 def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Restartable]:
-    if request.config.getoption("--bootstrap"):
-        pytest.skip("needs a broker of its own")
     settings = {**QUICK, **getattr(request, "param", {})}
-    with restartable(tmp_path, settings, request.config.getoption("--oracle")) as broker:
+    with restartable(request, tmp_path, settings) as broker:
         yield broker
 
 

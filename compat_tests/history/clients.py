@@ -4,9 +4,11 @@ program that was started over: it is another process of the history then.
 
 import threading
 import time
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from random import Random
+from types import MappingProxyType
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
@@ -44,7 +46,7 @@ TRANSACTIONAL: dict[str, Any] = {
 }
 
 
-class Client(threading.Thread):
+class Client(threading.Thread, ABC):
     """Subclasses open their client, take turns, and close it. `process` names the client object of now."""
 
     def __init__(self, history: History, bootstrap: str, topic: str, partitions: int, name: str, seed: str) -> None:
@@ -87,9 +89,9 @@ class Client(threading.Thread):
 
     def open(self) -> None: ...
 
+    @abstractmethod
     def turn(self) -> bool:
         """True: start over. Raises KafkaException to do so as well."""
-        raise NotImplementedError
 
     def close(self) -> None: ...
 
@@ -216,7 +218,7 @@ class Writer(Transactional):
 class Subscribed:
     """A consumer of a group, its positions and what it has met since it committed."""
 
-    def __init__(self, client: Client, topic: str, group: str, settings: dict[str, Any]) -> None:
+    def __init__(self, client: Client, topic: str, group: str, settings: Mapping[str, Any]) -> None:
         self.client = client
         self.group = group
         self.positions: dict[Partition, int | None] = {}
@@ -266,7 +268,7 @@ class Member(Client):
     """Polls and commits; leaves now and then, with or without saying so."""
 
     group = "members"
-    settings: dict[str, Any] = {}  # noqa: RUF012 set before it starts
+    settings: Mapping[str, Any] = MappingProxyType({})  # set before it starts
     subscribed: Subscribed
 
     def open(self) -> None:
@@ -289,7 +291,7 @@ class Pipeline(Transactional):
 
     group = "pipeline"
     target = ""
-    settings: dict[str, Any] = {}  # noqa: RUF012 set before it starts
+    settings: Mapping[str, Any] = MappingProxyType({})  # set before it starts
     subscribed: Subscribed | None = None
 
     def open(self) -> None:

@@ -3,6 +3,7 @@
 import selectors
 import time
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -58,7 +59,7 @@ def _name() -> str:
     return f"group-{uuid.uuid4().hex[:8]}"
 
 
-class Member:
+class Member(ABC):
     """Says the next thing as soon as it is answered."""
 
     def __init__(self, group: str) -> None:
@@ -67,14 +68,14 @@ class Member:
         self.epoch = -1
         self.api = (ApiKey.JOIN_GROUP, JOIN)
 
-    def says(self) -> Message:
-        raise NotImplementedError
+    @abstractmethod
+    def says(self) -> Message: ...
 
-    def hear(self, answer: Any) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def hear(self, answer: Any) -> None: ...
 
-    def is_stable(self, team: list[Any]) -> bool:
-        raise NotImplementedError
+    @abstractmethod
+    def is_stable(self, team: list[Any]) -> bool: ...
 
 
 class Classic(Member):

@@ -5,6 +5,7 @@ Memory equals the replayed log (scenario 24); no partition has two owners, neith
 the living members believe (scenarios 26, 27); no acknowledged commit goes back.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from math import inf
 from random import Random
@@ -26,7 +27,7 @@ Partition = tuple[str, int]
 LOAD_SLICE = 3  # records: so that a log is loaded in many steps
 
 
-class Client:
+class Client(ABC):
     """A consumer as its library behaves: one request at a time. `waiting`: of which kind the one under way is."""
 
     def __init__(self, base: str, random: Random) -> None:
@@ -62,22 +63,22 @@ class Client:
         """It believes to be a member, and that what it owns is its own."""
         return bool(self.epoch)
 
+    @abstractmethod
     def ask(self, run: "GroupRun") -> Event:
         """The next request; `waiting` is set."""
-        raise NotImplementedError
 
-    def hear(self, answers: Sequence[Any]) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def hear(self, answers: Sequence[Any]) -> None: ...
 
     def forget_lost(self) -> None:
         """No answer will come to what is under way."""
         self.waiting = None
 
-    def leave(self, run: "GroupRun") -> Event:
-        raise NotImplementedError
+    @abstractmethod
+    def leave(self, run: "GroupRun") -> Event: ...
 
 
-class GroupRun(Simulation):
+class GroupRun(Simulation, ABC):
     """Subclasses make the play and the clients."""
 
     PAUSES: ClassVar[Sequence[float]] = (0.1, 1, 3, 7, 20, 70)
@@ -251,5 +252,5 @@ class GroupRun(Simulation):
                 return
         raise AssertionError(f"{play.group} did not settle: {[vars(client) for client in self.clients]}")
 
-    def is_settled(self) -> bool:
-        raise NotImplementedError
+    @abstractmethod
+    def is_settled(self) -> bool: ...

@@ -58,6 +58,7 @@ def test_more_is_refused_before_it_is_read(request_: Message, version: int, brok
 
 def test_one_broker_described_again_and_again(broker: WatchedBroker) -> None:
     """Three hundred configs for six bytes."""
+    broker.allowance = 64 * MIB  # the most configs that are answered: 54 MiB in a broker that has done nothing before
     resources = [DescribeConfigsResource(resource_type=4, resource_name="1", configuration_keys=["num.partitions"])]
     assert len(broker.ask(DescribeConfigsRequest(resources=resources * 10), 4).results) == 10
     resources[0].configuration_keys = None

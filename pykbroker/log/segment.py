@@ -167,6 +167,8 @@ class LogSegment:
             position += header.size_in_bytes
 
     def _write(self, data: Buffer) -> int:
+        if self.max_timestamp is None:
+            self.largest_timestamp()  # while the time index still tells of all that is here
         position = self.size
         file = self._file if self._file is not None else self.file
         length = len(data)
@@ -180,8 +182,7 @@ class LogSegment:
         """Remembers and indexes a batch that was just written."""
         if position == 0:
             self.first_timestamp = max_timestamp
-        known = self.max_timestamp if self.max_timestamp is not None else self.largest_timestamp()
-        if max_timestamp > known:
+        if max_timestamp > self.largest_timestamp():
             self.max_timestamp = max_timestamp
             self.offset_of_max_timestamp = last_offset
         if self.bytes_since_last_index_entry > self.config.index_interval_bytes:

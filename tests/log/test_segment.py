@@ -80,6 +80,23 @@ class TestIndexEntries:
         segment.seal_indexes()
         assert list(segment.time_index) == [(9, 2)]
 
+    @pytest.mark.parametrize("at_once", [False, True])
+    def test_an_append_behind_a_restart_does_not_contradict_the_index(
+        self, at_once: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Else the first append after each start would read the whole segment."""
+        segment = segment_in(tmp_path)
+        add(segment, 100, NOW)
+        segment.close()
+        segment = reopened(segment)
+        if at_once:
+            data = batch((NOW + 1,), base_offset=101)
+            segment.append_batches(data, [header for header, _ in iterate_batches(data)])
+        else:
+            add(segment, 101, NOW + 1)
+        assert (segment.largest_timestamp(), segment.offset_of_max_timestamp) == (NOW + 1, 101)
+        assert not caplog.records
+
     def test_every_batch_of_one_append_is_indexed(self, tmp_path: Path) -> None:
         one, many = (
             segment_in(tmp_path / "a", index_interval_bytes=200),

@@ -9,15 +9,13 @@ import pytest
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
 from compat_tests.brokers import pykbroker
+from compat_tests.confluent.settings import KEEP_BROKERS
 from compat_tests.confluent.test_confluent import create, produce
 
 pytestmark = pytest.mark.own_broker
 
 RECORDS = 600
 KILLS = 8
-# librdkafka 2.16, its only broker down, bootstraps once more and then waits for ever, in spite of the timeout of
-# send_offsets_to_transaction, for the broker that it dropped (its thread spins in "Handle is terminating").
-KEEP_BROKERS = {"metadata.recovery.strategy": "none"}
 
 
 class Pipeline(threading.Thread):

@@ -9,6 +9,7 @@ import pytest
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
 from compat_tests.brokers import PykbrokerProcess, pykbroker
+from compat_tests.confluent.settings import KEEP_BROKERS
 from compat_tests.confluent.test_confluent import create
 
 pytestmark = pytest.mark.own_broker
@@ -34,6 +35,7 @@ class Writer(threading.Thread):
             "socket.timeout.ms": 2000,
             "reconnect.backoff.max.ms": 100,
             "log_level": 0,
+            **KEEP_BROKERS,
         }
         self.topic = topic
         self.label = name

@@ -13,6 +13,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
+from compat_tests.confluent.settings import KEEP_BROKERS
 from compat_tests.history.events import (
     History,
     OffsetsCommitted,
@@ -34,8 +35,7 @@ QUICK: dict[str, Any] = {
     "reconnect.backoff.ms": 20,
     "reconnect.backoff.max.ms": 200,
     "topic.metadata.refresh.interval.ms": 1000,
-    # librdkafka 2.16, its only broker down, bootstraps once more and may wait for ever for the one that it dropped.
-    "metadata.recovery.strategy": "none",
+    **KEEP_BROKERS,
     "log_level": 0,
 }
 TRANSACTIONAL: dict[str, Any] = {
@@ -104,6 +104,13 @@ class Client(threading.Thread, ABC):
 
     def some_partition(self) -> Partition:
         return self.topic, self.random.randrange(self.partitions)
+
+
+class Onlooker(Client):
+    """Reads and asks when it is told to, and is never started."""
+
+    def turn(self) -> bool:
+        raise AssertionError(f"{self.name} takes no turns")
 
 
 class Feeder(Client):

@@ -19,6 +19,7 @@ from compat_tests.history.clients import (
     Client,
     Feeder,
     Member,
+    Onlooker,
     Pipeline,
     Reader,
     Subscribed,
@@ -104,10 +105,10 @@ class Run:
         """Reads everything once more first."""
         for topic in (self.topic, self.target):
             for level in (True, False):
-                last = Client(self.history, self.bootstrap, topic, PARTITIONS, f"last-{topic}-{level}", "")
+                last = Onlooker(self.history, self.bootstrap, topic, PARTITIONS, f"last-{topic}-{level}", "")
                 read_to_end(last, topic, PARTITIONS, level)
         for group in {client.group for client in self.clients if isinstance(client, (Member, Pipeline))}:
-            last = Client(self.history, self.bootstrap, self.topic, PARTITIONS, f"last-{group}", "")
+            last = Onlooker(self.history, self.bootstrap, self.topic, PARTITIONS, f"last-{group}", "")
             subscribed = Subscribed(last, self.topic, group, {})
             fetch_offsets(last, subscribed.consumer, group, PARTITIONS)
             subscribed.consumer.close()

@@ -46,7 +46,7 @@ def aborted_batches(fetched: FetchedRecords) -> list[Batch]:
             continue
         while waiting and waiting[-1].first_offset <= batch.last_offset:
             producers.add(waiting.pop().producer_id)
-        if fetched.is_abort_marker(batch):
+        if batch.is_abort:
             producers.discard(header.producer_id)
         elif header.is_transactional and header.producer_id in producers:
             found.append(batch)

@@ -2,6 +2,7 @@
 (DelayedShareFetch, ShareFetchUtils)
 """
 
+import logging
 from collections.abc import Mapping
 from random import Random
 from typing import NamedTuple
@@ -19,6 +20,7 @@ from pykbroker.share.share_partition_manager import SharePartitionManager
 from pykbroker.share.share_session import RowKey
 from pykbroker.share.start_offset import move_to_log_start
 
+LOG = logging.getLogger("pykbroker.share")
 _CONSUMER = -1
 _NO_EPOCH = -1
 _random = Random()  # who gets the odd bytes
@@ -160,6 +162,8 @@ class DelayedShareFetch:
     def _give_out(
         self, led: LedPartition, offset: int, fetched: FetchedPartition, max_records: int
     ) -> tuple[PartitionData, int]:
+        """(its row, how many records). What cannot be read is told in its row alone; Kafka gives this error to every
+        partition of the request."""
         params, share = self._params, led.share
         data = PartitionData(partition_index=share.key.partition.partition)
         if max_records <= 0 or not fetched.size:
@@ -168,6 +172,10 @@ class DelayedShareFetch:
             records = read_records(fetched.regions, max(share.end_offset, offset), max_records, fetched.aborted or ())
         except OSError as error:
             data.error_code = led.partition.log.storage_error(error).code
+            return data, 0
+        except KafkaError as error:
+            LOG.warning("Records of %s from offset %d on cannot be read: %s", share.key.partition, offset, error)
+            data.error_code, data.error_message = error.code, error.message
             return data, 0
         wish = Wish(params.member_id, max_records, params.batch_size, params.is_record_limit, offset)
         acquired, count = acquire(share, wish, records, self._manager.clock.monotonic())

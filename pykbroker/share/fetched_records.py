@@ -1,12 +1,15 @@
 """Record batches as they are read for a share fetch: their offsets, and the bytes to send. (ShareFetchUtils)
 
-A share fetch may find megabytes and give out a few hundred records, so only what may be given out is read.
+A share fetch may find megabytes and give out a few hundred records, so only what may be given out is read. As in Kafka
+nobody looks into batches of magic 2, damaged or not: whoever gets them does. What has to be looked into and cannot be
+read ends the answer; Kafka's ends with the error even when there are good batches before it.
 """
 
 from collections.abc import Iterable
 from os import pread
 from typing import NamedTuple, Protocol
 
+from pykbroker.errors import KafkaError
 from pykbroker.log.segment import Region
 from pykbroker.protocol.messages.share_fetch import AcquiredRecords
 from pykbroker.record.batch import (
@@ -18,19 +21,22 @@ from pykbroker.record.batch import (
     unpack_header,
 )
 from pykbroker.record.control import ControlType, control_type_of
+from pykbroker.record.damage import CorruptBatch
 from pykbroker.record.reader import iterate_records
 
 CHUNK = 256 * 1024  # bytes
 
 
 class Batch(NamedTuple):
-    """One of any magic, `size` bytes from `position` on. `header` None for magic 0 and 1."""
+    """One of any magic, `size` bytes from `position` on. `header` None for magic 0 and 1; `is_abort`: the marker of an
+    aborted transaction, told only where such transactions are left out."""
 
     base_offset: int
     last_offset: int
     position: int
     size: int
     header: BatchHeader | None
+    is_abort: bool = False
 
 
 class Aborted(Protocol):
@@ -62,20 +68,15 @@ class FetchedRecords:
             end = batch.position + batch.size
         return memoryview(self._data)[start:end]
 
-    def is_abort_marker(self, batch: Batch) -> bool:
-        if batch.header is None or not batch.header.is_control:
-            return False
-        first = next(iterate_records(self._data, batch.position), None)
-        return first is not None and control_type_of(first.key) == ControlType.ABORT
-
 
 def read_records(
     regions: Iterable[Region], in_flight_until: int, max_records: int, aborted: Iterable[Aborted] = ()
 ) -> FetchedRecords:
     """What of `regions` may be given out: up to `max_records` behind `in_flight_until`, the last offset that was given
-    out before, rounded up to a batch. Raises OSError."""
+    out before, rounded up to a batch. Raises OSError; KafkaError when the first batch cannot be read."""
     data = bytearray()
     batches: list[Batch] = []
+    aborted = list(aborted)
     for region in regions:
         position, end = region.position, region.position + region.length
         while position < end:
@@ -84,23 +85,52 @@ def read_records(
                 break
             position += len(piece)
             data += piece
-            _find_batches(data, batches)
-            if batches and batches[-1].base_offset > max(in_flight_until, batches[0].base_offset) + max_records:
+            goes_on = _find_batches(data, batches, with_markers=bool(aborted))
+            if not goes_on or _is_enough(batches, in_flight_until, max_records):
                 return FetchedRecords(data, batches, aborted)
     return FetchedRecords(data, batches, aborted)
 
 
-def _find_batches(data: bytearray, batches: list[Batch]) -> None:
-    """Adds those that are whole by now."""
+def _is_enough(batches: list[Batch], in_flight_until: int, max_records: int) -> bool:
+    return bool(batches) and batches[-1].base_offset > max(in_flight_until, batches[0].base_offset) + max_records
+
+
+def _find_batches(data: bytearray, batches: list[Batch], *, with_markers: bool) -> bool:
+    """Adds those that are whole by now. False: the next one cannot be read. Raises KafkaError when there is none
+    before it."""
     position = batches[-1].position + batches[-1].size if batches else 0
-    while (size := batch_length_at(data, position)) is not None and position + size <= len(data):
-        batches.append(_batch(data, position, size))
-        position += size
+    try:
+        while (size := batch_length_at(data, position)) is not None and position + size <= len(data):
+            batch = _batch(data, position, size, with_markers=with_markers)
+            _check_offsets(batch, batches)
+            batches.append(batch)
+            position += size
+    except KafkaError:
+        if not batches:
+            raise
+        return False
+    return True
 
 
-def _batch(data: bytearray, position: int, size: int) -> Batch:
+def _batch(data: bytearray, position: int, size: int, *, with_markers: bool) -> Batch:
+    """Raises KafkaError."""
     if data[position + MAGIC_OFFSET] == CURRENT_MAGIC and size >= HEADER_SIZE:
         header = unpack_header(data, position)
-        return Batch(header.base_offset, header.last_offset, position, size, header)
+        is_abort = with_markers and header.is_control and _is_abort_marker(data, position)
+        return Batch(header.base_offset, header.last_offset, position, size, header, is_abort)
     offsets = [record.offset for record in iterate_records(bytes(data[position : position + size]))]
     return Batch(offsets[0], offsets[-1], position, size, None)
+
+
+def _is_abort_marker(data: bytearray, position: int) -> bool:
+    first = next(iterate_records(data, position), None)
+    return first is not None and control_type_of(first.key) == ControlType.ABORT
+
+
+def _check_offsets(batch: Batch, before: list[Batch]) -> None:
+    """Raises CorruptBatch when they go back: no record would be where it is looked for."""
+    least = before[-1].last_offset + 1 if before else 0
+    if not least <= batch.base_offset <= batch.last_offset:
+        raise CorruptBatch(
+            f"A batch has the offsets {batch.base_offset} to {batch.last_offset} where {least} is the least possible"
+        )

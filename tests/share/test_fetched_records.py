@@ -1,12 +1,17 @@
 """Record batches read from segments for a share fetch, and the part of them that is sent."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
+from pykbroker.errors import KafkaError
 from pykbroker.log.files import Files, LogFile
 from pykbroker.log.segment import Region
+from pykbroker.log.transaction_index import AbortedTransaction
+from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.protocol.messages.share_fetch import AcquiredRecords
+from pykbroker.record.batch import HEADER_SIZE
 from pykbroker.record.builder import build_batch
 from pykbroker.record.compression import compress
 from pykbroker.record.control import end_transaction_batch
@@ -25,8 +30,8 @@ def region(path: Path, *batches: bytes) -> Region:
     return Region(LogFile(Files(), str(path)), 0, path.stat().st_size)
 
 
-def read(path: Path, *batches: bytes) -> FetchedRecords:
-    return read_records([region(path / "log", *batches)], in_flight_until=-1, max_records=500)
+def read(path: Path, *batches: bytes, aborted: Sequence[AbortedTransaction] = ()) -> FetchedRecords:
+    return read_records([region(path / "log", *batches)], -1, 500, aborted)
 
 
 def offsets(records: FetchedRecords) -> list[tuple[int, int]]:
@@ -73,7 +78,6 @@ class TestReading:
         records = read(tmp_path, bytes(message(0, 0, 9, -1, None, b"v")), bytes(outer), stored(13))
         assert offsets(records) == [(9, 9), (10, 12), (13, 13)]
         assert [batch.header is None for batch in records.batches] == [True, True, False]
-        assert not records.is_abort_marker(records.batches[0])
 
 
 class TestSlicing:
@@ -99,14 +103,79 @@ class TestSlicing:
         assert records.slice(acquired(*given)) == b"".join(self.BATCHES[first:end])
 
 
-def test_only_the_marker_of_an_abort_is_one(tmp_path: Path) -> None:
-    commit, abort = (
-        bytes(
-            end_transaction_batch(
-                commit=commit, producer_id=1, producer_epoch=0, coordinator_epoch=0, timestamp=1000, base_offset=offset
+class TestMarkers:
+    BATCHES = (
+        stored(0),
+        *(
+            bytes(
+                end_transaction_batch(
+                    commit=commit,
+                    producer_id=1,
+                    producer_epoch=0,
+                    coordinator_epoch=0,
+                    timestamp=1000,
+                    base_offset=offset,
+                )
             )
-        )
-        for commit, offset in ((True, 1), (False, 2))
+            for commit, offset in ((True, 1), (False, 2))
+        ),
     )
-    records = read(tmp_path, stored(0), commit, abort)
-    assert [records.is_abort_marker(batch) for batch in records.batches] == [False, False, True]
+
+    def test_only_that_of_an_abort_is_one(self, tmp_path: Path) -> None:
+        records = read(tmp_path, *self.BATCHES, aborted=[AbortedTransaction(1, 0, 2, 3)])
+        assert [batch.is_abort for batch in records.batches] == [False, False, True]
+
+    def test_nobody_looks_where_no_transaction_is_left_out(self, tmp_path: Path) -> None:
+        *before, abort = self.BATCHES
+        records = read(tmp_path, *before, abort[:-10] + bytes(10))
+        assert [batch.is_abort for batch in records.batches] == [False, False, False]
+
+    def test_one_that_cannot_be_read_ends_the_answer(self, tmp_path: Path) -> None:
+        *before, abort = self.BATCHES
+        damaged = abort[:HEADER_SIZE] + bytes(len(abort) - HEADER_SIZE)
+        records = read(tmp_path, *before, damaged, stored(3), aborted=[AbortedTransaction(1, 0, 2, 3)])
+        assert offsets(records) == [(0, 0), (1, 1)]
+
+
+class TestDamage:
+    """What of it matters to the broker is told with the error of Kafka's exception; the rest is for the client."""
+
+    @pytest.mark.parametrize(
+        "damage",
+        [
+            lambda batch: batch[:-3] + b"xyz",  # the checksum does not match
+            lambda batch: batch[:22] + b"\1" + batch[23:],  # no gzip
+            lambda batch: batch[:22] + b"\7" + batch[23:],  # no codec
+        ],
+    )
+    def test_of_the_records_of_magic_2(self, damage: Callable[[bytes], bytes], tmp_path: Path) -> None:
+        damaged = damage(stored(0, 3))
+        records = read(tmp_path, damaged, stored(3))
+        assert offsets(records) == [(0, 2), (3, 3)]
+        assert records.slice(acquired((0, 3))) == damaged + stored(3)
+
+    @pytest.mark.parametrize(
+        ("damaged", "code"),
+        [
+            (stored(0)[:8] + b"\0\0\0\x0d" + stored(0)[12:], ErrorCode.CORRUPT_MESSAGE),  # too short for any magic
+            (stored(0)[:16] + b"\3" + stored(0)[17:], ErrorCode.CORRUPT_MESSAGE),  # no such magic
+            (stored(0)[:8] + b"\0\0\0\x0e" + stored(0)[12:26], ErrorCode.CORRUPT_MESSAGE),  # too short for magic 2
+            (stored(0)[:23] + b"\xff\xff\xff\xfe" + stored(0)[27:], ErrorCode.CORRUPT_MESSAGE),  # ends before it begins
+            (bytes(message(1, GZIP, 2, 1000, None, None)), ErrorCode.INVALID_RECORD),  # no set in it
+            (bytes(message(1, GZIP, 2, 1000, None, compress(GZIP, b""))), ErrorCode.INVALID_RECORD),
+            (bytes(message(1, 4, 2, 1000, None, b"v")), ErrorCode.INVALID_RECORD),  # zstd is for magic 2
+            (bytes(message(0, GZIP, 2, -1, None, b"no gzip")), ErrorCode.UNKNOWN_SERVER_ERROR),
+            (bytes(message(1, 0, 2, 1000, None, b"v"))[:26] + b"\0\0\0\x7f" + b"\0" * 5, ErrorCode.INVALID_RECORD),
+        ],
+    )
+    def test_of_what_comes_first(self, damaged: bytes, code: ErrorCode, tmp_path: Path) -> None:
+        with pytest.raises(KafkaError) as caught:
+            read(tmp_path, damaged, stored(3))
+        assert caught.value.code == code
+
+    def test_what_is_before_it_can_be_had(self, tmp_path: Path) -> None:
+        damaged = bytes(message(1, GZIP, 5, 1000, None, b"no gzip"))
+        assert offsets(read(tmp_path, stored(0, 3), damaged, stored(6))) == [(0, 2)]
+
+    def test_offsets_that_go_back(self, tmp_path: Path) -> None:
+        assert offsets(read(tmp_path, stored(0, 3), stored(2), stored(3))) == [(0, 2)]

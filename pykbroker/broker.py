@@ -1,9 +1,9 @@
 """One broker in this process: builds the managers, owns the nursery tree, starts and stops in order.
 
-system nursery   the embedded controller, housekeeping of the logs                      ends last
+system nursery   the embedded controller or an observer of it, housekeeping of the logs ends last
   data nursery   the coordinators, heartbeats
     SocketServer listeners and connections                                              ends first
-Kafka: BrokerServer, SharedServer.
+Kafka: BrokerServer.
 """
 
 import logging
@@ -18,40 +18,33 @@ import trio
 from pykbroker.clock import Clock, SystemClock
 from pykbroker.config.dynamic import DynamicBrokerConfig
 from pykbroker.config.validate import advertised_listeners, client_listeners
-from pykbroker.controller.controller import Controller
-from pykbroker.controller.controller_loop import ControllerLoop
 from pykbroker.controller_link.auto_topic_creation import AutoTopicCreation, InternalTopic
 from pykbroker.controller_link.lifecycle_loop import LifecycleLoop
-from pykbroker.controller_link.local import LocalControllerLink
 from pykbroker.controller_link.streams_topics_loop import StreamsTopicCreation
 from pykbroker.coordinator.elections import Elections
 from pykbroker.coordinator.group.service import OFFSETS_TOPIC, GroupCoordinatorService
 from pykbroker.coordinator.transaction.marker_writer import MarkerWriter
 from pykbroker.coordinator.transaction.service import TransactionCoordinatorService
 from pykbroker.dispatch import Dispatcher, Session
-from pykbroker.errors import KafkaError, MalformedFrame
+from pykbroker.errors import KafkaError
 from pykbroker.ids import DIRECTORY_UNASSIGNED, Endpoint, TopicPartition, Uuid
-from pykbroker.log.checkpoints import CorruptCheckpoint
 from pykbroker.log.cleaner_loop import CleanerLoop
 from pykbroker.log.housekeeping_loop import Housekeeping
 from pykbroker.log.log_dir import LogDirError
-from pykbroker.log.log_manager import LogDirectory, LogManager
-from pykbroker.log.partition_metadata import CorruptPartitionMetadata
-from pykbroker.metadata.delta import ReplayError
+from pykbroker.log.log_manager import LogManager
 from pykbroker.metadata.features import TRANSACTION_VERSION
-from pykbroker.metadata.publisher import MetadataPublisher
 from pykbroker.metadata.topic_names import SHARE_GROUP_STATE_TOPIC, TRANSACTION_STATE_TOPIC
-from pykbroker.network.listener import Address, BindError
+from pykbroker.network.listener import Address
 from pykbroker.network.socket_server import BoundListener, SocketServer
 from pykbroker.protocol.error_codes import ErrorCode
-from pykbroker.raft.opening import open_metadata_log
-from pykbroker.raft.quorum_state import QuorumStateError
-from pykbroker.raft.single_voter import NotTheOnlyVoter
 from pykbroker.replica.directory_loop import DirectoryLoop
 from pykbroker.replica.fetch_session import FetchSessionCache
 from pykbroker.replica.producer_ids import ProducerIdManager
 from pykbroker.replica.replica_manager import ReplicaManager
 from pykbroker.replica.replication_quota import ReplicationQuota
+from pykbroker.shared_server import CANNOT_START, MetadataSource, SharedServer, metadata_source
+from pykbroker.shared_server import BrokerFailure as BrokerFailure
+from pykbroker.shared_server import StartError as StartError
 
 if TYPE_CHECKING:
     from pykbroker.config.broker_config import BrokerConfig
@@ -59,7 +52,7 @@ if TYPE_CHECKING:
     from pykbroker.coordinator.share.service import ShareCoordinatorService
     from pykbroker.metadata.delta import MetadataDelta
     from pykbroker.metadata.image import MetadataImage
-    from pykbroker.request import RequestContext
+    from pykbroker.request import ControllerLink, RequestContext
     from pykbroker.share.share_partition_manager import SharePartitionManager
     from pykbroker.share.share_services_loop import ShareServices
 
@@ -68,27 +61,6 @@ WILDCARDS = ("", "0.0.0.0", "::")
 # Seconds that requests under way have to be answered when the broker stops.
 PATIENCE = 5.0
 MOVE_RATE = "replica.alter.log.dirs.io.max.bytes.per.second"
-# What a port, a directory or the metadata in it may be the reason of; each says so in one line.
-CANNOT_START = (
-    BindError,
-    LogDirError,
-    NotTheOnlyVoter,
-    QuorumStateError,
-    ReplayError,
-    CorruptCheckpoint,
-    CorruptPartitionMetadata,
-    KafkaError,
-    MalformedFrame,
-    OSError,
-)
-
-
-class StartError(Exception):
-    """The broker cannot start as asked; the text is one clear line for its user."""
-
-
-class BrokerFailure(Exception):
-    """The broker had to stop itself; the text is one clear line for its user."""
 
 
 class Broker:
@@ -97,13 +69,11 @@ class Broker:
     def __init__(self, config: "BrokerConfig", clock: Clock | None = None) -> None:
         self.clock: Clock = clock or SystemClock()
         self.node_id = config.node_id
-        self.cluster_id = ""
         self.is_serving = False
         self._static = config
         self._stop = trio.Event()
         self._failure: str | None = None
         self._lifecycle: LifecycleLoop | None = None
-        self._metadata_directory = ""
         self._bound: list[BoundListener] = []
         self._advertised = advertised_listeners(config)
         self.logs = LogManager(
@@ -111,6 +81,8 @@ class Broker:
             clock=self.clock,
             producer_id_expiration_ms=config.producer_id_expiration_ms,
         )
+        self._shared = SharedServer(config, self.clock, self.logs)
+        self._source: MetadataSource
         self.dynamic_config = DynamicBrokerConfig(config, self.node_id)
         self.replicas = ReplicaManager(
             node_id=self.node_id, logs=self.logs, clock=self.clock, config_for=self.dynamic_config.log_config
@@ -141,8 +113,6 @@ class Broker:
         )
         self._shares: ShareServices | None = None
         self._data: trio.Nursery
-        self._publisher = MetadataPublisher("")
-        self.controller: LocalControllerLink
         self.producer_ids: ProducerIdManager
         self.topic_creation: AutoTopicCreation
         self.streams_topics: StreamsTopicCreation
@@ -155,7 +125,15 @@ class Broker:
 
     @property
     def image(self) -> "MetadataImage":
-        return self._publisher.image
+        return self._shared.publisher.image
+
+    @property
+    def cluster_id(self) -> str:
+        return self._shared.cluster_id
+
+    @property
+    def controller(self) -> "ControllerLink":
+        return self._source.link
 
     def endpoint_for(self, ctx: "RequestContext", node_id: int) -> tuple[str, int]:
         if node_id == self.node_id:
@@ -182,7 +160,7 @@ class Broker:
             from pykbroker.share.share_services_loop import ShareServices
 
             self._shares = ShareServices(self, InternalTopic(SHARE_GROUP_STATE_TOPIC, self))
-            self._shares.follow(self._publisher)
+            self._shares.follow(self._shared.publisher)
             self._data.start_soon(self._shares.run, name="share groups")
         return self._shares
 
@@ -231,7 +209,7 @@ class Broker:
         if self._lifecycle is None or self.is_stopping:
             return  # loading or closing the logs, in a thread
         failed = [directory.id for directory in self.logs.directories if directory.path == path]
-        if path == self._metadata_directory:
+        if path == self._shared.metadata_directory.path:
             self._fail(f"the directory of the metadata log, {path}, has failed")
         elif not self.logs.directory_ids:
             self._fail(f"all log directories have failed, the last one was {path}")
@@ -242,64 +220,38 @@ class Broker:
         """Serves until stop(). Raises StartError, BrokerFailure; any other exception is a failure of ours."""
         with ExitStack() as opened:
             try:
-                controller = self._open(opened)
-                # In a thread, so that a signal can interrupt a long recovery; nobody else uses the logs yet.
-                load = partial(self.logs.load, self.dynamic_config.log_config, self._assigned_directory)
-                await trio.to_thread.run_sync(load, abandon_on_cancel=True)
-                self._check_metadata_directory()
+                self._open(opened)
             except CANNOT_START as error:
                 raise StartError(str(error)) from error
-            await self._run(controller, on_ready)
+            await self._run(on_ready)
         if self._failure is not None:
             raise BrokerFailure(self._failure)
 
-    def _check_metadata_directory(self) -> None:
-        """Raises LogDirError."""
-        for directory in self.logs.directories:
-            if directory.path == self._metadata_directory and not directory.is_online:
-                raise LogDirError(f"the directory of the metadata log, {directory.path}, cannot be used: see above")
+    async def _load_logs(self) -> None:
+        """In a thread, so that a signal can interrupt a long recovery; nobody else uses the logs yet.
 
-    def _open(self, opened: ExitStack) -> Controller:
+        Raises LogDirError.
+        """
+        load = partial(self.logs.load, self.dynamic_config.log_config, self._assigned_directory)
+        await trio.to_thread.run_sync(load, abandon_on_cancel=True)
+        directory = self._shared.metadata_directory.path
+        for each in self.logs.directories:
+            if each.path == directory and not each.is_online:
+                raise LogDirError(f"the directory of the metadata log, {directory}, cannot be used: see above")
+
+    def _open(self, opened: ExitStack) -> None:
         """Ports, directories and the metadata log, in the order in which they may refuse."""
         for endpoint in client_listeners(self._static):
             self._bound.append(BoundListener(endpoint, self._static.socket_listen_backlog_size))
             opened.callback(self._bound[-1].close)
         self._warn_of_exposure()
-        directory = self._open_directories(opened)
-        self._metadata_directory = directory.path
-        self._publisher = MetadataPublisher(self.cluster_id)
-        metadata_log = open_metadata_log(directory.path, files=self.logs.files, clock=self.clock, config=self._static)
-        opened.callback(metadata_log.close)
-        controller = Controller(
-            node_id=self.node_id,
-            cluster_id=self.cluster_id,
-            config=self._static,
-            clock=self.clock,
-            log=metadata_log,
-            publisher=self._publisher,
-            directory_id=directory.id,
-        )
-        self._publisher.subscribe(self.dynamic_config)
-        controller.start()
-        self.controller = LocalControllerLink(controller, self.node_id)
+        self._shared.open_directories(opened)
+        self._shared.publisher.subscribe(self.dynamic_config)
+        self._source = metadata_source(self._shared)
+        self._source.open(opened)
         self.producer_ids = ProducerIdManager(self.controller)
         self.topic_creation = AutoTopicCreation(self.controller, self._static)
         self.streams_topics = StreamsTopicCreation(self.controller, self.clock, self._static.request_timeout_ms)
-        return controller
-
-    def _open_directories(self, opened: ExitStack) -> LogDirectory:
-        """All of one cluster and locked; returned is that of the metadata log, which may be none of log.dirs."""
-        managers = [self.logs]
-        folder = self._static.metadata_log_dir
-        if folder is not None and folder not in (self._static.log_dirs or self._static.log_dir):
-            managers.append(LogManager([folder], clock=self.clock))
-        known = [found for manager in managers if (found := manager.known_cluster_id()) is not None]
-        self.cluster_id = known[0] if known else str(Uuid.random())
-        for manager in managers:
-            opened.callback(manager.release)
-            manager.open(node_id=self.node_id, cluster_id=self.cluster_id, new_cluster_id=lambda: self.cluster_id)
-        directories = managers[-1].directories
-        return next((one for one in directories if one.path == folder), directories[0])
 
     def _warn_of_exposure(self) -> None:
         for bound in self._bound:
@@ -311,38 +263,50 @@ class Broker:
                     bound.endpoint.port,
                 )
 
-    async def _run(self, controller: Controller, on_ready: Callable[[str, int], None]) -> None:
-        lifecycle = self._lifecycle = self._make_lifecycle()
+    async def _run(self, on_ready: Callable[[str, int], None]) -> None:
+        refusal: Exception | None = None
         async with trio.open_nursery() as system:
-            await system.start(ControllerLoop(controller).run, name="controller")
-            await lifecycle.register()
-            system.start_soon(Housekeeping(self.logs, self._static).run, name="housekeeping")
-            async with trio.open_nursery() as data:
-                self._data = data
-                data.start_soon(self.groups.runtime.run, name="group coordinator")
-                data.start_soon(self.streams_topics.run, name="internal topics of streams groups")
-                data.start_soon(self.transactions.runtime.run, name="transaction coordinator")
-                data.start_soon(self.transactions.markers.run, name="transaction markers")
-                self._follow_metadata()
-                await lifecycle.unfence()
-                data.start_soon(lifecycle.run, name="lifecycle")
-                data.start_soon(lifecycle.watch_failures, name="failed log directories")
-                directories = DirectoryLoop(
-                    self.replicas.directories,
-                    self.controller,
-                    lambda: self.image,
-                    self.node_id,
-                    lambda: lifecycle.broker_epoch,
-                    self.move_quota,
-                )
-                data.start_soon(directories.run, name="log directories")
-                if self._static.log_cleaner_enable:
-                    data.start_soon(self.cleaner.run, name="log cleaner")
-                await self._serve(lifecycle, on_ready)
-                data.cancel_scope.cancel()
-            await trio.to_thread.run_sync(self.logs.shutdown, lifecycle.broker_epoch)
+            try:
+                await self._source.start(system)
+                await self._load_logs()
+            except CANNOT_START as error:
+                refusal = error
+            else:
+                await self._run_broker(system, on_ready)
             system.cancel_scope.cancel()
-        controller.close()
+        if refusal is not None:
+            raise StartError(str(refusal)) from refusal
+        self._source.close()
+
+    async def _run_broker(self, system: trio.Nursery, on_ready: Callable[[str, int], None]) -> None:
+        """From its registration until its logs are closed."""
+        lifecycle = self._lifecycle = self._make_lifecycle()
+        await lifecycle.register()
+        system.start_soon(Housekeeping(self.logs, self._static).run, name="housekeeping")
+        async with trio.open_nursery() as data:
+            self._data = data
+            data.start_soon(self.groups.runtime.run, name="group coordinator")
+            data.start_soon(self.streams_topics.run, name="internal topics of streams groups")
+            data.start_soon(self.transactions.runtime.run, name="transaction coordinator")
+            data.start_soon(self.transactions.markers.run, name="transaction markers")
+            self._follow_metadata()
+            await lifecycle.unfence()
+            data.start_soon(lifecycle.run, name="lifecycle")
+            data.start_soon(lifecycle.watch_failures, name="failed log directories")
+            directories = DirectoryLoop(
+                self.replicas.directories,
+                self.controller,
+                lambda: self.image,
+                self.node_id,
+                lambda: lifecycle.broker_epoch,
+                self.move_quota,
+            )
+            data.start_soon(directories.run, name="log directories")
+            if self._static.log_cleaner_enable:
+                data.start_soon(self.cleaner.run, name="log cleaner")
+            await self._serve(lifecycle, on_ready)
+            data.cancel_scope.cancel()
+        await trio.to_thread.run_sync(self.logs.shutdown, lifecycle.broker_epoch)
 
     async def _serve(self, lifecycle: LifecycleLoop, on_ready: Callable[[str, int], None]) -> None:
         """Until stop(), and until the requests under way are answered."""
@@ -389,11 +353,11 @@ class Broker:
 
     def _follow_metadata(self) -> None:
         """In this order: a coordinator that is elected appends at once; what depends on configs comes last."""
-        self._publisher.subscribe(self.replicas)
-        self._publisher.subscribe(self.replicas.directories)
-        self._publisher.subscribe(Elections(OFFSETS_TOPIC, self.groups, self.node_id))
-        self._publisher.subscribe(Elections(TRANSACTION_STATE_TOPIC, self.transactions, self.node_id))
-        self._publisher.subscribe(self)
+        self._shared.publisher.subscribe(self.replicas)
+        self._shared.publisher.subscribe(self.replicas.directories)
+        self._shared.publisher.subscribe(Elections(OFFSETS_TOPIC, self.groups, self.node_id))
+        self._shared.publisher.subscribe(Elections(TRANSACTION_STATE_TOPIC, self.transactions, self.node_id))
+        self._shared.publisher.subscribe(self)
 
     def _make_lifecycle(self) -> LifecycleLoop:
         return LifecycleLoop(

@@ -21,6 +21,12 @@ def client_listeners(config: "BrokerConfig") -> list[Endpoint]:
     return [endpoint for endpoint in listeners(config) if endpoint.listener not in controllers]
 
 
+def controller_listeners(config: "BrokerConfig") -> list[Endpoint]:
+    """Where other nodes find the controller: those of `listeners` that controller.listener.names names, maybe none."""
+    controllers = controller_listener_names(config)
+    return [endpoint for endpoint in listeners(config) if endpoint.listener in controllers]
+
+
 def advertised_listeners(config: "BrokerConfig") -> dict[str, tuple[str, int]] | None:
     """Host and port to tell clients, by listener; None where advertised.listeners is not set.
 

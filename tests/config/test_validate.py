@@ -17,40 +17,6 @@ def test_the_defaults_are_valid() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"process.roles": "broker"}, "process.roles=broker: pykbroker is broker and controller in one"),
-        ({"process.roles": "controller"}, "process.roles=controller: pykbroker is broker and controller in one"),
-        ({"node.id": "2", "broker.id": "3"}, "broker.id=3: must be the same as node.id=2"),
-        (
-            {"remote.log.storage.system.enable": "true"},
-            "remote.log.storage.system.enable=true: pykbroker has no tiered",
-        ),
-        ({"authorizer.class.name": "a.B"}, "authorizer.class.name=a.B: pykbroker has no authorization yet"),
-        ({"listeners": "SSL://:9092"}, "listeners: SSL uses SSL; pykbroker serves PLAINTEXT only yet"),
-        (
-            {"listeners": "CLIENT://:1", "listener.security.protocol.map": "CLIENT:SASL_SSL"},
-            "listeners: CLIENT uses SASL_SSL; pykbroker serves PLAINTEXT only yet",
-        ),
-        (
-            {"listeners": "CONTROLLER://:9093"},
-            "listeners=CONTROLLER://:9093: all of them appear in controller.listener",
-        ),
-        ({"advertised.listeners": "SSL://a:1"}, "advertised.listeners=SSL://a:1: SSL is not among listeners="),
-        ({"advertised.listeners": "CONTROLLER://a:1"}, "advertised.listeners=CONTROLLER://a:1: there must be one that"),
-        (
-            {"advertised.listeners": "PLAINTEXT://0.0.0.0:1"},
-            "advertised.listeners=PLAINTEXT://0.0.0.0:1: no client can",
-        ),
-        ({"inter.broker.listener.name": "SSL"}, "inter.broker.listener.name=SSL: must be one of the advertised"),
-        (
-            {"inter.broker.listener.name": "PLAINTEXT", "security.inter.broker.protocol": "PLAINTEXT"},
-            "inter.broker.listener.name and security.inter.broker.protocol are both set",
-        ),
-        ({"controller.quorum.voters": "2@h:1"}, "controller.quorum.voters=2@h:1: the controller's own node.id=1"),
-        (
-            {"controller.quorum.voters": "1@h:1,2@h:2"},
-            "controller.quorum.voters=1@h:1,2@h:2: pykbroker's controller is",
-        ),
-        ({"controller.quorum.voters": "h:1"}, "controller.quorum.voters=h:1: must be ID@HOST:PORT"),
         (
             {"log.cleaner.min.compaction.lag.ms": "2", "log.cleaner.max.compaction.lag.ms": "1"},
             "log.cleaner.min.compaction.lag.ms=2: must not exceed log.cleaner.max.compaction.lag.ms=1",
@@ -63,21 +29,6 @@ def test_nodes_that_cannot_be(settings: dict[str, str], message: str) -> None:
         validate_broker(BrokerConfig(settings))
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"controller.quorum.voters": "1@localhost:9093"},
-        {"listeners": "PLAINTEXT://:9092,CONTROLLER://:9093"},
-        {"listeners": "A://:9092,CONTROLLER://:9093", "listener.security.protocol.map": "A:PLAINTEXT,CONTROLLER:SSL"},
-        {"inter.broker.listener.name": "plaintext"},
-        {"node.id": "0", "broker.id": "0"},
-        {"process.roles": "controller,broker"},
-    ],
-)
-def test_nodes_that_can_be(settings: dict[str, str]) -> None:
-    validate_broker(BrokerConfig(settings))
 
 
 @pytest.mark.parametrize(

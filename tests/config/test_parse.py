@@ -104,8 +104,8 @@ def test_a_port_option_beside_the_stock_server_properties(file: Path) -> None:
 
 def test_the_stock_broker_properties_has_known_names_only(file: Path) -> None:
     file.write_text(STOCK_BROKER)
-    assert refused(file).startswith(f"{file}:2: process.roles=broker: pykbroker is broker and controller in one")
-    assert load(str(file), {}, ["process.roles=broker,controller"]).num_partitions == 1
+    assert load(str(file), {}, []).process_roles == ["broker"]
+    assert refused(file, {}, "controller.quorum.bootstrap.servers=").startswith("process.roles=broker: set controller.q")
 
 
 def test_the_environment_of_kafka_s_own_image() -> None:

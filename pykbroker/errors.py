@@ -1,4 +1,4 @@
-"""The two exceptions that cross layers: Kafka's own errors, and frames that are not Kafka's."""
+"""The exceptions that cross layers: Kafka's own errors, frames that are not Kafka's, nodes that do not answer."""
 
 
 class KafkaError(Exception):
@@ -20,3 +20,8 @@ class MalformedFrame(Exception):
     def __init__(self, message: str, position: int = -1) -> None:
         super().__init__(message if position < 0 else f"{message} at byte {position}")
         self.position = position
+
+
+class NodeUnreachable(Exception):
+    """Another node cannot be connected to, has closed the connection, or did not answer in time; whether it has
+    executed the request is not known. The text names the node and what happened."""

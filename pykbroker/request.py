@@ -24,7 +24,7 @@ Fast path (Produce, Fetch): a module with `FAST = True` gets the bytes, not a de
   and asks `error_response` as for any other handler.
 """
 
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 from pykbroker.clock import Clock
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from pykbroker.coordinator.group.streams_configured_topology import ConfiguredInternalTopic
     from pykbroker.coordinator.share.service import ShareCoordinatorService
     from pykbroker.coordinator.transaction.service import TransactionCoordinatorService
+    from pykbroker.ids import Endpoint
     from pykbroker.log.log_manager import LogManager
     from pykbroker.metadata.image import MetadataImage
     from pykbroker.protocol.message import Message
@@ -129,6 +130,33 @@ Answer: TypeAlias = "RawResponse | None"
 MaybeLater: TypeAlias = "RawResponse | Awaitable[RawResponse | None] | None"
 
 
+class NodeChannel(Protocol):
+    """One connection to another node, opened when first used and again after a failure.
+
+    Implemented by network/node_channel.py. Any number of tasks may call; one request is under way at a time, in the
+    order of the calls. `timeout` is in seconds and begins with the request's turn; it includes connecting. A call that
+    ends with an exception, cancelled too, drops the connection: what is asked next does not meet an old answer.
+    """
+
+    async def send(self, api_key: int, version: int, request: "Message", *, timeout: float) -> "Message":
+        """The decoded response. Raises NodeUnreachable, MalformedFrame."""
+
+    async def send_frame(self, api_key: int, version: int, body: bytes, *, timeout: float) -> memoryview:
+        """The response's body, for Fetch and Envelope. The view is valid until the next request is sent on this
+        channel: with several callers, up to one's own next checkpoint. Raises NodeUnreachable, MalformedFrame."""
+
+    async def api_versions(self, *, timeout: float) -> Mapping[int, tuple[int, int]]:
+        """(lowest, highest) version of each API of the node; asked once per connection. Raises NodeUnreachable,
+        MalformedFrame."""
+
+    def close(self) -> None:
+        """Drops the connection; who waits gets NodeUnreachable. A later request opens a new one."""
+
+
+# (where, client id) → channel; nothing is connected yet.
+Connect: TypeAlias = "Callable[[Endpoint | tuple[str, int], str], NodeChannel]"
+
+
 class ControllerLink(Protocol):
     """What a broker says to its controller; the same interface near (controller_link/local.py) and far."""
 
@@ -137,6 +165,11 @@ class ControllerLink(Protocol):
 
     async def allocate_producer_ids(self) -> tuple[int, int]:
         """(first producer id, number of ids) of a fresh block. Raises KafkaError."""
+
+    async def call(self, api_key: int, request: "Message") -> "Message":
+        """A request of the broker itself, not of a client: heartbeat, AlterPartition, AssignReplicasToDirs.
+
+        Raises KafkaError: what the response says of the whole request, REQUEST_TIMED_OUT when no controller answers."""
 
 
 class TopicCreation(Protocol):

@@ -80,10 +80,11 @@ class Cleaning:
         round_ = self._round()
         aborted = log.aborted_transactions(log.segments[0].base_offset, found.first_uncleanable)
         # What makes older batches superfluous, of their keys or of their producers, must be as durable as they were.
-        end = log.log_end_offset
+        end, truncations = log.log_end_offset, log.truncations
         yield log.flush_job(end)
         self._check()
-        log.flushed(end)
+        if log.truncations == truncations:
+            log.flushed(end)
         end_offset = yield self._map_job(round_, aborted)
         transactions = CleanedTransactions(aborted)
         for group in self._groups(end_offset):

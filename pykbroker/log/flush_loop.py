@@ -45,9 +45,11 @@ async def flush_below(log: UnifiedLog, offset: int) -> None:
 
 async def _flush(log: UnifiedLog, offset: int) -> None:
     running = log.running_flush = RunningFlush()
+    truncations = log.truncations
     try:
         await trio.to_thread.run_sync(log.flush_job(offset))
-        log.flushed(offset)
+        if log.truncations == truncations:
+            log.flushed(offset)
     except OSError as error:
         running.error = log.storage_error(error)
         raise running.error from error

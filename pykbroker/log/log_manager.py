@@ -411,6 +411,27 @@ class LogManager:
         self.doom(old, source)
         return new
 
+    # Truncating
+
+    def truncate_to(self, log: UnifiedLog, offset: int) -> bool:
+        """UnifiedLog.truncate_to, of which the checkpoint must know: after a crash it would call synced what came anew.
+        Raises OSError."""
+        recovery_point = log.recovery_point
+        was_cut = log.truncate_to(offset)
+        self._recovery_point_may_be_back(log, recovery_point)
+        return was_cut
+
+    def truncate_fully_and_start_at(self, log: UnifiedLog, offset: int) -> None:
+        """The same for UnifiedLog.truncate_fully_and_start_at. Raises OSError."""
+        recovery_point = log.recovery_point
+        log.truncate_fully_and_start_at(offset)
+        self._recovery_point_may_be_back(log, recovery_point)
+
+    def _recovery_point_may_be_back(self, log: UnifiedLog, before: int) -> None:
+        directory = self._directory_of.get(log.topic_partition)
+        if log.recovery_point < before and directory is not None and directory.is_online:
+            self._write_checkpoint(directory, checkpoints.RECOVERY_POINT)
+
     def remove_doomed_directories(self, now: float) -> None:
         """Removes deleted logs' directories that are due; work for a thread."""
         due = [path for when, path in self.doomed_directories if when <= now]

@@ -11,7 +11,7 @@ from pykbroker.log.producer_snapshot import CorruptSnapshot, read_snapshot, snap
 from pykbroker.log.segment import segment_path
 from pykbroker.log.transaction_index import AbortedTransaction
 from pykbroker.protocol.error_codes import ErrorCode
-from pykbroker.record.batch import BatchHeader
+from pykbroker.record.batch import BatchHeader, Buffer
 from pykbroker.record.control import ControlType, control_type_of, end_transaction_coordinator_epoch
 from pykbroker.record.reader import Record, iterate_records
 
@@ -102,7 +102,7 @@ class ProducerStateManager:
         last_stable = min(self._open.values(), default=header.last_offset + 1)
         return AbortedTransaction(header.producer_id, first_offset, header.last_offset, last_stable)
 
-    def replay(self, header: BatchHeader, batch: bytes) -> AbortedTransaction | None:
+    def replay(self, header: BatchHeader, batch: Buffer) -> AbortedTransaction | None:
         """Notes a batch that recovery or replication found in the log."""
         if not header.has_producer_id:
             return None

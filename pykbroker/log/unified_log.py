@@ -16,7 +16,7 @@ from pykbroker.ids import TopicPartition, Uuid
 from pykbroker.log import time_search
 from pykbroker.log.cleaning_state import CleaningState
 from pykbroker.log.files import Files, sync_path
-from pykbroker.log.flushing import FlushJob, sync_directory
+from pykbroker.log.flushing import flush_job, sync_directory
 from pykbroker.log.leader_epochs import LeaderEpochFileCache
 from pykbroker.log.log_config import LogConfig
 from pykbroker.log.partition_metadata import FILE_NAME as PARTITION_METADATA
@@ -33,7 +33,6 @@ from pykbroker.record.batch import (
     BatchHeader,
     WritableBuffer,
     iterate_batches,
-    parse_header,
     stamp,
     unpack_header,
 )
@@ -42,11 +41,13 @@ from pykbroker.record.reader import iterate_records
 
 if TYPE_CHECKING:
     from pykbroker.log.flush_loop import RunningFlush
+    from pykbroker.log.follower_append import FollowerAppendInfo
 
 CLIENT = "client"
 COORDINATOR = "coordinator"
 RAFT_LEADER = "raft_leader"
 NO_TIMESTAMP = -1
+ANY_EPOCH = 0x7FFFFFFF
 
 
 class LogAppendInfo(NamedTuple):
@@ -114,6 +115,8 @@ class UnifiedLog:
         self._sealed_open: LogSegment | None = None
         # Its directory and whose it is are known to be on disk.
         self.is_placed = False
+        # How often it was cut: a flush that began before says nothing of what came anew since.
+        self.truncations = 0
         # The flush that a thread does at the moment (flush_loop).
         self.running_flush: RunningFlush | None = None
 
@@ -155,7 +158,7 @@ class UnifiedLog:
                 # The original may still be on its way to the disk.
                 flush_due = next_offset - self.recovery_point >= self.config.flush_messages
                 return LogAppendInfo(first, last, timestamp, self.log_start_offset, timestamp, 0, True, flush_due)
-        self._write(records, last_offset, max_timestamp, leader_epoch, now_ms)
+        self.write(records, last_offset, max_timestamp, leader_epoch, now_ms)
         if header is not None:
             self.producer_state.append_data(header, next_offset)
         flush_due = self._appended(last_offset)
@@ -180,10 +183,8 @@ class UnifiedLog:
             headers.append(header._replace(base_offset=next_offset))
             next_offset += header.last_offset_delta + 1
             max_timestamp = max(max_timestamp, header.max_timestamp)
-        self._write(records, next_offset - 1, max_timestamp, leader_epoch, now_ms, headers)
-        self._update_producers(records)
-        if self._appended(next_offset - 1):
-            self._flush_now()
+        self.write(records, next_offset - 1, max_timestamp, leader_epoch, now_ms, headers)
+        self.written(records, headers)
         return LogAppendInfo(
             first_offset, next_offset - 1, NO_TIMESTAMP, self.log_start_offset, max_timestamp, len(records)
         )
@@ -197,34 +198,15 @@ class UnifiedLog:
         record = next(iterate_records(records, position))
         self.producer_state.check_marker(header, end_transaction_coordinator_epoch(record.value), offset)
 
-    def append_as_follower(self, records: WritableBuffer, now_ms: int) -> LogAppendInfo:
-        """Appends batches with the offsets and epochs that they have. Raises KafkaError."""
-        headers = [header for header, _ in iterate_batches(records)]
-        if not headers or headers[0].base_offset < self.log_end_offset:
-            raise KafkaError(
-                ErrorCode.UNKNOWN_SERVER_ERROR,
-                f"Unexpected offset in append to {self.topic_partition}: not behind {self.log_end_offset}",
-            )
-        try:
-            for header in headers:
-                self.leader_epochs.assign(header.partition_leader_epoch, header.base_offset)
-        except OSError as error:
-            raise self.storage_error(error) from error
-        max_timestamp = max(header.max_timestamp for header in headers)
-        self._write(records, headers[-1].last_offset, max_timestamp, -1, now_ms, headers)
-        self._update_producers(records)
-        if self._appended(headers[-1].last_offset):
-            self._flush_now()
-        return LogAppendInfo(
-            headers[0].base_offset,
-            headers[-1].last_offset,
-            NO_TIMESTAMP,
-            self.log_start_offset,
-            max_timestamp,
-            len(records),
-        )
+    def append_as_follower(
+        self, records: WritableBuffer, now_ms: int, leader_epoch: int = ANY_EPOCH
+    ) -> "FollowerAppendInfo":
+        """Stores what a leader sent, up to `leader_epoch`, as it is. Raises KafkaError, see follower_append."""
+        from pykbroker.log.follower_append import append_as_follower
 
-    def _write(
+        return append_as_follower(self, records, now_ms, leader_epoch)
+
+    def write(
         self,
         records: WritableBuffer,
         last_offset: int,
@@ -233,7 +215,8 @@ class UnifiedLog:
         now_ms: int,
         headers: Sequence[BatchHeader] = (),
     ) -> None:
-        """`headers`, with their final offsets, where it may be more than one batch."""
+        """Onto the active segment, or a new one. `headers`, with their final offsets, where it may be more than one
+        batch. Raises KafkaError RECORD_LIST_TOO_LARGE, KAFKA_STORAGE_ERROR."""
         size = len(records)
         if size > self.config.segment_bytes:
             raise KafkaError(
@@ -254,13 +237,25 @@ class UnifiedLog:
         except OSError as error:
             raise self.storage_error(error) from error
 
-    def _update_producers(self, records: WritableBuffer) -> None:
-        for header, position in iterate_batches(records):
+    def written(self, records: WritableBuffer, headers: Sequence[BatchHeader]) -> None:
+        """Takes batches that write() stored into the state. Raises KafkaError KAFKA_STORAGE_ERROR.
+
+        flush.messages, which Kafka's own topics have by default not, makes the loop wait here: coordinators, markers
+        and followers append by plain calls. A client's append leaves it to a thread (`flush_due`).
+        """
+        position = 0
+        for header in headers:
+            end = position + header.size_in_bytes
             if header.has_producer_id:
-                batch = bytes(memoryview(records)[position : position + header.size_in_bytes])
-                aborted = self.producer_state.replay(parse_header(batch), batch)
+                aborted = self.producer_state.replay(header, memoryview(records)[position:end])
                 if aborted is not None:
                     self._add_aborted(aborted)
+            position = end
+        if self._appended(headers[-1].last_offset):
+            try:
+                self.flush()
+            except OSError as error:
+                raise self.storage_error(error) from error
 
     def _add_aborted(self, aborted: AbortedTransaction) -> None:
         try:
@@ -273,14 +268,6 @@ class UnifiedLog:
         self.log_end_offset = last_offset + 1
         self.producer_state.map_end_offset = last_offset + 1
         return last_offset + 1 - self.recovery_point >= self.config.flush_messages
-
-    def _flush_now(self) -> None:
-        """For coordinators, markers and followers, whose appends are plain calls: flush.messages, which Kafka's own
-        topics have by default not, makes the loop wait. A client's append leaves it to a thread (`flush_due`)."""
-        try:
-            self.flush()
-        except OSError as error:
-            raise self.storage_error(error) from error
 
     def storage_error(self, error: OSError) -> KafkaError:
         """Tells the owner that the directory failed; the error to answer."""
@@ -492,6 +479,8 @@ class UnifiedLog:
     def truncate_to(self, offset: int) -> bool:
         """Drops everything from `offset` on; True when something was dropped. Raises OSError."""
         if offset >= self.log_end_offset:
+            # This broker may have begun an epoch here as leader, in which it then appended nothing.
+            self.leader_epochs.truncate_from_end(self.log_end_offset)
             return False
         if self.segments[0].base_offset > offset:
             self.truncate_fully_and_start_at(offset)
@@ -524,6 +513,7 @@ class UnifiedLog:
 
     def _end_at(self, offset: int) -> None:
         self.cleaning.truncated(self.active.base_offset)
+        self.truncations += 1
         self.log_end_offset = offset
         self.recovery_point = min(self.recovery_point, offset)
         self.log_start_offset = min(self.log_start_offset, offset)
@@ -548,27 +538,7 @@ class UnifiedLog:
 
     def flush_job(self, offset: int) -> Callable[[], None]:
         """fsync of everything below `offset`, as work for a thread that raises OSError; flushed() tells its end."""
-        segments = self.segments_to_flush(offset)
-        has_new = any(segment.base_offset >= self.recovery_point for segment in segments)
-        if segments and segments[0].base_offset == self.recovery_point:
-            # The one before may have been flushed before it was sealed: its indexes have got their last entries since.
-            segments = [*self.segments[: self.segments.index(segments[0])][-1:], *segments]
-        small_files = [self.producer_state.snapshot_path(offset)]
-        if not self.leader_epochs.is_synced:
-            small_files.append(self.leader_epochs.path)
-        # The first flush makes the log's directory itself durable, and whose it is.
-        is_first = bool(segments) and not self.is_placed
-        directory = self.directory if has_new or is_first else None
-        if is_first:
-            small_files.append(f"{self.directory}/{PARTITION_METADATA}")
-        parent = os.path.dirname(self.directory) if is_first else None
-        epochs_version = self.leader_epochs.version
-
-        def done() -> None:
-            self.leader_epochs.synced_version = epochs_version
-            self.is_placed = self.is_placed or is_first
-
-        return FlushJob(self.files, segments, small_files, directory, parent, done)
+        return flush_job(self, offset)
 
     def flushed(self, offset: int) -> None:
         """What is below `offset` is on disk."""

@@ -236,6 +236,25 @@ class TestCheckpoints:
         assert again is not None
         assert again.log_end_offset == 5
 
+    @pytest.mark.parametrize("fully", [False, True])
+    def test_they_know_of_a_truncation(self, fully: bool, stand: Stand) -> None:
+        """What a follower stores behind it is not synced, though its offsets were: a crash must have it looked at."""
+        stand.create(batches=3)
+        log = stand.manager.get(TP)
+        assert log is not None
+        log.flush()
+        stand.manager.checkpoint_recovery_points()
+        if fully:
+            stand.manager.truncate_fully_and_start_at(log, 1)
+        else:
+            assert stand.manager.truncate_to(log, 1)
+        append(log, batch((NOW,) * 5))
+        assert (log.recovery_point, log.log_end_offset) == (1, 6)
+        again = stand.restart(clean=False).get(TP)
+        assert again is not None
+        assert again.recovery_point == 1
+        assert not stand.manager.truncate_to(again, 6)
+
     def test_each_directory_has_its_own(self, tmp_path: Path) -> None:
         stand = Stand(tmp_path / "a", tmp_path / "b")
         stand.create()

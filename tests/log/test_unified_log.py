@@ -10,7 +10,6 @@ import pytest
 from pykbroker.clock import ManualClock
 from pykbroker.errors import KafkaError
 from pykbroker.log.files import Files
-from pykbroker.log.segment import INT32_MAX
 from pykbroker.log.unified_log import UnifiedLog
 from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.record.batch import parse_header
@@ -93,24 +92,6 @@ class TestAppend:
             produce(log)
         assert code(raised) == ErrorCode.RECORD_LIST_TOO_LARGE
         assert log.log_end_offset == 0
-
-    def test_followers_keep_offsets_and_epochs(self, log: UnifiedLog) -> None:
-        data = batch((1, 2), base_offset=5, leader_epoch=2) + batch((3,), base_offset=9, leader_epoch=3)
-        info = log.append_as_follower(data, NOW)
-        assert (info.first_offset, info.last_offset, log.log_end_offset) == (5, 9, 10)
-        assert offsets(log) == [5, 6, 9]
-        assert log.leader_epochs.entries == [(2, 5), (3, 9)]
-        with pytest.raises(KafkaError, match="not behind 10"):
-            log.append_as_follower(batch(base_offset=9), NOW)
-
-    def test_a_gap_too_wide_for_a_segment_begins_one(self, log: UnifiedLog) -> None:
-        """A highly compacted log, read by a new follower."""
-        log.append_as_follower(batch(base_offset=0), NOW)
-        far = INT32_MAX + 1
-        log.append_as_follower(batch(base_offset=far), NOW)
-        assert [segment.base_offset for segment in log.segments] == [0, far]
-        assert offsets(log) == [0, far]
-        assert os.path.exists(f"{log.directory}/{far:020d}.snapshot")
 
 
 class TestRead:
@@ -320,6 +301,17 @@ class TestTruncation:
         assert not os.path.exists(f"{log.directory}/{4:020d}.log")
         assert produce(log, producer_id=7, producer_epoch=0, base_sequence=3) == 3
 
+    def test_an_epoch_without_batches_goes_too(self, log: UnifiedLog) -> None:
+        """A leader for a moment that appended nothing: its epoch must not answer for what the next leader sends
+        (KAFKA-10706)."""
+        produce(log)
+        log.leader_epochs.assign(5, 1)
+        assert not log.truncate_to(1)
+        assert log.leader_epochs.entries == [(0, 0)]
+        log.leader_epochs.assign(5, 1)
+        assert not log.truncate_to(7)
+        assert log.leader_epochs.entries == [(0, 0)]
+
     def test_to_before_the_first_segment(self, log: UnifiedLog) -> None:
         log.truncate_fully_and_start_at(10)
         produce(log)
@@ -461,12 +453,4 @@ class TestFailingDisk:
         files.failing["open"] = errno.ENOSPC
         with pytest.raises(KafkaError) as raised:
             marker(log, 1, commit=False)
-        assert code(raised) == ErrorCode.KAFKA_STORAGE_ERROR
-
-    def test_a_full_disk_for_the_epochs_of_a_follower(self, tmp_path: Path) -> None:
-        files = FailingFiles()
-        log = open_log(tmp_path / "t-0", files=files)
-        files.failing["overwrite"] = errno.ENOSPC
-        with pytest.raises(KafkaError) as raised:
-            log.append_as_follower(batch(leader_epoch=3), NOW)
         assert code(raised) == ErrorCode.KAFKA_STORAGE_ERROR

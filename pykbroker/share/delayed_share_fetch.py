@@ -175,7 +175,7 @@ class DelayedShareFetch:
             return data, 0
         except KafkaError as error:
             LOG.warning("Records of %s from offset %d on cannot be read: %s", share.key.partition, offset, error)
-            data.error_code, data.error_message = error.code, error.message
+            data.error_code = error.code
             return data, 0
         wish = Wish(params.member_id, max_records, params.batch_size, params.is_record_limit, offset)
         acquired, count = acquire(share, wish, records, self._manager.clock.monotonic())

@@ -1,33 +1,33 @@
 """Groups and transactions: how soon members that waste no time are stable, and what commits cost."""
 
 import selectors
+import statistics
 import time
 import uuid
-from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import Any
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from typing import Any, TypeVar
 
 from pykbroker.protocol.apis import ApiKey
-from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.protocol.lookup import response_class
-from pykbroker.protocol.message import Message
-from pykbroker.protocol.messages.consumer_group_heartbeat import ConsumerGroupHeartbeatRequest, TopicPartitions
+from pykbroker.protocol.messages.api_versions import ApiVersionsRequest
 from pykbroker.protocol.messages.find_coordinator import FindCoordinatorRequest
-from pykbroker.protocol.messages.heartbeat import HeartbeatRequest
-from pykbroker.protocol.messages.join_group import JoinGroupRequest, JoinGroupRequestProtocol
 from pykbroker.protocol.messages.offset_commit import (
     OffsetCommitRequest,
     OffsetCommitRequestPartition,
     OffsetCommitRequestTopic,
 )
-from pykbroker.protocol.messages.sync_group import SyncGroupRequest, SyncGroupRequestAssignment
 from tools.bench import loads
+from tools.bench.members import PAUSE, Classic, Consumer, Member, is_spread, is_stable_generation
 from tools.bench.processes import Broker
-from tools.bench.wire import Wire, frame
+from tools.bench.wire import Wire, alter_config_error, alter_config_frame, config_value, describe_config_frame, frame
 
-JOIN, SYNC, HEARTBEAT, BEAT, COMMIT, FIND = 9, 5, 4, 1, 9, 4
-PAUSE = 0.005  # seconds between two heartbeats of a member
+COMMIT, FIND = 9, 4
+PARTITIONS = 10
 _FLEXIBLE_BODY = 5
+_GROUP_CONFIGS = 32  # ConfigResource.Type.GROUP
+_INTERVAL = "consumer.assignment.interval.ms"
 TARGETS = {
     "groups: 10 classic members stable, s": "≤ 0.2",
     "groups: 50 classic members stable, s": "≤ 0.2",
@@ -37,17 +37,17 @@ TARGETS = {
     "groups: CPU ms per transaction": "≤ 0.5",
 }
 
+M = TypeVar("M", bound=Member)
+
 
 def groups(broker: Broker) -> dict[str, float]:
     """Each with a group, a topic and a transactional id of its own."""
-    topic = loads.new_topic(broker.address, 10)
+    topic = loads.new_topic(broker.address, PARTITIONS)
     _settle_offsets_topic(broker, topic)
     commits, commit_cpu = offset_commits(broker, topic)
     transactions, transaction_cpu = transact(broker, topic)
     return {
-        "groups: 10 classic members stable, s": until_stable(broker, Classic(_name()).team(10)),
-        "groups: 50 classic members stable, s": until_stable(broker, Classic(_name()).team(50)),
-        "groups: 10 KIP-848 members stable, s": until_stable(broker, Consumer(_name(), topic).team(10)),
+        **stable_groups(broker, topic),
         "groups: offset commits/s": commits,
         "groups: CPU s per 10,000 commits": commit_cpu * 10_000,
         "groups: transactions/s": transactions,
@@ -55,152 +55,88 @@ def groups(broker: Broker) -> dict[str, float]:
     }
 
 
+def stable_groups(broker: Broker, topic: str, times: int = 5) -> dict[str, float]:
+    """The median of some groups, as one takes but milliseconds; the broker's CPU is that of all of them."""
+    figures: dict[str, float] = {}
+    for size in (10, 50):
+        cpu = broker.cpu_seconds()
+        taken = [until_stable(broker, Classic.team(_name(), size), is_stable_generation) for _ in range(times)]
+        figures[f"groups: {size} classic members stable, s"] = statistics.median(taken)
+        figures[f"groups: CPU ms per {size} classic members"] = (broker.cpu_seconds() - cpu) / times * 1000
+    # The interval between two assignments is a second by default, for both.
+    team = Consumer.team(_name(), topic, PARTITIONS)
+    figures["groups: 10 KIP-848 members stable, s"] = until_stable(broker, team, is_spread)
+    taken = []
+    for _ in range(times):
+        team = Consumer.team(_without_interval(broker, _name()), topic, PARTITIONS)
+        taken.append(until_stable(broker, team, is_spread))
+    figures["groups: 10 KIP-848 members, no interval, s"] = statistics.median(taken)
+    return figures
+
+
 def _name() -> str:
     return f"group-{uuid.uuid4().hex[:8]}"
 
 
-class Member(ABC):
-    """Says the next thing as soon as it is answered."""
-
-    def __init__(self, group: str) -> None:
-        self.group = group
-        self.member_id = ""
-        self.epoch = -1
-        self.api = (ApiKey.JOIN_GROUP, JOIN)
-
-    @abstractmethod
-    def says(self) -> Message: ...
-
-    @abstractmethod
-    def hear(self, answer: Any) -> None: ...
-
-    @abstractmethod
-    def is_stable(self, team: list[Any]) -> bool: ...
+def until_stable(broker: Broker, team: Sequence[M], is_stable: Callable[[Sequence[M]], bool]) -> float:
+    """Seconds from the first request until all are members of one stable group, on connections that are served."""
+    with ExitStack() as stack:
+        wires = [stack.enter_context(Wire(broker.address)) for _ in team]
+        for wire in wires:
+            wire.ask(frame(ApiKey.API_VERSIONS, 0, ApiVersionsRequest()))
+        under_way: set[int] = set()
+        elapsed = _exchange(team, wires, under_way, lambda: is_stable(team))
+        _leave(team, wires, under_way)
+        return elapsed
 
 
-class Classic(Member):
-    step = "join"
-    members: list[str]
-
-    def team(self, count: int) -> list["Classic"]:
-        return [Classic(self.group) for _ in range(count)]
-
-    def says(self) -> Message:
-        if self.step == "join":
-            self.api = (ApiKey.JOIN_GROUP, JOIN)
-            return JoinGroupRequest(
-                group_id=self.group,
-                session_timeout_ms=30_000,
-                rebalance_timeout_ms=60_000,
-                member_id=self.member_id,
-                protocol_type="consumer",
-                protocols=[JoinGroupRequestProtocol(name="range", metadata=b"\0\0\0\0\0\0\0\0\0\0")],
-            )
-        if self.step == "sync":
-            self.api = (ApiKey.SYNC_GROUP, SYNC)
-            shares = [SyncGroupRequestAssignment(member_id=name, assignment=b"x") for name in self.members]
-            return SyncGroupRequest(
-                group_id=self.group,
-                generation_id=self.epoch,
-                member_id=self.member_id,
-                protocol_type="consumer",
-                protocol_name="range",
-                assignments=shares,
-            )
-        self.api = (ApiKey.HEARTBEAT, HEARTBEAT)
-        return HeartbeatRequest(group_id=self.group, generation_id=self.epoch, member_id=self.member_id)
-
-    def hear(self, answer: Any) -> None:
-        code = answer.error_code
-        if code in (ErrorCode.REBALANCE_IN_PROGRESS, ErrorCode.ILLEGAL_GENERATION):
-            self.step = "join"
-        elif code == ErrorCode.MEMBER_ID_REQUIRED:
-            self.member_id = answer.member_id
-        elif code:
-            raise RuntimeError(f"{self.step} is answered with error {code}")
-        elif self.step == "join":
-            self.member_id, self.epoch, self.step = answer.member_id, answer.generation_id, "sync"
-            self.members = [row.member_id for row in answer.members]
-        elif self.step == "sync":
-            self.step = "beat"
-
-    def is_stable(self, team: list["Classic"]) -> bool:
-        if any(member.step != "beat" or member.epoch != self.epoch for member in team):
-            return False
-        return max(len(member.members) for member in team) == len(team)
+def _exchange(team: Sequence[Member], wires: Sequence[Wire], under_way: set[int], is_over: Callable[[], bool]) -> float:
+    """`under_way`: whose answers are to come."""
+    paused: deque[tuple[float, int]] = deque()
+    with selectors.DefaultSelector() as selector:
+        for number, wire in enumerate(wires):
+            selector.register(wire, selectors.EVENT_READ, number)
+        started = time.monotonic()
+        for number, member in enumerate(team):
+            wires[number].send(member.says())
+            under_way.add(number)
+        while not is_over():
+            now = time.monotonic()
+            if now - started > loads.PATIENCE:
+                raise RuntimeError("the group does not become stable")
+            for key, _ in selector.select(max(paused[0][0] - now, 0) if paused else loads.PATIENCE):
+                number = key.data
+                if team[number].hear(wires[number].receive()):
+                    wires[number].send(team[number].says())
+                else:
+                    under_way.remove(number)
+                    paused.append((time.monotonic() + PAUSE, number))
+            while paused and paused[0][0] <= time.monotonic():
+                _, number = paused.popleft()
+                wires[number].send(team[number].says())
+                under_way.add(number)
+        return time.monotonic() - started
 
 
-class Consumer(Member):
-    def __init__(self, group: str, topic: str) -> None:
-        super().__init__(group)
-        self.topic = topic
-        self.member_id = str(uuid.uuid4())
-        self.epoch = 0
-        self.owned: list[TopicPartitions] = []
-        self.api = (ApiKey.CONSUMER_GROUP_HEARTBEAT, BEAT)
-
-    def team(self, count: int) -> list["Consumer"]:
-        return [Consumer(self.group, self.topic) for _ in range(count)]
-
-    def says(self) -> Message:
-        return ConsumerGroupHeartbeatRequest(
-            group_id=self.group,
-            member_id=self.member_id,
-            member_epoch=self.epoch,
-            rebalance_timeout_ms=60_000,
-            subscribed_topic_names=[self.topic],
-            topic_partitions=self.owned,
-        )
-
-    def hear(self, answer: Any) -> None:
-        if answer.error_code:
-            raise RuntimeError(f"a heartbeat is answered with error {answer.error_code}")
-        self.epoch = answer.member_epoch
-        if answer.assignment is not None:
-            self.owned = [
-                TopicPartitions(topic_id=row.topic_id, partitions=row.partitions)
-                for row in answer.assignment.topic_partitions
-            ]
-
-    def is_stable(self, team: list["Consumer"]) -> bool:
-        """The ten partitions are spread evenly."""
-        loads = [sum(len(row.partitions) for row in member.owned) for member in team]
-        return loads == [10 // len(team)] * len(team)
-
-
-def until_stable(broker: Broker, team: list[Any]) -> float:
-    """Seconds from the first request until all are members of one stable group."""
-    selector = selectors.DefaultSelector()
-    wires = [Wire(broker.address) for _ in team]
-    started = time.monotonic()
-    waiting: list[tuple[float, Any, Wire]] = []
-
-    def send(member: Any, wire: Wire) -> None:
-        request = member.says()
-        api_key, version = member.api
-        wire.send(frame(api_key, version, request))
-
+def _leave(team: Sequence[Member], wires: Sequence[Wire], under_way: set[int]) -> None:
+    """The next round shall not be disturbed by sessions that end."""
     for member, wire in zip(team, wires, strict=True):
-        selector.register(wire, selectors.EVENT_READ, member)
-        send(member, wire)
-    while not team[0].is_stable(team):
-        if time.monotonic() - started > loads.PATIENCE:
-            raise RuntimeError("the group does not become stable")
-        for key, _ in selector.select(PAUSE):
-            assert isinstance(key.fileobj, Wire)
-            member, answer = key.data, key.fileobj.receive()
-            api_key, version = member.api
-            member.hear(response_class(api_key).decode(bytes(answer), version, _FLEXIBLE_BODY)[0])
-            is_beat = api_key in (ApiKey.HEARTBEAT, ApiKey.CONSUMER_GROUP_HEARTBEAT)
-            waiting.append((time.monotonic() + (PAUSE if is_beat else 0), member, key.fileobj))
-        due = [row for row in waiting if row[0] <= time.monotonic()]
-        waiting = [row for row in waiting if row not in due]
-        for _, member, wire in due:
-            send(member, wire)
-    elapsed = time.monotonic() - started
-    for wire in wires:
-        wire.__exit__(None, None, None)
-    return elapsed
+        wire.send(member.farewell())
+    for number, wire in enumerate(wires):
+        for _ in range(2 if number in under_way else 1):
+            wire.receive()
+
+
+def _without_interval(broker: Broker, group: str) -> str:
+    """The group, whose assignment may be made anew at any time."""
+    with Wire(broker.address) as wire:
+        if error := alter_config_error(wire.ask(alter_config_frame(_GROUP_CONFIGS, group, _INTERVAL, "0"))):
+            raise RuntimeError(f"the group's config was not altered: error {error}")
+        deadline = time.monotonic() + loads.PATIENCE
+        while config_value(wire.ask(describe_config_frame(_GROUP_CONFIGS, group, _INTERVAL))) != "0":
+            if time.monotonic() > deadline:
+                raise RuntimeError("the group's config is not what it was set to")
+    return group
 
 
 def _commit_frame(group: str, topic: str) -> bytes:

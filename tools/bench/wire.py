@@ -9,7 +9,18 @@ from pykbroker.protocol.apis import ApiKey
 from pykbroker.protocol.headers import encode_request_header
 from pykbroker.protocol.message import Message
 from pykbroker.protocol.messages.create_topics import CreatableTopic, CreateTopicsRequest, CreateTopicsResponse
+from pykbroker.protocol.messages.describe_configs import (
+    DescribeConfigsRequest,
+    DescribeConfigsResource,
+    DescribeConfigsResponse,
+)
 from pykbroker.protocol.messages.fetch import FetchPartition, FetchRequest, FetchTopic
+from pykbroker.protocol.messages.incremental_alter_configs import (
+    AlterableConfig,
+    AlterConfigsResource,
+    IncrementalAlterConfigsRequest,
+    IncrementalAlterConfigsResponse,
+)
 from pykbroker.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic
 from pykbroker.protocol.messages.produce import PartitionProduceData, ProduceRequest, ProduceResponse, TopicProduceData
 from pykbroker.record.builder import build_batch
@@ -18,6 +29,8 @@ PRODUCE_VERSION = 9
 FETCH_VERSION = 12
 METADATA_VERSION = 12
 CREATE_TOPICS_VERSION = 7
+ALTER_CONFIGS_VERSION = 1
+DESCRIBE_CONFIGS_VERSION = 4
 _FLEXIBLE_BODY = 5  # bytes before the body of an answer: correlation id, tagged fields
 RECORD_SIZE = 1000
 
@@ -62,6 +75,19 @@ def create_topic_frame(topic: str, partitions: int) -> bytes:
     )
 
 
+def alter_config_frame(resource_type: int, resource: str, name: str, value: str) -> bytes:
+    """Sets one config."""
+    rows = [AlterableConfig(name=name, config_operation=0, value=value)]
+    resources = [AlterConfigsResource(resource_type=resource_type, resource_name=resource, configs=rows)]
+    request = IncrementalAlterConfigsRequest(resources=resources)
+    return frame(ApiKey.INCREMENTAL_ALTER_CONFIGS, ALTER_CONFIGS_VERSION, request)
+
+
+def describe_config_frame(resource_type: int, resource: str, name: str) -> bytes:
+    asked = DescribeConfigsResource(resource_type=resource_type, resource_name=resource, configuration_keys=[name])
+    return frame(ApiKey.DESCRIBE_CONFIGS, DESCRIBE_CONFIGS_VERSION, DescribeConfigsRequest(resources=[asked]))
+
+
 def produce_error(answer: bytes | memoryview) -> int:
     """The error code of the only partition of a Produce answer."""
     response, _ = ProduceResponse.decode(answer, PRODUCE_VERSION, _FLEXIBLE_BODY)
@@ -71,6 +97,17 @@ def produce_error(answer: bytes | memoryview) -> int:
 def create_topic_error(answer: bytes | memoryview) -> int:
     response, _ = CreateTopicsResponse.decode(answer, CREATE_TOPICS_VERSION, _FLEXIBLE_BODY)
     return response.topics[0].error_code
+
+
+def alter_config_error(answer: bytes | memoryview) -> int:
+    response, _ = IncrementalAlterConfigsResponse.decode(answer, ALTER_CONFIGS_VERSION, _FLEXIBLE_BODY)
+    return response.responses[0].error_code
+
+
+def config_value(answer: bytes | memoryview) -> str | None:
+    """Of the only config of a DescribeConfigs answer."""
+    response, _ = DescribeConfigsResponse.decode(answer, DESCRIBE_CONFIGS_VERSION, _FLEXIBLE_BODY)
+    return response.results[0].configs[0].value
 
 
 class Wire:

@@ -1,9 +1,20 @@
 """The frames of the bench are what their names say."""
 
 from pykbroker.protocol.headers import decode_request_header
+from pykbroker.protocol.messages.describe_configs import (
+    DescribeConfigsResourceResult,
+    DescribeConfigsResponse,
+    DescribeConfigsResult,
+)
 from pykbroker.protocol.messages.fetch import FetchRequest
+from pykbroker.protocol.messages.incremental_alter_configs import (
+    AlterConfigsResourceResponse,
+    IncrementalAlterConfigsRequest,
+    IncrementalAlterConfigsResponse,
+)
 from pykbroker.protocol.messages.produce import ProduceRequest
 from pykbroker.record.batch import parse_header
+from tools.bench import wire
 from tools.bench.loads import RECORDS_PER_BATCH
 from tools.bench.wire import batch_of, fetch_frame, produce_frame
 
@@ -35,3 +46,25 @@ def test_fetch() -> None:
     (row,) = request.topics[0].partitions
     assert (row.partition, row.fetch_offset, row.partition_max_bytes) == (3, 1001, 5000)
     assert request.max_bytes == 5000
+
+
+def test_configs() -> None:
+    frame = memoryview(wire.alter_config_frame(32, "g", "consumer.assignment.interval.ms", "0"))[4:]
+    header = decode_request_header(frame)
+    request, _ = IncrementalAlterConfigsRequest.decode(frame, header.api_version, header.body_position)
+    (resource,) = request.resources
+    assert (resource.resource_type, resource.resource_name) == (32, "g")
+    assert [(row.name, row.config_operation, row.value) for row in resource.configs] == [
+        ("consumer.assignment.interval.ms", 0, "0")
+    ]
+    altered = bytearray(5)
+    IncrementalAlterConfigsResponse(responses=[AlterConfigsResourceResponse(error_code=40)]).encode_into(
+        altered, wire.ALTER_CONFIGS_VERSION
+    )
+    assert wire.alter_config_error(altered) == 40
+    described = bytearray(5)
+    row = DescribeConfigsResourceResult(name="consumer.assignment.interval.ms", value="0")
+    DescribeConfigsResponse(results=[DescribeConfigsResult(configs=[row])]).encode_into(
+        described, wire.DESCRIBE_CONFIGS_VERSION
+    )
+    assert wire.config_value(described) == "0"

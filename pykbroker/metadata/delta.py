@@ -334,6 +334,18 @@ def full_delta(image: MetadataImage) -> MetadataDelta:
     return delta
 
 
+def replacement_delta(before: MetadataImage, image: MetadataImage) -> MetadataDelta:
+    """The delta from `before` to `image`, which was read from a snapshot. Not for replaying."""
+    delta = MetadataDelta(before)
+    old, new = before.topics.ids, image.topics.ids
+    delta.changed_topics.update(topic_id for topic_id, topic in new.items() if old.get(topic_id) != topic)
+    delta.deleted_topics.update((topic_id, topic) for topic_id, topic in old.items() if topic_id not in new)
+    configs, others = image.configs.resources, before.configs.resources
+    delta.changed_configs.update(key for key in {*configs, *others} if configs.get(key) != others.get(key))
+    delta.changed_parts.update((*delta._parts, "producer_ids"))
+    return delta
+
+
 _REPLAY: dict[str, Callable[[MetadataDelta, Any], None]] = {
     "RegisterBrokerRecord": MetadataDelta._register_broker,
     "UnregisterBrokerRecord": MetadataDelta._unregister_broker,

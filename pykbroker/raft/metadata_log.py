@@ -33,6 +33,7 @@ class LoadedBatch(NamedTuple):
     epoch: int
     timestamp: int
     records: "list[Message]"
+    is_snapshot: bool = False
 
 
 class MetadataLog:
@@ -55,6 +56,7 @@ class MetadataLog:
         # The newest segment whose name is known to be on disk.
         self._durable_segment = -1
         self._is_closed = False
+        self._snapshots: list[SnapshotId] | None = None
 
     @property
     def start_offset(self) -> int:
@@ -88,18 +90,18 @@ class MetadataLog:
                 self.high_watermark = self.end_offset
         elif position > 0:
             raise MalformedFrame(f"{self.directory} starts at offset {position} but has no snapshot")
-        yield from self._load_batches(position)
+        yield from self._load_batches(position, self.end_offset)
 
     def _load_snapshot(self, newest: SnapshotId) -> LoadedBatch:
         loaded = snapshot.read(os.path.join(self.directory, newest.file_name))
         self.quorum = loaded.quorum
         self._last_timestamp = loaded.timestamp
         records = [parse_record(value)[0] for value in loaded.values]
-        return LoadedBatch(newest.end_offset - 1, newest.epoch, loaded.timestamp, records)
+        return LoadedBatch(newest.end_offset - 1, newest.epoch, loaded.timestamp, records, True)
 
-    def _load_batches(self, position: int) -> Iterator[LoadedBatch]:
-        while position < self.end_offset:
-            data = self._read(position)
+    def _load_batches(self, position: int, end: int) -> Iterator[LoadedBatch]:
+        while position < end:
+            data = self._bytes(position, READ_BYTES, end)
             if not data:
                 return self._cut_behind(position)
             for header, at in iterate_batches(data):
@@ -134,9 +136,26 @@ class MetadataLog:
             self.quorum = control.quorum_after(self.quorum, kind, record.value or b"")
         return []
 
-    def _read(self, position: int) -> bytes:
-        read = self._log.read(position, READ_BYTES, min_one=True, upper_bound=self.end_offset)
+    def _bytes(self, position: int, max_bytes: int, upper_bound: int) -> bytes:
+        read = self._log.read(position, max_bytes, min_one=True, upper_bound=upper_bound)
         return b"".join(os.pread(region.file.fileno(), region.length, region.position) for region in read.segments)
+
+    # What followers ask
+
+    def read_committed(self, position: int, max_bytes: int) -> bytes:
+        """Whole batches below the high watermark, beginning with the one that holds `position`; at least one."""
+        return self._bytes(position, max_bytes, self.high_watermark) if position < self.high_watermark else b""
+
+    def end_offset_for_epoch(self, epoch: int) -> tuple[int, int]:
+        """(largest epoch not above the asked one, its end offset); of a later epoch than any: those of the log's end
+        (KafkaRaftLog.endOffsetForEpoch)."""
+        found, end = self._log.end_offset_for_epoch(epoch)
+        if found < 0:
+            return self.epoch, self.end_offset
+        oldest = next(iter(self.snapshots()), None)
+        if oldest is not None and found == epoch and end == oldest.end_offset:
+            return oldest.epoch, oldest.end_offset  # the log begins with this epoch: what was before is the snapshot's
+        return found, end
 
     # Append
 
@@ -209,8 +228,14 @@ class MetadataLog:
 
     def latest_snapshot(self) -> SnapshotId | None:
         """The newest snapshot. The one that kafka-storage format wrote for offset 0 counts: it names the voters."""
-        found = snapshot.find_snapshots(self.directory)
+        found = self.snapshots()
         return found[-1] if found else None
+
+    def snapshots(self) -> list[SnapshotId]:
+        """All of them, oldest first."""
+        if self._snapshots is None:
+            self._snapshots = snapshot.find_snapshots(self.directory)
+        return self._snapshots
 
     def snapshot_path(self, snapshot_id: SnapshotId) -> str:
         return os.path.join(self.directory, snapshot_id.file_name)
@@ -218,6 +243,7 @@ class MetadataLog:
     def snapshot_written(self, snapshot_id: SnapshotId) -> None:
         """A snapshot is complete on disk: the count of bytes for the next one starts again."""
         self.bytes_since_snapshot = 0
+        self._snapshots = None
 
     def trim(self, *, max_bytes: int, max_ms: int, now_ms: int) -> int:
         """Drops old snapshots and the segments below them, as metadata.max.retention.bytes and .ms say; -1: no limit.
@@ -233,6 +259,7 @@ class MetadataLog:
             self._log.delete_old_segments(now_ms)
             self.files.unlink(self.snapshot_path(old))
             dropped += 1
+        self._snapshots = None
         # Nobody else reads this log: its files need not linger for file.delete.delay.ms.
         self._log.unlink_doomed()
         return dropped

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from pykbroker.clock import Clock
     from pykbroker.config.broker_config import BrokerConfig
     from pykbroker.log.files import Files
+    from pykbroker.log.unified_log import UnifiedLog
+    from pykbroker.raft.observer_log import ObserverLog
 
 METADATA_PARTITION = TopicPartition("__cluster_metadata", 0)
 
@@ -32,6 +34,24 @@ def open_metadata_log(folder: str, *, files: "Files", clock: "Clock", config: "B
             write_bootstrap(folder, INITIAL_FEATURES, clock.wall_ms(), files)
         files.make_directory(directory)
         files.fsync_directory(folder)
+    return MetadataLog(_load(directory, files, clock, config), clock)
+
+
+def open_observer_log(folder: str, *, files: "Files", clock: "Clock", config: "BrokerConfig") -> "ObserverLog":
+    """As open_metadata_log, for a node without a controller: its log is a copy and begins empty.
+
+    Raises MetadataLost, OSError, CorruptCheckpoint, CorruptPartitionMetadata.
+    """
+    from pykbroker.raft.observer_log import ObserverLog
+
+    directory = os.path.join(folder, str(METADATA_PARTITION))
+    if not os.path.isdir(directory):
+        files.make_directory(directory)
+        files.fsync_directory(folder)
+    return ObserverLog(_load(directory, files, clock, config), clock)
+
+
+def _load(directory: str, files: "Files", clock: "Clock", config: "BrokerConfig") -> "UnifiedLog":
     found = snapshot.find_snapshots(directory)
     log = load_log(
         directory=directory,
@@ -48,7 +68,7 @@ def open_metadata_log(folder: str, *, files: "Files", clock: "Clock", config: "B
     if log.topic_id is None:
         write_partition_metadata(files, directory, METADATA_TOPIC_ID)
         log.topic_id = METADATA_TOPIC_ID
-    return MetadataLog(log, clock)
+    return log
 
 
 def metadata_log_config(config: "BrokerConfig") -> TopicConfig:

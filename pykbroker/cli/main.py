@@ -7,6 +7,9 @@ from pykbroker import __version__
 
 USAGE = """\
 usage: pykbroker [serve] [options]     run a broker (the default)
+       pykbroker format -c FILE -t ID  format the directories of a node, as kafka-storage does
+       pykbroker info -c FILE          show whether and for whom they are formatted
+       pykbroker random-uuid           print an id for a cluster
        pykbroker wire COMMAND          decode, encode and show frames of the Kafka protocol
        pykbroker dump-log FILE...      show segments, indexes, checkpoints, metadata and coordinator records
        pykbroker check-dir DIR...      read everything in data directories and tell what is wrong
@@ -51,4 +54,12 @@ def _command(name: str) -> Callable[[list[str]], int] | None:
         from pykbroker.cli.check_dir import main as check_dir
 
         return check_dir
+    if name in ("format", "info", "random-uuid"):
+        from pykbroker.cli import storage
+
+        return {
+            "format": storage.format_main,
+            "info": storage.info_main,
+            "random-uuid": storage.random_uuid_main,
+        }[name]
     return None

@@ -3,7 +3,10 @@
 import re
 from collections.abc import Iterator, Mapping
 
+from pykbroker.config.errors import ConfigError
+
 PREFIX = "KAFKA_"
+CLUSTER_ID = "CLUSTER_ID"
 
 # What scripts of the image and of Kafka read, and what programs beside a broker are told of it.
 _NOT_SETTINGS = frozenset(
@@ -58,3 +61,20 @@ def settings(environ: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
     for variable in sorted(environ):
         if is_setting(variable):
             yield variable, setting_of(variable), environ[variable]
+
+
+def cluster_id(environ: Mapping[str, str]) -> str | None:
+    """What CLUSTER_ID says, as Kafka's image reads it: the id that a fresh directory gets. Raises ConfigError."""
+    value = environ.get(CLUSTER_ID)
+    if value is not None:
+        check_cluster_id(CLUSTER_ID, value)
+    return value
+
+
+def check_cluster_id(source: str, value: str) -> None:
+    """Like Kafka this takes other words than its own uuids too. Raises ConfigError."""
+    if not re.fullmatch(r"[a-zA-Z0-9._-]+", value):
+        raise ConfigError(
+            f"{source}={value if value.isprintable() else repr(value)}: a cluster id is one word of letters, digits, "
+            "dots, dashes and underscores; pykbroker random-uuid makes one"
+        )

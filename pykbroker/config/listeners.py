@@ -44,6 +44,17 @@ def listeners(config: "BrokerConfig") -> list[Endpoint]:
     return _endpoints("listeners", config.listeners, security_protocols(config))
 
 
+def advertised_controller_listener(config: "BrokerConfig") -> Endpoint | None:
+    """Where other nodes reach this controller, by the first of controller.listener.names; an empty host: nobody said.
+
+    (KafkaConfig.effectiveAdvertisedControllerListeners) Raises ConfigError.
+    """
+    name = next((name.upper() for name in config.controller_listener_names), None)
+    told = _endpoints("advertised.listeners", config.advertised_listeners or (), security_protocols(config))
+    found = next((endpoint for endpoint in (*told, *listeners(config)) if endpoint.listener == name), None)
+    return found._replace(host="") if found is not None and found.host == "0.0.0.0" else found
+
+
 def advertised_names(config: "BrokerConfig") -> list[str]:
     """The listeners that clients are told of. Raises ConfigError."""
     if config.advertised_listeners is None:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from pykbroker.config.environment import is_setting, setting_of, settings
+from pykbroker.config.environment import cluster_id, is_setting, setting_of, settings
+from pykbroker.config.errors import ConfigError
 
 
 @pytest.mark.parametrize(
@@ -57,3 +58,18 @@ def test_settings_in_order() -> None:
         ("KAFKA_LOG_DIRS", "log.dirs", "/d"),
         ("KAFKA_NUM_PARTITIONS", "num.partitions", "3"),
     ]
+
+
+@pytest.mark.parametrize("value", ["MkU3OEVBNTcwNTJENDM2Qg", "5L6g3nShT-eMCtK--X86sw", "my.own_cluster"])
+def test_the_cluster_id_is_that_of_kafkas_image(value: str) -> None:
+    assert cluster_id({"CLUSTER_ID": value}) == value
+
+
+def test_without_the_variable_no_cluster_id_is_given() -> None:
+    assert cluster_id({"KAFKA_CLUSTER_ID": "x"}) is None
+
+
+@pytest.mark.parametrize("value", ["", "two words", "a=b", "ü", "a\n"])
+def test_a_cluster_id_that_is_no_word_is_refused(value: str) -> None:
+    with pytest.raises(ConfigError, match=r"^CLUSTER_ID=.*: a cluster id is one word"):
+        cluster_id({"CLUSTER_ID": value})

@@ -5,6 +5,7 @@ import pytest
 from pykbroker.config.broker_config import BrokerConfig
 from pykbroker.config.errors import ConfigError
 from pykbroker.config.listeners import (
+    advertised_controller_listener,
     advertised_listeners,
     advertised_names,
     client_listeners,
@@ -89,3 +90,24 @@ def test_the_controller_needs_an_entry_in_a_map_that_is_set() -> None:
 def test_a_map_that_cannot_be(entry: str) -> None:
     with pytest.raises(ConfigError, match=f"listener.security.protocol.map={entry}: must be LISTENER:PROTOCOL"):
         security_protocols(config("PLAINTEXT://:1", listener_security_protocol_map=f"PLAINTEXT:PLAINTEXT,{entry}"))
+
+
+@pytest.mark.parametrize(
+    ("text", "settings", "expected"),
+    [
+        ("PLAINTEXT://:1,CONTROLLER://h:2", {}, ("h", 2)),
+        ("PLAINTEXT://:1,CONTROLLER://:2", {}, ("", 2)),
+        ("PLAINTEXT://:1,CONTROLLER://0.0.0.0:2", {}, ("", 2)),
+        ("PLAINTEXT://:1,CONTROLLER://:2", {"advertised_listeners": "PLAINTEXT://a:1,CONTROLLER://b:3"}, ("b", 3)),
+        ("A://:1,B://:2", {"controller_listener_names": "b,a"}, ("", 2)),
+    ],
+)
+def test_where_other_nodes_reach_the_controller(text: str, settings: dict[str, str], expected: tuple[str, int]) -> None:
+    protocols = {"listener_security_protocol_map": "A:PLAINTEXT,B:PLAINTEXT"} if text.startswith("A") else {}
+    found = advertised_controller_listener(config(text, **settings, **protocols))
+    assert found is not None
+    assert (found.host, found.port) == expected
+
+
+def test_a_controller_without_a_listener_is_not_reached() -> None:
+    assert advertised_controller_listener(config("PLAINTEXT://:1")) is None

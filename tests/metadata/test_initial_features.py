@@ -5,10 +5,10 @@ import pytest
 from pykbroker.metadata.features import INITIAL_FEATURES
 from pykbroker.metadata.initial_features import InvalidFeature, initial_levels, metadata_version_of, parse_levels
 
+Levels = dict[str, int]
 
-def levels(
-    release: int | None = None, *, dynamic: bool = False, unstable: bool = False, **chosen: int
-) -> dict[str, int]:
+
+def levels(release: int | None = None, *, dynamic: bool = False, unstable: bool = False, **chosen: int) -> Levels:
     named = {name.replace("_", "."): level for name, level in chosen.items()}
     return initial_levels(release, named, has_dynamic_quorum=dynamic, unstable=unstable)
 
@@ -84,8 +84,9 @@ def test_the_quorum_decides_about_kraft_version() -> None:
     ],
 )
 def test_what_cannot_be_is_told(release: int | None, chosen: dict[str, int], message: str) -> None:
+    named = {name.replace("_", "."): level for name, level in chosen.items()}
     with pytest.raises(InvalidFeature, match=message):
-        levels(release, **chosen)
+        initial_levels(release, named, has_dynamic_quorum=False, unstable=False)
 
 
 def test_levels_are_parsed() -> None:

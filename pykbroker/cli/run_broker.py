@@ -34,9 +34,20 @@ class LoopClock(trio.abc.Clock):
         return deadline - time.monotonic()
 
 
-def run(config: "BrokerConfig", *, ephemeral: bool = False, on_ready: Callable[[str, int], None]) -> int:
-    """Runs a broker until SIGTERM or Ctrl-C; the exit code. `on_ready(host, port)`: it serves. Raises StartError."""
+def run(
+    config: "BrokerConfig",
+    *,
+    ephemeral: bool = False,
+    cluster_id: str | None = None,
+    on_ready: Callable[[str, int], None],
+) -> int:
+    """Runs a broker until SIGTERM or Ctrl-C; the exit code. `on_ready(host, port)`: it serves.
+
+    `cluster_id`: what fresh directories get and others must have. Raises StartError.
+    """
     with _storage(config, ephemeral) as stored:
+        if cluster_id is not None:
+            _format_fresh(stored, cluster_id)
         try:
             failure = trio.run(_run_until_signal, stored, on_ready, clock=LoopClock())
         except Exception as error:
@@ -48,6 +59,18 @@ def run(config: "BrokerConfig", *, ephemeral: bool = False, on_ready: Callable[[
         LOG.critical("The broker stops: %s", failure)
         return BROKEN
     return STOPPED
+
+
+def _format_fresh(config: "BrokerConfig", cluster_id: str) -> None:
+    """Raises StartError."""
+    from pykbroker.cli.storage import format_fresh
+    from pykbroker.config.errors import ConfigError
+    from pykbroker.log.log_dir import LogDirError
+
+    try:
+        format_fresh(config, cluster_id)
+    except (ConfigError, LogDirError, OSError) as error:
+        raise StartError(f"CLUSTER_ID={cluster_id}: {error}") from error
 
 
 @contextmanager

@@ -16,6 +16,7 @@ DEFAULT_PORT = 9092
 
 DESCRIPTION = """Runs a Kafka broker. Without options: localhost:9092, data in the user's data directory."""
 EPILOG = """\
+A fresh data directory is formatted for a new cluster, or for the one that the environment variable CLUSTER_ID names.
 Settings have Kafka's names. The order in which they win: --set, options, environment (KAFKA_LOG_SEGMENT_BYTES=...),
 --config file (a server.properties), Kafka's defaults. Where advertised.listeners is not set, each client is told the
 address by which it reached the broker."""
@@ -50,13 +51,19 @@ def main(arguments: list[str]) -> int:
     options = parser().parse_args(arguments)
     from pykbroker.broker import StartError
     from pykbroker.cli.run_broker import run
+    from pykbroker.config.environment import cluster_id
     from pykbroker.config.parse import ConfigError
     from pykbroker.observability.log_setup import configure
 
     configure(options.log_level, as_json=options.log_format == "json")
     try:
         config = load_config(options, os.environ)
-        return run(config, ephemeral=options.ephemeral, on_ready=lambda host, port: _announce(config, host, port))
+        return run(
+            config,
+            ephemeral=options.ephemeral,
+            cluster_id=cluster_id(os.environ),
+            on_ready=lambda host, port: _announce(config, host, port),
+        )
     except (ConfigError, StartError) as error:
         print(f"pykbroker: {error}", file=sys.stderr)
         return MISUSED

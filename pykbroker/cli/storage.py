@@ -209,10 +209,34 @@ def _own_voter(config: "BrokerConfig") -> "DynamicVoter":
     endpoint = advertised_controller_listener(config)
     if endpoint is None:
         raise ConfigError(
-            f"--standalone: a voter is known by its listener, and none of listeners={','.join(config.listeners)} is "
-            f"named in controller.listener.names={','.join(config.controller_listener_names)}"
+            f"a voter of a dynamic quorum is known by its listener, and none of listeners={','.join(config.listeners)} "
+            f"is named in controller.listener.names={','.join(config.controller_listener_names)}"
         )
     return DynamicVoter(config.node_id, endpoint.host or "localhost", endpoint.port, Uuid.random())
+
+
+def format_fresh(config: "BrokerConfig", cluster_id: str) -> None:
+    """What a node does before its first start when the cluster's id is given: a controller is the only voter.
+
+    Raises ConfigError, LogDirError, OSError.
+    """
+    from pykbroker.clock import SystemClock
+    from pykbroker.log.files import Files
+    from pykbroker.metadata.features import INITIAL_FEATURES
+    from pykbroker.raft.formatting import Formatter
+
+    is_dynamic = "controller" in config.process_roles and bool(config.controller_quorum_bootstrap_servers)
+    formatter = Formatter(
+        node_id=config.node_id,
+        cluster_id=cluster_id,
+        directories=_directories(config),
+        metadata_directory=config.metadata_log_dir or (config.log_dirs or config.log_dir)[0],
+        levels=INITIAL_FEATURES,
+        voters=[_own_voter(config)] if is_dynamic and not config.controller_quorum_voters else None,
+        listener=config.controller_listener_names[0].upper(),
+    )
+    for _ in formatter.run(Files(), SystemClock().wall_ms(), ignore_formatted=True):
+        pass
 
 
 def _info(config: "BrokerConfig") -> int:

@@ -12,6 +12,7 @@ import pytest
 
 from pykbroker.cli import run_broker
 from pykbroker.cli.run_broker import BROKEN, LoopClock, run
+from pykbroker.cli.storage import format_fresh
 from pykbroker.config.broker_config import BrokerConfig
 
 SECONDS = 30
@@ -50,6 +51,43 @@ def test_ephemeral_data_goes_with_it(monkeypatch: pytest.MonkeyPatch, tmp_path: 
         process.communicate(timeout=SECONDS)
     assert process.returncode == 0
     assert list(tmp_path.iterdir()) == []
+
+
+CLUSTER = "5L6g3nShT-eMCtK--X86sw"
+
+
+def test_cluster_id_is_that_of_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CLUSTER_ID", CLUSTER)
+    for _ in range(2):
+        with serving("--data-dir", str(tmp_path)) as process:
+            process.terminate()
+            process.communicate(timeout=SECONDS)
+        assert process.returncode == 0
+        assert f"cluster.id={CLUSTER}\n" in (tmp_path / "meta.properties").read_text()
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("other", f"CLUSTER_ID=other: {{}} belongs to cluster {CLUSTER}, not other: give that cluster's id, or name"),
+        ("two words", "CLUSTER_ID=two words: a cluster id is one word of letters"),
+    ],
+)
+def test_another_cluster_id_is_refused(
+    value: str, message: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    format_fresh(BrokerConfig({"log.dirs": str(tmp_path)}), CLUSTER)
+    monkeypatch.setenv("CLUSTER_ID", value)
+    done = subprocess.run(
+        [sys.executable, "-m", "pykbroker", "--port", "0", "--data-dir", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert message.format(tmp_path) in line
 
 
 def test_a_directory_in_use_is_one_line_and_exit_code_2(tmp_path: Path) -> None:

@@ -7,9 +7,13 @@ from pathlib import Path
 import pytest
 
 from pykbroker.cli.main import main
+from pykbroker.cli.storage import format_fresh
+from pykbroker.config.broker_config import BrokerConfig
+from pykbroker.config.errors import ConfigError
 from pykbroker.ids import Uuid
 from pykbroker.log.files import Files
-from pykbroker.log.log_dir import read_meta_properties
+from pykbroker.log.log_dir import LogDirError, read_meta_properties
+from pykbroker.metadata.features import INITIAL_FEATURES
 from pykbroker.protocol.persisted.metadata.feature_level_record import FeatureLevelRecord
 from pykbroker.protocol.persisted.metadata.user_scram_credential_record import UserScramCredentialRecord
 from pykbroker.raft import snapshot
@@ -116,7 +120,7 @@ def test_a_controller_that_joins_later(tmp_path: Path) -> None:
         ([COMBINED, DYNAMIC], [], "this controller's quorum is dynamic: choose one of --standalone"),
         ([COMBINED, DYNAMIC], ["-I", "3@h:1"], "3@h:1 is no voter: write ID@HOST:PORT:DIRECTORY_ID"),
         ([COMBINED, DYNAMIC], ["-N", "-f", "kraft.version=0"], "kraft.version=0 needs voters"),
-        (["listeners=PLAINTEXT://:19092", DYNAMIC], ["-s"], "none of listeners=PLAINTEXT://:19092 is named in"),
+        (["listeners=PLAINTEXT://:19092", DYNAMIC], ["-s"], "none of listeners=PLAINTEXT://:19092 is named"),
         (["log.segment.bytes=x"], [], "server.properties:4: log.segment.bytes=x: "),
     ],
 )
@@ -148,6 +152,26 @@ def test_a_cluster_id_is_needed(tmp_path: Path, capsys: pytest.CaptureFixture[st
         main(["format", "-c", properties(tmp_path)])
     assert caught.value.code == 2
     assert "--cluster-id" in capsys.readouterr().err
+
+
+def test_a_node_formats_itself_before_its_first_start(tmp_path: Path) -> None:
+    texts = {"log.dirs": f"{tmp_path}/a,{tmp_path}/b", "node.id": "3"}
+    format_fresh(BrokerConfig(texts), CLUSTER)
+    assert levels(tmp_path / "b") == INITIAL_FEATURES
+    assert not (tmp_path / "a" / FIRST_VOTERS).exists()
+    format_fresh(BrokerConfig(texts), CLUSTER)
+    with pytest.raises(LogDirError, match="belongs to cluster"):
+        format_fresh(BrokerConfig(texts), "other")
+
+
+def test_a_controller_of_a_dynamic_quorum_formats_itself_as_its_voter(tmp_path: Path) -> None:
+    texts = {"log.dirs": str(tmp_path), "controller.quorum.bootstrap.servers": "localhost:19093"}
+    with pytest.raises(ConfigError, match="a voter of a dynamic quorum is known by its listener"):
+        format_fresh(BrokerConfig(texts), CLUSTER)
+    format_fresh(BrokerConfig({**texts, "listeners": "PLAINTEXT://:1,CONTROLLER://:19093"}), CLUSTER)
+    voters = snapshot.read(str(tmp_path / FIRST_VOTERS)).quorum.voters
+    assert voters is not None
+    assert [voter.voter_id for voter in voters.voters] == [1]
 
 
 def test_info(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -30,9 +30,7 @@ def one(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], com
 
 
 @pytest.mark.parametrize("command", ["decode", "encode"])
-def test_all_golden_lines(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
-) -> None:
+def test_all_golden_lines(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str) -> None:
     """What is asked for is taken away first, so that it must be made again; nothing else may change."""
     wanted = list(all_lines())
     made = ("json", "unknown_tags") if command == "decode" else ("hex",)
@@ -124,9 +122,7 @@ def test_what_cannot_be_decoded(
     assert found == line
 
 
-def test_requests_may_have_bytes_left_over(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_requests_may_have_bytes_left_over(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     line = {**HEARTBEAT, "hex": HEX + "010000"}
     assert one(monkeypatch, capsys, "decode", line) == {**line, "json": BODY}
 

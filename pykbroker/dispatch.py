@@ -2,21 +2,26 @@
 
 SERVED is the single list of what is served; ApiVersions advertises exactly it. A handler and its messages are imported
 when the first request of its API comes. A handler is stepped at once: when it needs not wait, its answer joins the
-burst of the connection without a checkpoint; only one that really waits becomes a Suspended.
+burst of the connection without a checkpoint; only one that really waits becomes a Suspended. What would hold the loop
+for long leaves it to others: large requests are decoded, and answers of many rows encoded, in a thread, and handlers
+that make many rows pause (pending.pause_after).
 """
 
 import logging
 import struct
 import types
 from collections.abc import Callable, Coroutine, Generator, Mapping
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from pykbroker.errors import KafkaError, MalformedFrame
 from pykbroker.handlers.errors import UNEXPECTED, error_response, shorten_messages
+from pykbroker.pending import in_thread
 from pykbroker.protocol.apis import API_TABLE, ApiInfo, ApiKey
 from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.protocol.headers import decode_request_header
+from pykbroker.protocol.message import Struct
 from pykbroker.request import ANONYMOUS, RawResponse, RequestContext, Services
 
 if TYPE_CHECKING:
@@ -93,6 +98,9 @@ LARGEST_CONTROL_REQUEST = (
     8 * 1024 * 1024
 )  # bytes; only requests that carry records may be as large as the socket allows
 _CARRIES_RECORDS = frozenset((ApiKey.PRODUCE,))
+LARGE_REQUEST = 128 * 1024  # bytes that are decoded in some ten milliseconds
+MANY_ROWS = 5000  # that are encoded in some milliseconds
+_SAMPLE = 16
 
 _HEADER = struct.Struct(">hhih")  # api key, version, correlation id, length of the client id
 _PREFIX = struct.Struct(">ii")  # frame length, correlation id
@@ -128,6 +136,7 @@ class ServedApi:
         "min_version",
         "module",
         "name",
+        "package",
         "request_class",
         "request_flexible",
         "requests",
@@ -135,8 +144,9 @@ class ServedApi:
         "response_flexible",
     )
 
-    def __init__(self, info: ApiInfo, module: str, unstable: bool) -> None:
+    def __init__(self, info: ApiInfo, module: str, unstable: bool, package: str = "broker") -> None:
         self.info = info
+        self.package = package
         self.name = info.name
         self.module = module
         self.min_version = info.min_version
@@ -162,7 +172,7 @@ class ServedApi:
             # The handler runs in the controller; how its API tells an error is known here too.
             handler = import_module(f"pykbroker.handlers.controller.{self.info.module}")
         else:
-            handler = import_module(f"pykbroker.handlers.broker.{self.module}")
+            handler = import_module(f"pykbroker.handlers.{self.package}.{self.module}")
             if getattr(handler, "FAST", False):
                 self.handle_frame = handler.handle_frame
                 self.keeps_frame = getattr(handler, "KEEPS_FRAME", True)
@@ -177,11 +187,17 @@ async def _forward(broker: Services, ctx: RequestContext, request: Any) -> Any:
 
 
 class Dispatcher:
-    """The table of one broker, and the sessions that use it."""
+    """The table of one broker, and the sessions that use it. `package`: where in handlers/ the modules are."""
 
-    def __init__(self, broker: Services, served: Mapping[ApiKey, str] = SERVED, unstable: bool = False) -> None:
+    def __init__(
+        self,
+        broker: Services,
+        served: Mapping[ApiKey, str] = SERVED,
+        unstable: bool = False,
+        package: str = "broker",
+    ) -> None:
         self.broker = broker
-        self.apis = {int(key): ServedApi(API_TABLE[key], module, unstable) for key, module in served.items()}
+        self.apis = {int(key): ServedApi(API_TABLE[key], module, unstable, package) for key, module in served.items()}
 
     def open_session(
         self,
@@ -251,8 +267,8 @@ class Session:
         if size > LARGEST_CONTROL_REQUEST and key not in _CARRIES_RECORDS:
             raise MalformedFrame(f"{api.name} request of {size} bytes, more than {LARGEST_CONTROL_REQUEST}")
 
-    def begin(self, frame: memoryview, received_at: float) -> "Answer | Suspended":
-        """The answer frame; None: no answer; Suspended: await its finish() next, whatever happens.
+    def begin(self, frame: memoryview, received_at: float) -> "Answer | Suspended | LargeRequest":
+        """The answer frame; None: no answer; else await its finish() next, whatever happens.
 
         Raises MalformedFrame: close the connection.
         """
@@ -290,6 +306,8 @@ class Session:
                 if result is None or isinstance(result, RawResponse):
                     return _encode(api, ctx, result)
                 coroutine = result
+            elif len(frame) > LARGE_REQUEST:
+                return LargeRequest(self, api, ctx, bytes(frame), position)
             else:
                 request, _ = api.request_class.decode(frame, version, position)
                 coroutine = api.handle(self._broker, ctx, request)
@@ -318,6 +336,14 @@ class Session:
         if request is None and not api.keeps_frame:
             frame = memoryview(bytes(frame))  # an error may need it after the buffer has gone
         return Suspended(self, api, ctx, frame, request, coroutine, trap)
+
+    async def _answer_late(
+        self, api: ServedApi, ctx: RequestContext, frame: memoryview, request: Any, response: Any
+    ) -> Answer:
+        """Nobody else may change a response that has many rows."""
+        if not isinstance(response, RawResponse) and response is not None and count_rows(response) >= MANY_ROWS:
+            return await in_thread(partial(self._answer, api, ctx, frame, request, response))
+        return self._answer(api, ctx, frame, request, response)
 
     def _answer(self, api: ServedApi, ctx: RequestContext, frame: memoryview, request: Any, response: Any) -> Answer:
         try:
@@ -400,7 +426,48 @@ class Suspended:
             raise MalformedFrame(f"{session.last_request}: {error}") from error
         except Exception as error:
             return session._fail(api, ctx, self._frame, self._request, error)
-        return session._answer(api, ctx, self._frame, self._request, result)
+        return await session._answer_late(api, ctx, self._frame, self._request, result)
+
+
+class LargeRequest:
+    """A request that is not even decoded yet; `frame`: its own copy, so that the buffer can go."""
+
+    __slots__ = ("_api", "_ctx", "_frame", "_position", "_session")
+
+    keeps_frame = False
+
+    def __init__(self, session: Session, api: ServedApi, ctx: RequestContext, frame: bytes, position: int) -> None:
+        self._session = session
+        self._api = api
+        self._ctx = ctx
+        self._frame = memoryview(frame)
+        self._position = position
+
+    async def finish(self) -> Answer:
+        """Handles and answers. Raises MalformedFrame."""
+        session, api, ctx, frame = self._session, self._api, self._ctx, self._frame
+        request = None
+        try:
+            request, _ = await in_thread(
+                partial(api.request_class.decode, frame, ctx.api_version, self._position)
+            )
+            result = await api.handle(session._broker, ctx, request)
+        except MalformedFrame as error:
+            raise MalformedFrame(f"{session.last_request}: {error}") from error
+        except Exception as error:
+            return await in_thread(partial(session._fail, api, ctx, frame, request, error))
+        return await session._answer_late(api, ctx, frame, request, result)
+
+
+def count_rows(response: "Struct") -> int:
+    """About how many structs a response has, arrays of arrays by some of their elements."""
+    count = 0
+    for name in response.__slots__:
+        rows = getattr(response, name)
+        if type(rows) is list and rows and isinstance(rows[0], Struct):
+            sample = rows[:: max(1, len(rows) // _SAMPLE)]
+            count += len(rows) + sum(map(count_rows, sample)) * len(rows) // len(sample)
+    return count
 
 
 @types.coroutine

@@ -24,7 +24,7 @@ LAYERS = {
     2: {"metadata", "log", "config", "security"},
     3: {"raft", "controller", "replica", "coordinator"},
     4: {"network", "controller_link", "share"},
-    5: {"handlers", "dispatch", "request", "pending", "observability"},
+    5: {"handlers", "controller_apis", "dispatch", "request", "pending", "observability"},
     6: {"broker", "controller_server", "shared_server", "web", "cli", "testing", "__main__", "__init__"},
 }
 LAYER_OF = {package: layer for layer, packages in LAYERS.items() for package in packages}
@@ -34,7 +34,7 @@ ALSO = {
     "record": {"record", "protocol"},
     "config": {"metadata"},
     "security": {"metadata"},
-    "raft": {"log"},
+    "raft": {"log", "pending"},
     "controller": {"raft", "request", "pending"},
     "replica": {"coordinator", "request", "pending"},
     "coordinator": {"request", "pending"},

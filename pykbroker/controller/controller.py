@@ -26,12 +26,14 @@ from pykbroker.pending import Pending
 from pykbroker.protocol.metadata_records import frame_record
 from pykbroker.raft import snapshot
 from pykbroker.raft.formatting import read_bootstrap
+from pykbroker.raft.leader_state import LeaderState
 from pykbroker.raft.metadata_log import MetadataLog
 from pykbroker.raft.single_voter import become_leader
 from pykbroker.raft.snapshot import SnapshotId
 
 if TYPE_CHECKING:
     from pykbroker.config.broker_config import BrokerConfig
+    from pykbroker.controller_apis import ControllerDispatcher
     from pykbroker.protocol.message import Message
 
 T = TypeVar("T")
@@ -65,7 +67,7 @@ class Controller:
 
     image: the newest one, with what is not yet durable; publisher.image follows it. heartbeats: sessions of brokers.
     on_write: called when something waits to be made durable; ControllerLoop sets it. Without it everything is made
-    durable at once.
+    durable at once. leader_state: what other nodes see of it; dispatcher: for what they forward.
     """
 
     def __init__(
@@ -90,6 +92,8 @@ class Controller:
         self.image = MetadataImage.empty(cluster_id)
         self.heartbeats = BrokerHeartbeats(config.broker_session_timeout_ms / 1000)
         self.on_write: Callable[[], None] | None = None
+        self.leader_state = LeaderState(log, node_id, cluster_id, endpoints)
+        self.dispatcher: ControllerDispatcher
         self._log = log
         self._publisher = publisher
         self._directory_id = directory_id
@@ -145,6 +149,7 @@ class Controller:
     def close(self) -> None:
         """Makes everything durable, answers who waits, closes the log; who followed the image is closed already."""
         self._log.sync()
+        self.leader_state.close()
         for write in self._writes:
             if write.pending is not None:
                 write.pending.try_complete(write.response)
@@ -175,6 +180,11 @@ class Controller:
     def next_offset(self) -> int:
         """The offset that the next record will get: the epoch of a broker registered by it."""
         return self._log.end_offset
+
+    @property
+    def published_image(self) -> MetadataImage:
+        """The newest one of which all is durable."""
+        return self._publisher.image
 
     @property
     def cluster(self) -> ClusterControl:
@@ -254,6 +264,7 @@ class Controller:
                 self._publisher.publish(write.delta, write.image)
             if write.pending is not None:
                 write.pending.try_complete(write.response)
+        self.leader_state.committed()
 
     # Time
 

@@ -56,12 +56,13 @@ def partition_change(
     assignment: Assignment | None = None,
     directory_of: Callable[[int], Uuid] = lambda _: DIRECTORY_UNASSIGNED,
     directories: Mapping[int, Uuid] | None = None,
+    recovery_state: int | None = None,
 ) -> "PartitionChangeRecord | None":
     """The record that takes the partition to the target `isr` and the leader that follows; None when nothing changes.
 
     `is_acceptable` says which brokers may lead; `unclean_shutdown` are brokers that may have lost their data;
     `assignment`: the replicas it gets, without one those it has. `directory_of`: the log directory of a new replica;
-    `directories`: replicas whose log directory changes.
+    `directories`: replicas whose log directory changes; `recovery_state`: what its leader says of itself.
     """
     from pykbroker.protocol.persisted.metadata.partition_change_record import PartitionChangeRecord
 
@@ -78,6 +79,8 @@ def partition_change(
     _bump_epoch_on_shrink(record, partition, rules)
     _set_last_known_leader(record, partition, rules)
     _set_assignment(record, partition, target.assignment)
+    if recovery_state is not None and recovery_state != partition.leader_recovery_state:
+        record.leader_recovery_state = recovery_state
     if allows_directories(rules.metadata_version):
         _set_directories(record, partition, target.assignment.replicas, directory_of, directories or {})
     return None if _is_empty(record) else record

@@ -43,6 +43,10 @@ class SnapshotId(NamedTuple):
         return cls(int(stem), int(epoch)) if stem.isdigit() and epoch.isdigit() else None
 
 
+# What kafka-storage format writes for offset 0: the first voters.
+BOOTSTRAP_ID = SnapshotId(0, 0)
+
+
 class Snapshot(NamedTuple):
     """`values`: the data records' values, framed; `timestamp`: of the last record contained, ms."""
 

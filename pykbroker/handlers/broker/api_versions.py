@@ -1,45 +1,12 @@
-"""ApiVersions (18): which APIs in which versions, and the feature levels. KIP-35, KIP-511, KIP-584, KAFKA-17492."""
-
-from typing import Final
+"""ApiVersions (18): which APIs in which versions, and the feature levels."""
 
 from pykbroker.dispatch import advertised
-from pykbroker.errors import KafkaError
-from pykbroker.metadata.features import SUPPORTED_FEATURES
-from pykbroker.protocol.error_codes import ErrorCode
-from pykbroker.protocol.messages.api_versions import (
-    ApiVersion,
-    ApiVersionsRequest,
-    ApiVersionsResponse,
-    FinalizedFeatureKey,
-    SupportedFeatureKey,
-)
+from pykbroker.handlers.api_versions_view import api_versions, check_software
+from pykbroker.protocol.messages.api_versions import ApiVersionsRequest, ApiVersionsResponse
 from pykbroker.request import RequestContext, Services
-
-_OUTER: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
-_INNER: Final = _OUTER | frozenset("-.")
 
 
 async def handle(broker: Services, ctx: RequestContext, request: ApiVersionsRequest) -> ApiVersionsResponse:
-    if ctx.api_version >= 3 and not (
-        is_software_name(request.client_software_name) and is_software_name(request.client_software_version)
-    ):
-        raise KafkaError(ErrorCode.INVALID_REQUEST, "client software name or version has characters that Kafka refuses")
-    image = broker.image
-    return ApiVersionsResponse(
-        api_keys=[ApiVersion(*row) for row in advertised(unstable=broker.config.unstable_api_versions_enable)],
-        supported_features=[
-            SupportedFeatureKey(name, lowest, highest)
-            for name, (lowest, highest) in SUPPORTED_FEATURES.items()
-            # Clients before v4 trip over a lowest level of 0.
-            if lowest > 0 or ctx.api_version >= 4
-        ],
-        finalized_features_epoch=image.offset,
-        finalized_features=[
-            FinalizedFeatureKey(name, level, level) for name, level in image.features.finalized.items() if level
-        ],
-    )
-
-
-def is_software_name(text: str) -> bool:
-    """ApiVersionsRequest's pattern: letters, digits, dashes and dots; a letter or digit at both ends."""
-    return bool(text) and text[0] in _OUTER and text[-1] in _OUTER and _INNER.issuperset(text)
+    check_software(request, ctx.api_version)
+    rows = advertised(unstable=broker.config.unstable_api_versions_enable)
+    return api_versions(rows, broker.image, ctx.api_version)

@@ -1,0 +1,49 @@
+"""The answer to ApiVersions, of brokers and controllers (ApiVersionManager). KIP-35, KIP-511, KIP-584, KAFKA-17492."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from pykbroker.errors import KafkaError
+from pykbroker.metadata.features import SUPPORTED_FEATURES
+from pykbroker.metadata.image import MetadataImage
+from pykbroker.protocol.error_codes import ErrorCode
+from pykbroker.protocol.messages.api_versions import (
+    ApiVersion,
+    ApiVersionsRequest,
+    ApiVersionsResponse,
+    FinalizedFeatureKey,
+    SupportedFeatureKey,
+)
+
+_OUTER: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
+_INNER: Final = _OUTER | frozenset("-.")
+
+
+def check_software(request: ApiVersionsRequest, version: int) -> None:
+    """Raises KafkaError(INVALID_REQUEST)."""
+    if version >= 3 and not (
+        is_software_name(request.client_software_name) and is_software_name(request.client_software_version)
+    ):
+        raise KafkaError(ErrorCode.INVALID_REQUEST, "client software name or version has characters that Kafka refuses")
+
+
+def api_versions(rows: Iterable[tuple[int, int, int]], image: MetadataImage, version: int) -> ApiVersionsResponse:
+    """`rows`: (api key, lowest, highest version) of what is served."""
+    return ApiVersionsResponse(
+        api_keys=[ApiVersion(*row) for row in rows],
+        supported_features=[
+            SupportedFeatureKey(name, lowest, highest)
+            for name, (lowest, highest) in SUPPORTED_FEATURES.items()
+            # Clients before v4 trip over a lowest level of 0.
+            if lowest > 0 or version >= 4
+        ],
+        finalized_features_epoch=image.offset,
+        finalized_features=[
+            FinalizedFeatureKey(name, level, level) for name, level in image.features.finalized.items() if level
+        ],
+    )
+
+
+def is_software_name(text: str) -> bool:
+    """ApiVersionsRequest's pattern: letters, digits, dashes and dots; a letter or digit at both ends."""
+    return bool(text) and text[0] in _OUTER and text[-1] in _OUTER and _INNER.issuperset(text)

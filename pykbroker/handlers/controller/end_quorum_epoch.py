@@ -1,0 +1,30 @@
+"""EndQuorumEpoch (54): somebody else says that it led and resigns (KIP-595). There is no other voter."""
+
+from pykbroker.controller.controller import Controller
+from pykbroker.protocol.error_codes import ErrorCode
+from pykbroker.protocol.messages.end_quorum_epoch import (
+    EndQuorumEpochRequest,
+    EndQuorumEpochResponse,
+    EndQuorumEpochResponsePartitionData,
+    EndQuorumEpochResponseTopicData,
+    NodeEndpoint,
+)
+from pykbroker.raft.other_voters import error_of_request, error_of_voter
+from pykbroker.request import RequestContext
+
+
+async def handle(controller: Controller, ctx: RequestContext, request: EndQuorumEpochRequest) -> EndQuorumEpochResponse:
+    state = controller.leader_state
+    if error := error_of_request(state, request.cluster_id, request.topics):
+        return EndQuorumEpochResponse(error_code=error)
+    topic = request.topics[0]
+    asked = topic.partitions[0]
+    # In the present epoch, or a later one, nobody but this node can lead.
+    error = error_of_voter(state, asked.leader_id, asked.leader_epoch) or ErrorCode.INVALID_REQUEST
+    leader = state.leader(ctx.listener_name, (ctx.local_host, ctx.local_port))
+    row = EndQuorumEpochResponsePartitionData(0, error, leader.id, leader.epoch)
+    host, port = leader.address
+    return EndQuorumEpochResponse(
+        topics=[EndQuorumEpochResponseTopicData(topic.topic_name, [row])],
+        node_endpoints=[NodeEndpoint(leader.id, host, port)] if ctx.api_version >= 1 else [],
+    )

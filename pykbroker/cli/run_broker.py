@@ -1,4 +1,4 @@
-"""A broker as this process: signals, exit code, the loop's clock. Kafka: kafka.Kafka, KafkaRaftServer."""
+"""A node as this process: signals, exit code, the loop's clock. Kafka: kafka.Kafka, KafkaRaftServer."""
 
 import gc
 import logging
@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from pykbroker.broker import Broker, BrokerFailure, StartError
+from pykbroker.shared_server import BrokerFailure, StartError
 
 if TYPE_CHECKING:
+    from pykbroker.broker import Broker
     from pykbroker.config.broker_config import BrokerConfig
+    from pykbroker.controller_node import ControllerNode
 
 LOG = logging.getLogger("pykbroker.broker")
 STOPPED, BROKEN = 0, 1
@@ -89,14 +91,25 @@ async def _run_until_signal(config: "BrokerConfig", on_ready: Callable[[str, int
     failure: Exception | None = None
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async with trio.open_nursery() as nursery:
-            broker = Broker(config)
-            nursery.start_soon(_watch_signals, signals, broker, nursery.cancel_scope, name="signals")
+            node = _node(config)
+            nursery.start_soon(_watch_signals, signals, node, nursery.cancel_scope, name="signals")
             try:
-                await broker.run(lambda host, port: _ready(on_ready, host, port))
+                await node.run(lambda host, port: _ready(on_ready, host, port))
             except (StartError, BrokerFailure) as error:
                 failure = error
             nursery.cancel_scope.cancel()
     return failure
+
+
+def _node(config: "BrokerConfig") -> "Broker | ControllerNode":
+    """As process.roles says."""
+    if "broker" in config.process_roles:
+        from pykbroker.broker import Broker
+
+        return Broker(config)
+    from pykbroker.controller_node import ControllerNode
+
+    return ControllerNode(config)
 
 
 def _ready(on_ready: Callable[[str, int], None], host: str, port: int) -> None:
@@ -104,14 +117,16 @@ def _ready(on_ready: Callable[[str, int], None], host: str, port: int) -> None:
     on_ready(host, port)
 
 
-async def _watch_signals(signals: AsyncIterator[int], broker: Broker, everything: trio.CancelScope) -> None:
+async def _watch_signals(
+    signals: AsyncIterator[int], node: "Broker | ControllerNode", everything: trio.CancelScope
+) -> None:
     async for number in signals:
-        if broker.is_stopping or not broker.is_serving:
+        if node.is_stopping or not node.is_serving:
             LOG.warning("%s: stopping at once; the next start recovers the logs", signal.Signals(number).name)
             everything.cancel()
             return
         LOG.info("%s: stopping in order; a second signal stops at once", signal.Signals(number).name)
-        broker.stop()
+        node.stop()
 
 
 def spare_the_garbage_collector() -> None:

@@ -49,11 +49,11 @@ def parser() -> ArgumentParser:
 def main(arguments: list[str]) -> int:
     """Returns the exit code: 0 stopped in order, 1 broken, 2 cannot start as asked."""
     options = parser().parse_args(arguments)
-    from pykbroker.broker import StartError
     from pykbroker.cli.run_broker import run
     from pykbroker.config.environment import cluster_id
     from pykbroker.config.parse import ConfigError
     from pykbroker.observability.log_setup import configure
+    from pykbroker.shared_server import StartError
 
     configure(options.log_level, as_json=options.log_format == "json")
     try:

@@ -39,6 +39,13 @@ def advertised_listeners(config: "BrokerConfig") -> dict[str, tuple[str, int]] |
     return {e.listener: (e.host, e.port) for e in advertised if e.host and e.listener not in controllers}
 
 
+def advertised_controllers(config: "BrokerConfig") -> dict[str, tuple[str, int]]:
+    """Host and port to tell other nodes, by listener of the controller, as far as advertised.listeners says."""
+    controllers = controller_listener_names(config)
+    told = _endpoints("advertised.listeners", config.advertised_listeners or (), security_protocols(config))
+    return {e.listener: (e.host, e.port) for e in told if e.host and e.listener in controllers}
+
+
 def listeners(config: "BrokerConfig") -> list[Endpoint]:
     """All of them in order. Raises ConfigError."""
     return _endpoints("listeners", config.listeners, security_protocols(config))

@@ -6,9 +6,10 @@ Kafka: QuorumController.
 import os
 import random
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from logging import getLogger
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from pykbroker.clock import Clock
@@ -81,10 +82,12 @@ class Controller:
         publisher: MetadataPublisher,
         directory_id: Uuid = ZERO_UUID,
         endpoints: Sequence[Endpoint] = (),
+        advertised: Mapping[str, tuple[str, int]] = MappingProxyType({}),
         incarnation_id: Uuid | None = None,
         rng: random.Random | None = None,
     ) -> None:
-        """`directory_id`: of the metadata log directory. `endpoints`: of the controller listener, if there is one."""
+        """`directory_id`: of the metadata log directory. `endpoints`: of the controller's listeners, if any;
+        `advertised`: host and port by listener, where they are configured."""
         self.node_id = node_id
         self.config = config
         self.clock = clock
@@ -92,8 +95,9 @@ class Controller:
         self.image = MetadataImage.empty(cluster_id)
         self.heartbeats = BrokerHeartbeats(config.broker_session_timeout_ms / 1000)
         self.on_write: Callable[[], None] | None = None
-        self.leader_state = LeaderState(log, node_id, cluster_id, endpoints)
+        self.leader_state = LeaderState(log, node_id, cluster_id, advertised)
         self.dispatcher: ControllerDispatcher
+        self._own_broker = node_id if "broker" in config.process_roles else None
         self._log = log
         self._publisher = publisher
         self._directory_id = directory_id
@@ -132,7 +136,7 @@ class Controller:
         self._log.sync()
         self._writes.clear()
         for broker in self.image.brokers.values():
-            if not broker.fenced and broker.id != self.node_id:
+            if not broker.fenced and broker.id != self._own_broker:
                 self.heartbeats.adopt(broker.id, broker.epoch, self.clock.monotonic())
         self._publisher.publish(full_delta(self.image), self.image)
 
@@ -285,7 +289,7 @@ class Controller:
 
     def _watched(self) -> list[int]:
         """Unfenced brokers; not our own: it shares our event loop, so its silence would be ours."""
-        return [b.id for b in self.image.brokers.values() if not b.fenced and b.id != self.node_id]
+        return [b.id for b in self.image.brokers.values() if not b.fenced and b.id != self._own_broker]
 
     # Snapshots
 

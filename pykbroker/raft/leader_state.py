@@ -1,9 +1,9 @@
 """The leader of a quorum of one, as other nodes see it: who follows it, how far, and who waits (LeaderState)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
-from pykbroker.ids import Endpoint, Uuid
+from pykbroker.ids import Uuid
 from pykbroker.pending import Pending
 from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.raft.metadata_log import MetadataLog
@@ -45,20 +45,22 @@ class Leader(NamedTuple):
 
 
 class LeaderState:
-    """`endpoints`: of the controller's listeners, as told to other nodes."""
+    """`advertised`: host and port by listener of the controller, where they are configured."""
 
-    def __init__(self, log: MetadataLog, node_id: int, cluster_id: str, endpoints: Sequence[Endpoint]) -> None:
+    def __init__(
+        self, log: MetadataLog, node_id: int, cluster_id: str, advertised: Mapping[str, tuple[str, int]]
+    ) -> None:
         self.log = log
         self.node_id = node_id
         self.cluster_id = cluster_id
-        self._addresses = {endpoint.listener: (endpoint.host, endpoint.port) for endpoint in endpoints}
+        self._advertised = advertised
         self._observers: dict[tuple[int, Uuid], Observer] = {}
         self._waiting: set[Pending[None]] = set()
         self._is_closed = False
 
     def leader(self, listener: str, reached_at: tuple[str, int]) -> Leader:
         """`reached_at`: where this request came in, for a listener that is not advertised."""
-        return Leader(self.node_id, self.log.epoch, self._addresses.get(listener, reached_at))
+        return Leader(self.node_id, self.log.epoch, self._advertised.get(listener, reached_at))
 
     def is_this_cluster(self, cluster_id: str | None) -> bool:
         """Who names none is not checked."""

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from pykbroker.coordinator.share.service import ShareCoordinatorService
     from pykbroker.metadata.delta import MetadataDelta
     from pykbroker.metadata.image import MetadataImage
-    from pykbroker.request import ControllerLink, RequestContext
+    from pykbroker.request import Connect, ControllerLink, RequestContext
     from pykbroker.share.share_partition_manager import SharePartitionManager
     from pykbroker.share.share_services_loop import ShareServices
 
@@ -66,7 +66,8 @@ MOVE_RATE = "replica.alter.log.dirs.io.max.bytes.per.second"
 class Broker:
     """Implements request.Services. run() once; stop() from another task of the same loop."""
 
-    def __init__(self, config: "BrokerConfig", clock: Clock | None = None) -> None:
+    def __init__(self, config: "BrokerConfig", clock: Clock | None = None, connect: "Connect | None" = None) -> None:
+        """`connect`: how other nodes are reached, by default over TCP."""
         self.clock: Clock = clock or SystemClock()
         self.node_id = config.node_id
         self.is_serving = False
@@ -81,7 +82,8 @@ class Broker:
             clock=self.clock,
             producer_id_expiration_ms=config.producer_id_expiration_ms,
         )
-        self._shared = SharedServer(config, self.clock, self.logs)
+        self._shared = SharedServer(config, self.clock, self.logs, connect)
+        self._shared.fail = self._fail
         self._source: MetadataSource
         self.dynamic_config = DynamicBrokerConfig(config, self.node_id)
         self.replicas = ReplicaManager(
@@ -101,6 +103,7 @@ class Broker:
             self.replicas,
             lambda: self._partitions_of(OFFSETS_TOPIC),
             image=lambda: self.image,
+            current=lambda: self.config,
         )
         self.transactions = TransactionCoordinatorService(
             config,
@@ -134,6 +137,10 @@ class Broker:
     @property
     def controller(self) -> "ControllerLink":
         return self._source.link
+
+    @property
+    def connect(self) -> "Connect":
+        return self._shared.connect
 
     def endpoint_for(self, ctx: "RequestContext", node_id: int) -> tuple[str, int]:
         if node_id == self.node_id:
@@ -220,6 +227,7 @@ class Broker:
         """Serves until stop(). Raises StartError, BrokerFailure; any other exception is a failure of ours."""
         with ExitStack() as opened:
             try:
+                await self._shared.learn_cluster_id()
                 self._open(opened)
             except CANNOT_START as error:
                 raise StartError(str(error)) from error
@@ -269,19 +277,21 @@ class Broker:
             try:
                 await self._source.start(system)
                 await self._load_logs()
-            except CANNOT_START as error:
+                lifecycle = self._lifecycle = self._make_lifecycle()
+                await lifecycle.register()
+            except (StartError, *CANNOT_START) as error:
                 refusal = error
             else:
-                await self._run_broker(system, on_ready)
+                await self._run_broker(system, lifecycle, on_ready)
             system.cancel_scope.cancel()
         if refusal is not None:
             raise StartError(str(refusal)) from refusal
         self._source.close()
 
-    async def _run_broker(self, system: trio.Nursery, on_ready: Callable[[str, int], None]) -> None:
+    async def _run_broker(
+        self, system: trio.Nursery, lifecycle: LifecycleLoop, on_ready: Callable[[str, int], None]
+    ) -> None:
         """From its registration until its logs are closed."""
-        lifecycle = self._lifecycle = self._make_lifecycle()
-        await lifecycle.register()
         system.start_soon(Housekeeping(self.logs, self._static).run, name="housekeeping")
         async with trio.open_nursery() as data:
             self._data = data
@@ -291,7 +301,7 @@ class Broker:
             data.start_soon(self.transactions.markers.run, name="transaction markers")
             self._follow_metadata()
             await lifecycle.unfence()
-            data.start_soon(lifecycle.run, name="lifecycle")
+            data.start_soon(self._live, lifecycle, name="lifecycle")
             data.start_soon(lifecycle.watch_failures, name="failed log directories")
             directories = DirectoryLoop(
                 self.replicas.directories,
@@ -307,6 +317,12 @@ class Broker:
             await self._serve(lifecycle, on_ready)
             data.cancel_scope.cancel()
         await trio.to_thread.run_sync(self.logs.shutdown, lifecycle.broker_epoch)
+
+    async def _live(self, lifecycle: LifecycleLoop) -> None:
+        try:
+            await lifecycle.run()
+        except KafkaError as error:
+            self._fail(str(error.message or error))
 
     async def _serve(self, lifecycle: LifecycleLoop, on_ready: Callable[[str, int], None]) -> None:
         """Until stop(), and until the requests under way are answered."""

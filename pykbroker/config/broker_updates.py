@@ -9,6 +9,7 @@ from pykbroker.config.errors import ConfigError
 from pykbroker.config.known_names import SECURITY_CONFIGS, base_name, is_per_broker, row_of
 from pykbroker.config.types import CLASS, READ_ONLY, InvalidValue, parse_valid
 from pykbroker.config.validate import validate_values
+from pykbroker.config.validate_coordinator import check_coordinator
 from pykbroker.errors import KafkaError
 from pykbroker.protocol.error_codes import ErrorCode
 
@@ -72,6 +73,10 @@ def _check_together(configs: "DynamicBrokerConfig", levels: BrokerLevels) -> Non
         validate_values(proposed)
     except ConfigError as error:
         _refuse(f"requirement failed: {error}")
+    try:
+        check_coordinator(proposed)
+    except ConfigError as error:
+        _refuse(str(error))
     for name in _THREADS:
         _check_threads(name, current.get(name), proposed.get(name))
     _check_cleaner_threads(current.log_cleaner_threads, proposed.log_cleaner_threads)

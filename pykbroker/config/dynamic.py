@@ -9,6 +9,7 @@ from pykbroker.config.definitions import BROKER, QUOTA_BROKER
 from pykbroker.config.known_names import SECURITY_CONFIGS, is_per_broker, row_of
 from pykbroker.config.topic_config import GroupConfig, TopicConfig
 from pykbroker.config.types import INERT, READ_ONLY, InvalidValue, parse_valid
+from pykbroker.config.validate_coordinator import clamp_intervals
 from pykbroker.metadata.image import BROKER_RESOURCE, MetadataImage
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class DynamicBrokerConfig:
         if levels == self.levels:
             return
         self.levels = levels
-        self.current = effective(self.static, levels)
+        self.current = clamp_intervals(effective(self.static, levels))
         self.on_broker_change()
 
     def _derive(self, kind: type[Values], resource: str, overrides: Mapping[str, str]) -> Values:

@@ -8,6 +8,7 @@ from pykbroker.config.listeners import advertised_listeners as advertised_listen
 from pykbroker.config.listeners import client_listeners as client_listeners
 from pykbroker.config.topic_config import TopicConfig
 from pykbroker.config.types import InvalidValue
+from pykbroker.config.validate_coordinator import check_coordinator
 from pykbroker.config.validate_node import check_node, require
 from pykbroker.errors import KafkaError
 from pykbroker.protocol.error_codes import ErrorCode
@@ -22,6 +23,7 @@ def validate_broker(config: "BrokerConfig") -> None:
     """Raises ConfigError when the node cannot run with these settings, each valid by itself."""
     check_node(config)
     validate_values(config)
+    check_coordinator(config)
     _check_compaction_lag(config)
 
 

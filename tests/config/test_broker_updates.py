@@ -99,6 +99,13 @@ def test_foreign_classes() -> None:
     validate_update(node(), {name: default}, per_broker=True)
 
 
+def test_intervals_stay_within_the_bounds_of_the_coordinator() -> None:
+    name = "group.share.assignment.interval.ms"
+    told = refusal(node(), {name: "15001"})
+    assert told == f"{name} must be less than or equal to group.share.max.assignment.interval.ms"
+    validate_update(node(), {name: "15000"}, per_broker=True)
+
+
 def test_all_brokers_together_are_checked_over_this_broker_s_own() -> None:
     configs = node()
     image = image_of({(BROKER_RESOURCE, "1"): {"log.retention.ms": "5"}})

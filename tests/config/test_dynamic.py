@@ -144,3 +144,13 @@ def test_levels_of_any_node() -> None:
     assert levels == ({"log.segment.bytes": "2000000"}, {"log.roll.ms": "2"}, {"log.roll.ms": "1"})
     assert config_of(static, image, 7).texts == {"log.roll.ms": "2", "log.segment.bytes": "2000000"}
     assert accepted({"nope": "x"}, per_broker=True) == {"nope": "x"}
+
+
+def test_intervals_beyond_bounds_that_have_changed_are_capped(caplog: pytest.LogCaptureFixture) -> None:
+    name = "group.consumer.assignment.interval.ms"
+    node = Follower(**{"group.consumer.max.assignment.interval.ms": "2000"})
+    node.set(name, "5000")
+    assert node.dynamic.current.group_consumer_assignment_interval_ms == 2000
+    assert f"{name}=5000 is beyond" in caplog.text
+    node.set(name, "500")
+    assert node.dynamic.current.group_consumer_assignment_interval_ms == 500

@@ -50,7 +50,6 @@ from pykbroker.protocol.error_codes import ErrorCode
 
 if TYPE_CHECKING:
     from pykbroker.clock import Clock
-    from pykbroker.config.broker_config import BrokerConfig
     from pykbroker.coordinator.group.consumer_migration import Migration
     from pykbroker.coordinator.group.groups import Groups
     from pykbroker.coordinator.timers import Timers
@@ -71,7 +70,7 @@ class ConsumerGroups:
 
     def __init__(
         self,
-        config: "BrokerConfig",
+        settings: ConsumerSettings,
         clock: "Clock",
         timers: "Timers",
         groups: "Groups",
@@ -80,7 +79,7 @@ class ConsumerGroups:
         self.clock = clock
         self.groups = groups
         self.image = image
-        self.settings = ConsumerSettings(config, image)
+        self.settings = settings
         self.timers = MemberTimers(clock, timers)
         self.hasher = MetadataHasher(image)
         self.patterns = Patterns(clock, timers, groups, image, self.hasher, self.settings)

@@ -1,10 +1,11 @@
-"""Settings of consumer groups: the broker's, and what the group's own configs override (GroupConfigManager)."""
+"""Settings of consumer groups (GroupConfigManager)."""
 
 import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from pykbroker.coordinator.group.assignor_spec import Assignor
+from pykbroker.coordinator.group.group_settings import GroupSettings
 from pykbroker.coordinator.group.target_assignment import ASSIGNORS
 
 if TYPE_CHECKING:
@@ -28,14 +29,18 @@ def configured_assignors(names: list[str]) -> dict[str, Assignor]:
     return {name: ASSIGNORS[name] for name in known if name in ASSIGNORS} or {"uniform": ASSIGNORS["uniform"]}
 
 
-class ConsumerSettings:
+class ConsumerSettings(GroupSettings):
     """`assignors` by name, the default one first."""
 
-    __slots__ = ("_config", "_image", "assignors")
+    __slots__ = ("assignors",)
 
-    def __init__(self, config: "BrokerConfig", image: "Callable[[], MetadataImage]") -> None:
-        self._config = config
-        self._image = image
+    def __init__(
+        self,
+        config: "BrokerConfig",
+        image: "Callable[[], MetadataImage]",
+        current: "Callable[[], BrokerConfig] | None" = None,
+    ) -> None:
+        super().__init__(config, image, current)
         self.assignors = configured_assignors(config.group_consumer_assignors)
 
     @property
@@ -78,8 +83,5 @@ class ConsumerSettings:
 
     def assignment_interval_ms(self, group_id: str) -> int:
         """How long a target assignment stays at least (KIP-1263)."""
-        return self._of(group_id, "consumer.assignment.interval.ms", self._config.group_consumer_assignment_interval_ms)
-
-    def _of(self, group_id: str, name: str, default: int) -> int:
-        value = self._image().configs.group(group_id).get(name)
-        return default if value is None else int(value)
+        default = self._current().group_consumer_assignment_interval_ms
+        return self._of(group_id, "consumer.assignment.interval.ms", default)

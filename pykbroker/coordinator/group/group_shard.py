@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from pykbroker.coordinator.group.classic import ClassicGroups
@@ -16,6 +16,7 @@ from pykbroker.coordinator.group.consumer_group import ConsumerGroup
 from pykbroker.coordinator.group.consumer_migration import Migration
 from pykbroker.coordinator.group.consumer_records import group_tombstones as consumer_tombstones
 from pykbroker.coordinator.group.consumer_replay import CONSUMER_REPLAY
+from pykbroker.coordinator.group.consumer_settings import ConsumerSettings
 from pykbroker.coordinator.group.group_records import classic_group_tombstone
 from pykbroker.coordinator.group.group_replay import GroupReplay
 from pykbroker.coordinator.group.groups import Group, Groups
@@ -28,11 +29,13 @@ from pykbroker.coordinator.group.share_describe import described_share
 from pykbroker.coordinator.group.share_group import ShareGroup
 from pykbroker.coordinator.group.share_records import group_tombstones as share_tombstones
 from pykbroker.coordinator.group.share_replay import share_replay
+from pykbroker.coordinator.group.share_settings import ShareSettings
 from pykbroker.coordinator.group.streams import StreamsGroups
 from pykbroker.coordinator.group.streams_describe import described_streams
 from pykbroker.coordinator.group.streams_group import NOT_READY, StreamsGroup
 from pykbroker.coordinator.group.streams_records import group_tombstones as streams_tombstones
 from pykbroker.coordinator.group.streams_replay import STREAMS_REPLAY
+from pykbroker.coordinator.group.streams_settings import StreamsSettings
 from pykbroker.coordinator.group.streams_timers import STREAMS_TIMERS
 from pykbroker.coordinator.shard import CoordinatorRecord, Outcome, Replies
 from pykbroker.coordinator.timeline import Timeline
@@ -102,7 +105,9 @@ class GroupShard:
         clock: "Clock",
         new_id: Callable[[], str] = random_id,
         image: Callable[[], MetadataImage] = MetadataImage.empty,
+        current: "Callable[[], BrokerConfig] | None" = None,
     ) -> None:
+        """`config`: as the broker was started; `current`: with its dynamic configs."""
         self.timeline = Timeline()
         self._image = image
         self._clock = clock
@@ -120,11 +125,13 @@ class GroupShard:
             new_id=new_id,
             tombstones=group_tombstones,
         )
-        self.consumers = ConsumerGroups(config, clock, self._timers, self.groups, image)
+        self.consumers = ConsumerGroups(
+            ConsumerSettings(config, image, current), clock, self._timers, self.groups, image
+        )
         self.consumers.migration = Migration(self.consumers, self.classic.rebalancer)
         self.classic.consumer_side = ClassicSide(self.consumers)
-        self.shares = ShareGroups(config, clock, self._timers, self.groups, image)
-        self.streams = StreamsGroups(config, clock, self._timers, self.groups, image)
+        self.shares = ShareGroups(ShareSettings(config, image, current), clock, self._timers, self.groups, image)
+        self.streams = StreamsGroups(StreamsSettings(config, image, current), clock, self._timers, self.groups, image)
         self._replays: tuple[GroupReplay[Any], ...] = (CONSUMER_REPLAY, share_replay(clock), STREAMS_REPLAY)
         self._writer = OffsetWriter(
             clock,
@@ -308,21 +315,20 @@ class GroupShard:
 
     # -- questions
 
-    def list_groups(self, states: frozenset[str], types: frozenset[str]) -> list["ListedGroup"]:
-        """Filters are lower case; an empty one lets everything pass."""
+    def list_groups(self, states: frozenset[str], types: frozenset[str]) -> Iterator["ListedGroup"]:
+        """Of the groups of now, each as it is when it comes to it. Filters are lower case; an empty one lets everything
+        pass."""
         from pykbroker.protocol.messages.list_groups import ListedGroup
 
-        listed = ((group, _listed_state(group)) for group in self.groups.committed())
-        return [
-            ListedGroup(
-                group_id=group.group_id,
-                protocol_type=group.protocol_type or "",
-                group_state=state,
-                group_type=group.group_type,
-            )
-            for group, state in listed
-            if (not states or _filtered_as(state) in states) and (not types or group.group_type in types)
-        ]
+        for group in self.groups.committed():
+            state = _listed_state(group)
+            if (not states or _filtered_as(state) in states) and (not types or group.group_type in types):
+                yield ListedGroup(
+                    group_id=group.group_id,
+                    protocol_type=group.protocol_type or "",
+                    group_state=state,
+                    group_type=group.group_type,
+                )
 
     def describe_groups(self, api_version: int, group_ids: Iterable[str]) -> list["DescribedGroup"]:
         return [self._describe(api_version, group_id) for group_id in group_ids]

@@ -8,7 +8,7 @@ from pykbroker.coordinator.errors import client_error
 from pykbroker.coordinator.runtime_loop import CoordinatorRuntime
 from pykbroker.errors import KafkaError
 from pykbroker.ids import Uuid
-from pykbroker.pending import Pending
+from pykbroker.pending import Pending, pause_after
 from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.protocol.hashes import partition_for_id
 
@@ -52,7 +52,7 @@ _NOT_COORDINATOR_FOR_FETCH: Final = frozenset(
 class GroupCoordinatorService:
     """`offsets_partitions` tells how many partitions `__consumer_offsets` has, None while it does not exist.
 
-    `image`: the metadata, in which consumer groups find their topics.
+    `image`: the metadata, in which consumer groups find their topics. `current`: `config` with its dynamic part.
 
     `runtime.run()` must run in a nursery. The async methods answer every Kafka error in their response.
     """
@@ -65,6 +65,7 @@ class GroupCoordinatorService:
         offsets_partitions: Callable[[], int | None] = lambda: None,
         new_shard: "Callable[[], GroupShard] | None" = None,
         image: "Callable[[], MetadataImage] | None" = None,
+        current: "Callable[[], BrokerConfig] | None" = None,
     ) -> None:
         self._config = config
         self._offsets_partitions = offsets_partitions
@@ -76,7 +77,7 @@ class GroupCoordinatorService:
             config.offsets_load_buffer_size,
         )
         self.runtime: CoordinatorRuntime[GroupShard] = CoordinatorRuntime(
-            OFFSETS_TOPIC, new_shard or (lambda: _new_shard(config, clock, image)), writer, clock, settings
+            OFFSETS_TOPIC, new_shard or (lambda: _new_shard(config, clock, image, current)), writer, clock, settings
         )
 
     # -- elections and topics, from the metadata image
@@ -267,10 +268,15 @@ class GroupCoordinatorService:
         states = frozenset(state.strip().lower() for state in request.states_filter)
         types = frozenset(name.strip().lower() for name in request.types_filter)
         try:
-            rows = [row for shard in self.runtime.shards() for row in shard.list_groups(states, types)]
+            shards = self.runtime.shards()
         except KafkaError as error:
             return ListGroupsResponse(error_code=error.code)
-        return ListGroupsResponse(groups=rows)
+        response = ListGroupsResponse()
+        for shard in shards:
+            for row in shard.list_groups(states, types):
+                response.groups.append(row)
+                await pause_after(len(response.groups))
+        return response
 
     async def describe_groups(self, ctx: "RequestContext", group_ids: Iterable[str]) -> "list[DescribedGroup]":
         """In the order asked for."""
@@ -283,6 +289,7 @@ class GroupCoordinatorService:
                 rows.extend(shard.describe_groups(ctx.api_version, [group_id]))
             except KafkaError as error:
                 rows.append(DescribedGroup(group_id=group_id, error_code=error.code))
+            await pause_after(len(rows))
         return rows
 
     async def describe_consumer_groups(self, group_ids: Iterable[str]) -> "list[DescribedConsumerGroup]":
@@ -291,6 +298,7 @@ class GroupCoordinatorService:
 
         rows: list[DescribedGroup] = []
         for group_id in group_ids:
+            await pause_after(len(rows) + 1)
             if not group_id:
                 rows.append(DescribedGroup(error_code=ErrorCode.INVALID_GROUP_ID))
                 continue
@@ -306,6 +314,7 @@ class GroupCoordinatorService:
 
         rows: list[DescribedGroup] = []
         for group_id in group_ids:
+            await pause_after(len(rows) + 1)
             if not group_id:
                 rows.append(DescribedGroup(error_code=ErrorCode.INVALID_GROUP_ID))
                 continue
@@ -335,11 +344,18 @@ class GroupCoordinatorService:
         return rows
 
 
-def _new_shard(config: "BrokerConfig", clock: "Clock", image: "Callable[[], MetadataImage] | None") -> "GroupShard":
+def _new_shard(
+    config: "BrokerConfig",
+    clock: "Clock",
+    image: "Callable[[], MetadataImage] | None",
+    current: "Callable[[], BrokerConfig] | None",
+) -> "GroupShard":
     """Imported for the first group: a broker without groups starts sooner."""
     from pykbroker.coordinator.group.group_shard import GroupShard
+    from pykbroker.metadata.image import MetadataImage
 
-    return GroupShard(config, clock) if image is None else GroupShard(config, clock, image=image)
+    image = image or MetadataImage.empty
+    return GroupShard(config, clock, image=image, current=current)
 
 
 def _marker(marker: "Marker") -> "Outcome[None]":

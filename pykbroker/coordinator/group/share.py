@@ -33,7 +33,6 @@ from pykbroker.protocol.error_codes import ErrorCode
 
 if TYPE_CHECKING:
     from pykbroker.clock import Clock
-    from pykbroker.config.broker_config import BrokerConfig
     from pykbroker.coordinator.group.groups import Groups
     from pykbroker.coordinator.timers import Timers
     from pykbroker.metadata.image import MetadataImage
@@ -61,7 +60,7 @@ class ShareGroups:
 
     def __init__(
         self,
-        config: "BrokerConfig",
+        settings: ShareSettings,
         clock: "Clock",
         timers: "Timers",
         groups: "Groups",
@@ -71,7 +70,7 @@ class ShareGroups:
         self._timers = timers
         self._groups = groups
         self._image = image
-        self.settings = ShareSettings(config, image)
+        self.settings = settings
         self._hasher = MetadataHasher(image)
         self.initialization = ShareInitialization(clock, groups, image, self.settings)
         self.offsets = ShareOffsets(clock, groups, image, self.initialization)

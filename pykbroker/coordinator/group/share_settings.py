@@ -1,8 +1,10 @@
-"""Settings of share groups: the broker's, and what the group's own configs override (GroupConfigManager)."""
+"""Settings of share groups (GroupConfigManager)."""
 
 import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
+
+from pykbroker.coordinator.group.group_settings import GroupSettings
 
 if TYPE_CHECKING:
     from pykbroker.config.broker_config import BrokerConfig
@@ -14,14 +16,16 @@ SIMPLE: Final = "simple"
 _SIMPLE_CLASS: Final = "org.apache.kafka.coordinator.group.assignor.SimpleAssignor"
 
 
-class ShareSettings:
-    """Times in milliseconds."""
+class ShareSettings(GroupSettings):
+    __slots__ = ()
 
-    __slots__ = ("_config", "_image")
-
-    def __init__(self, config: "BrokerConfig", image: "Callable[[], MetadataImage]") -> None:
-        self._config = config
-        self._image = image
+    def __init__(
+        self,
+        config: "BrokerConfig",
+        image: "Callable[[], MetadataImage]",
+        current: "Callable[[], BrokerConfig] | None" = None,
+    ) -> None:
+        super().__init__(config, image, current)
         for name in config.group_share_assignors:
             if name.strip() not in (SIMPLE, _SIMPLE_CLASS):
                 logger.warning("group.share.assignors: no such assignor here, passed over: %s", name)
@@ -43,8 +47,4 @@ class ShareSettings:
 
     def assignment_interval_ms(self, group_id: str) -> int:
         """How long a target assignment stays at least (KIP-1263)."""
-        return self._of(group_id, "share.assignment.interval.ms", self._config.group_share_assignment_interval_ms)
-
-    def _of(self, group_id: str, name: str, default: int) -> int:
-        value = self._image().configs.group(group_id).get(name)
-        return default if value is None else int(value)
+        return self._of(group_id, "share.assignment.interval.ms", self._current().group_share_assignment_interval_ms)

@@ -41,7 +41,6 @@ from pykbroker.protocol.error_codes import ErrorCode
 
 if TYPE_CHECKING:
     from pykbroker.clock import Clock
-    from pykbroker.config.broker_config import BrokerConfig
     from pykbroker.coordinator.group.groups import Groups
     from pykbroker.coordinator.timers import Timers
     from pykbroker.metadata.image import MetadataImage
@@ -69,7 +68,7 @@ class StreamsGroups:
 
     def __init__(
         self,
-        config: "BrokerConfig",
+        settings: StreamsSettings,
         clock: "Clock",
         timers: "Timers",
         groups: "Groups",
@@ -78,7 +77,7 @@ class StreamsGroups:
         self._clock = clock
         self._groups = groups
         self._image = image
-        self.settings = StreamsSettings(config, image)
+        self.settings = settings
         self.timers = StreamsTimers(clock, timers)
         self._hasher = MetadataHasher(image)
 

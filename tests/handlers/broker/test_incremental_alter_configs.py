@@ -263,6 +263,11 @@ def test_what_the_broker_cannot_change_while_it_runs(cluster: Asker) -> None:
             "requirement failed: max.connections.per.ip can be set to zero only if "
             "max.connections.per.ip.overrides property is set.",
         ),
+        value("group.consumer.assignment.interval.ms", "15001"): (
+            REQUEST,
+            "group.consumer.assignment.interval.ms must be less than or equal to "
+            "group.consumer.max.assignment.interval.ms",
+        ),
         value("principal.builder.class", "foo.Bar"): (
             REQUEST,
             "Invalid value foo.Bar for configuration principal.builder.class: Class foo.Bar could not be found.",

@@ -17,11 +17,13 @@ from pykbroker.raft.quorum_state import QuorumStateError
 from pykbroker.raft.single_voter import NotTheOnlyVoter
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import trio
 
     from pykbroker.config.broker_config import BrokerConfig
     from pykbroker.metadata.image import MetadataImage
-    from pykbroker.request import ControllerLink
+    from pykbroker.request import Connect, ControllerLink
 
 # What a port, a directory or the metadata in it may be the reason of; each says so in one line.
 CANNOT_START = (
@@ -46,6 +48,10 @@ class BrokerFailure(Exception):
     """The node had to stop itself; the text is one clear line for its user."""
 
 
+def _fail(reason: str) -> None:
+    raise BrokerFailure(reason)
+
+
 class MetadataSource(Protocol):
     """Where a broker hears of the cluster, and whom it asks: the controller in this process, or one elsewhere."""
 
@@ -68,18 +74,44 @@ class MetadataSource(Protocol):
 class SharedServer:
     """`logs`: the data directories of a broker, opened here and loaded by the broker; of a controller: its only one."""
 
-    def __init__(self, config: "BrokerConfig", clock: Clock, logs: LogManager) -> None:
+    def __init__(
+        self, config: "BrokerConfig", clock: Clock, logs: LogManager, connect: "Connect | None" = None
+    ) -> None:
         self.config = config
         self.clock = clock
         self.logs = logs
         self.node_id = config.node_id
         self.cluster_id = ""
+        # Called with one clear line when the node has to stop itself.
+        self.fail: Callable[[str], None] = _fail
+        self._connect = connect
+        self._told_cluster_id = ""
         self.publisher = MetadataPublisher("")
         self.metadata_directory: LogDirectory
 
     @property
     def image(self) -> "MetadataImage":
         return self.publisher.image
+
+    @property
+    def connect(self) -> "Connect":
+        """How other nodes are reached."""
+        if self._connect is None:
+            from pykbroker.network.node_channel import connect
+
+            self._connect = connect
+        return self._connect
+
+    async def learn_cluster_id(self) -> None:
+        """From the controllers, for fresh directories of a broker without its own. Raises CANNOT_START."""
+        if "controller" in self.config.process_roles or self.logs.known_cluster_id() is not None:
+            return
+        from pykbroker.config.quorum import bootstrap_controllers, quorum_voters
+        from pykbroker.controller_link.cluster_id_loop import cluster_id_of
+
+        controllers = [*bootstrap_controllers(self.config), *quorum_voters(self.config).values()]
+        timeout = self.config.initial_broker_registration_timeout_ms / 1000
+        self._told_cluster_id = await cluster_id_of(controllers, self.connect, str(self.node_id), timeout)
 
     def open_directories(self, opened: ExitStack) -> None:
         """All of one cluster and locked; that of the metadata log may be none of log.dirs. Raises CANNOT_START."""
@@ -88,7 +120,7 @@ class SharedServer:
         if folder is not None and folder not in (self.config.log_dirs or self.config.log_dir):
             managers.append(LogManager([folder], clock=self.clock))
         known = [found for manager in managers if (found := manager.known_cluster_id()) is not None]
-        self.cluster_id = known[0] if known else str(Uuid.random())
+        self.cluster_id = known[0] if known else self._told_cluster_id or str(Uuid.random())
         for manager in managers:
             opened.callback(manager.release)
             manager.open(node_id=self.node_id, cluster_id=self.cluster_id, new_cluster_id=lambda: self.cluster_id)
@@ -98,12 +130,11 @@ class SharedServer:
 
 
 def metadata_source(shared: SharedServer) -> MetadataSource:
-    """As process.roles says. Raises StartError."""
+    """As process.roles says."""
     if "controller" not in shared.config.process_roles:
-        raise StartError(
-            f"process.roles={','.join(shared.config.process_roles)}: this pykbroker cannot join a controller elsewhere "
-            "yet; set process.roles=broker,controller or leave it out"
-        )
+        from pykbroker.observer_server import ObserverServer
+
+        return ObserverServer(shared)
     from pykbroker.controller_server import ControllerServer
 
     return ControllerServer(shared)

@@ -29,6 +29,7 @@ LAYERS = {
         "broker",
         "controller_node",
         "controller_server",
+        "observer_server",
         "shared_server",
         "web",
         "cli",

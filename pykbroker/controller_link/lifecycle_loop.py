@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 LOG = logging.getLogger("pykbroker.lifecycle")
 # Seconds between two requests while the controller has not yet granted what we want.
 RETRY_PAUSE = 0.05
+# Seconds between two registrations, as real brokers have them after a refusal.
+REGISTRATION_PAUSE = 2.0
+# Refusals that waiting does not change.
+_FINAL = (ErrorCode.INCONSISTENT_CLUSTER_ID, ErrorCode.INVALID_REGISTRATION, ErrorCode.UNSUPPORTED_VERSION)
 
 
 class Link(Protocol):
@@ -65,6 +69,8 @@ class LifecycleLoop:
     ) -> None:
         self.broker_epoch = -1
         self._is_shutting_down = False
+        self._is_silent = False  # the last heartbeat was not answered
+        self._may_go = False
         self._link = link
         self._config = config
         self._image = image
@@ -82,7 +88,50 @@ class LifecycleLoop:
         self._failed = trio.Event()
 
     async def register(self) -> int:
-        """The new broker epoch, which later goes into the clean-shutdown files. Raises KafkaError."""
+        """The new broker epoch, which later goes into the clean-shutdown files.
+
+        Asks again until initial.broker.registration.timeout.ms while the session of an earlier life of this broker is
+        not over, or no controller answers. Raises KafkaError, whose message says what to do.
+        """
+        deadline = trio.current_time() + self._config.initial_broker_registration_timeout_ms / 1000
+        said = -1
+        while True:
+            try:
+                return await self._register()
+            except KafkaError as error:
+                is_late = trio.current_time() + REGISTRATION_PAUSE >= deadline
+                if error.code in _FINAL or is_late:
+                    raise KafkaError(error.code, self._refusal(error)) from error
+                if error.code != said:
+                    said = error.code
+                    LOG.warning("%s Trying again.", self._refusal(error))
+            await trio.sleep(REGISTRATION_PAUSE)
+
+    def _refusal(self, error: KafkaError) -> str:
+        """For people."""
+        who = f"Broker {self._node_id} cannot register with the controller"
+        if error.code == ErrorCode.DUPLICATE_BROKER_REGISTRATION:
+            seconds = self._config.broker_session_timeout_ms / 1000
+            return (
+                f"{who}: another process is registered with node.id={self._node_id}. If that was this broker, stopped "
+                f"or killed a moment ago, its session ends within {seconds:g} s (broker.session.timeout.ms of the "
+                "controller); if not, give each broker a node.id of its own."
+            )
+        if error.code == ErrorCode.INCONSISTENT_CLUSTER_ID:
+            return (
+                f"{who}: it belongs to another cluster than this broker's data, whose cluster.id is "
+                f"{self._cluster_id}. Point this broker to its own controllers, or give it empty directories."
+            )
+        if error.code == ErrorCode.INVALID_REGISTRATION:
+            return f"{who}: its log directories, listeners or features do not suit the cluster: {error}."
+        if error.code == ErrorCode.UNSUPPORTED_VERSION:
+            return (
+                f"{who}: the cluster has finalized a feature level that this pykbroker does not have: {error}. See "
+                "kafka-features describe."
+            )
+        return f"{who}: {error}."
+
+    async def _register(self) -> int:
         request = BrokerRegistrationRequest(
             broker_id=self._node_id,
             cluster_id=self._cluster_id,
@@ -117,16 +166,16 @@ class LifecycleLoop:
         ]
 
     async def unfence(self) -> None:
-        """Returns once the broker may lead partitions. Raises KafkaError."""
+        """Returns once the broker may lead partitions. Raises KafkaError as run()."""
         # The controller answers, it does not call: there is no event to wait for.
-        while (await self._heartbeat()).is_fenced:  # noqa: ASYNC110
+        while (response := await self._heartbeat()) is None or response.is_fenced:  # noqa: ASYNC110
             await trio.sleep(RETRY_PAUSE)
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Heartbeats until controlled_shutdown(), which sends its own: one that does not ask to go would unfence again.
 
-        Who is unregistered although it lives (any client may, where nothing forbids it) registers anew. Raises
-        KafkaError when the controller knows a newer incarnation.
+        Who is unregistered although it lives (any client may, where nothing forbids it) registers anew. A controller
+        that does not answer is asked again. Raises KafkaError when the controller knows a newer incarnation.
         """
         task_status.started()
         while not self._is_shutting_down:
@@ -161,15 +210,29 @@ class LifecycleLoop:
                 return
 
     async def controlled_shutdown(self) -> None:
-        """Returns once this broker leads nothing and is fenced; then the logs may be closed. Raises KafkaError."""
+        """Returns once this broker leads nothing and is fenced; then the logs may be closed. Raises KafkaError.
+
+        Also when no controller has answered for a whole session: by then it has fenced this broker, if there is one.
+        """
         self._is_shutting_down = True
         answered_before = False
-        while not (await self._heartbeat(want_shut_down=True)).should_shut_down:
-            if answered_before:
+        patience = self._config.broker_session_timeout_ms / 1000
+        deadline = trio.current_time() + patience
+        while True:
+            with trio.move_on_at(deadline):
+                if await self._heartbeat(want_shut_down=True) is not None:
+                    deadline = trio.current_time() + patience
+            if self._may_go:
+                return
+            if trio.current_time() >= deadline:
+                LOG.warning("Stopping without the controller's leave: it has not answered for %g s", patience)
+                return
+            if answered_before or self._is_silent:
                 await trio.sleep(RETRY_PAUSE)
             answered_before = True
 
-    async def _heartbeat(self, *, want_shut_down: bool = False) -> BrokerHeartbeatResponse:
+    async def _heartbeat(self, *, want_shut_down: bool = False) -> BrokerHeartbeatResponse | None:
+        """None: no controller answered."""
         request = BrokerHeartbeatRequest(
             broker_id=self._node_id,
             broker_epoch=self.broker_epoch,
@@ -180,13 +243,29 @@ class LifecycleLoop:
         )
         try:
             response = cast(BrokerHeartbeatResponse, await self._link.call(ApiKey.BROKER_HEARTBEAT, request))
-            for directory in request.offline_log_dirs:
-                self._untold.pop(directory, None)
-            return response
         except KafkaError as error:
-            known = self._image().brokers.get(self._node_id)
-            if error.code != ErrorCode.STALE_BROKER_EPOCH or (known and known.epoch != self.broker_epoch):
-                raise
+            return await self._refused(error)
+        if self._is_silent:
+            self._is_silent = False
+            LOG.info("The controller answers heartbeats again")
+        self._may_go = response.should_shut_down
+        for directory in request.offline_log_dirs:
+            self._untold.pop(directory, None)
+        return response
+
+    async def _refused(self, error: KafkaError) -> BrokerHeartbeatResponse | None:
+        """Raises KafkaError when this broker must stop."""
+        if error.code != ErrorCode.STALE_BROKER_EPOCH:
+            if not self._is_silent:
+                self._is_silent = True
+                LOG.warning("No heartbeat reaches the controller: %s. Trying again.", error.message or error)
+            return None
+        known = self._image().brokers.get(self._node_id)
+        if known is not None and known.epoch > self.broker_epoch:
+            raise KafkaError(
+                error.code,
+                f"another process has registered with node.id={self._node_id}: each broker needs one of its own",
+            ) from error
         if known is None:  # else the image is behind the controller, and the next heartbeat will tell
             LOG.warning("The controller does not know this broker any more: registering anew")
             await self.register()

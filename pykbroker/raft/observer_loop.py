@@ -11,11 +11,11 @@ from pykbroker.raft.metadata_loader import MetadataLoader
 from pykbroker.raft.observer import Address, Observer, RaftRequest
 from pykbroker.raft.snapshot import SnapshotId
 from pykbroker.raft.snapshot_generator import SnapshotGenerator
-from pykbroker.request import Connect, NodeChannel
 
 if TYPE_CHECKING:
     from pykbroker.clock import Clock
     from pykbroker.protocol.message import Message
+    from pykbroker.request import Connect, NodeChannel
 
 
 class ObserverLoop:
@@ -26,7 +26,7 @@ class ObserverLoop:
         observer: Observer,
         loader: MetadataLoader,
         snapshots: SnapshotGenerator,
-        connect: Connect,
+        connect: "Connect",
         clock: "Clock",
         client_id: str,
     ) -> None:
@@ -86,7 +86,7 @@ class ObserverLoop:
             )
         return await channel.send(request.api_key, version, request.message, timeout=request.timeout)
 
-    def _channel_to(self, where: Address) -> NodeChannel:
+    def _channel_to(self, where: Address) -> "NodeChannel":
         if self._channel is None or where != self._where:
             if self._channel is not None:
                 self._channel.close()

@@ -130,6 +130,7 @@ class RemoteControllerLink:
         with trio.move_on_after(timeout) as scope:
             while True:
                 channel = await self._reach(name)
+                reason = f"{channel} has not answered"
                 try:
                     answer = await ask(channel, max(scope.deadline - trio.current_time(), 0.001))
                     if answer is not None:

@@ -47,7 +47,10 @@ class SocketChannel:
         self._versions: Mapping[int, tuple[int, int]] | None = None
 
     def __repr__(self) -> str:
-        return f"<SocketChannel {self._client_id} to {self.host}:{self.port}>"
+        return f"<SocketChannel {self._client_id} to {self}>"
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
 
     # What others call (request.NodeChannel)
 

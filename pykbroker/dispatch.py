@@ -448,9 +448,7 @@ class LargeRequest:
         session, api, ctx, frame = self._session, self._api, self._ctx, self._frame
         request = None
         try:
-            request, _ = await in_thread(
-                partial(api.request_class.decode, frame, ctx.api_version, self._position)
-            )
+            request, _ = await in_thread(partial(api.request_class.decode, frame, ctx.api_version, self._position))
             result = await api.handle(session._broker, ctx, request)
         except MalformedFrame as error:
             raise MalformedFrame(f"{session.last_request}: {error}") from error

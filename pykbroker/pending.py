@@ -1,13 +1,16 @@
-"""Pending[T]: the one awaitable that a sans-I/O core may complete. Knows trio, so that the cores need not."""
+"""Pending[T]: the one awaitable that a sans-I/O core may complete; and how handlers leave the loop to others. Knows
+trio, so that they need not."""
 
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Final, Generic, TypeVar, cast
 
 import outcome
 import trio
 
 T = TypeVar("T")
 
+# Rows that a handler makes between two pauses: a few milliseconds.
+SLICE: Final = 1000
 _WAITING = object()
 
 
@@ -109,3 +112,15 @@ class Pending(Generic[T]):
             trio.lowlevel.reschedule(task, outcome.Value(None))
         for callback in callbacks or ():
             callback(self)
+
+
+async def pause_after(count: int) -> None:
+    """For who makes very many rows, after each of them, `count` so far: every SLICE rows all others have their turn.
+    What is not the caller's own may be another afterwards."""
+    if count % SLICE == 0:
+        await trio.lowlevel.checkpoint()
+
+
+async def in_thread(function: Callable[[], T]) -> T:
+    """What takes long and touches nothing that others see: the loop goes on meanwhile."""
+    return await trio.to_thread.run_sync(function)

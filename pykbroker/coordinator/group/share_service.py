@@ -4,7 +4,7 @@ Kafka: the share parts of GroupCoordinatorService.
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,6 +13,7 @@ from pykbroker.coordinator.group.share_checks import check_share_heartbeat
 from pykbroker.coordinator.group.share_errors import message_for
 from pykbroker.errors import KafkaError
 from pykbroker.ids import ZERO_UUID, TopicPartition
+from pykbroker.pending import SLICE, pause_after
 from pykbroker.protocol.error_codes import ErrorCode
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ class ShareGroupService:
 
         rows: list[DescribedGroup] = []
         for group_id in group_ids:
+            await pause_after(len(rows) + 1)
             if not group_id:
                 rows.append(DescribedGroup(error_code=ErrorCode.INVALID_GROUP_ID))
                 continue
@@ -292,15 +294,17 @@ class ShareGroupService:
         from pykbroker.protocol.messages.delete_groups import DeletableGroupResult
 
         by_partition: dict[int, list[str]] = {}
-        for group_id in group_ids:
+        for count, group_id in enumerate(group_ids, 1):
             by_partition.setdefault(self._groups.partition_for(group_id), []).append(group_id)
+            await pause_after(count)
         rows: list[DeletableGroupResult] = []
-        for ids in by_partition.values():
+        for ids in _in_slices(by_partition.values()):
             errors = await self._delete_states_of(ids)
             rows.extend(DeletableGroupResult(group_id=group_id, error_code=code) for group_id, code in errors.items())
             left = [group_id for group_id in ids if group_id not in errors]
             if left:
                 rows.extend(await self._groups.delete_groups(ctx, left))
+            await pause_after(len(ids))
         return rows
 
     async def _delete_states_of(self, group_ids: list[str]) -> dict[str, int]:
@@ -319,6 +323,12 @@ class ShareGroupService:
                 logger.error("The persister can't delete the state of share group %s: %s", group_id, failed)
                 errors[group_id] = next(iter(failed.values()))
         return errors
+
+
+def _in_slices(lists: Iterable[list[str]]) -> Iterator[list[str]]:
+    for ids in lists:
+        for start in range(0, len(ids), SLICE):
+            yield ids[start : start + SLICE]
 
 
 def _partitions(request: "InitializeShareGroupStateRequest") -> "Partitions":

@@ -2,6 +2,7 @@
 
 from pykbroker.coordinator.transaction.transaction_metadata import STATE_NAMES
 from pykbroker.errors import KafkaError
+from pykbroker.pending import pause_after
 from pykbroker.protocol.messages.describe_transactions import (
     DescribeTransactionsRequest,
     DescribeTransactionsResponse,
@@ -14,9 +15,11 @@ from pykbroker.request import RequestContext, Services
 async def handle(
     broker: Services, ctx: RequestContext, request: DescribeTransactionsRequest
 ) -> DescribeTransactionsResponse:
-    return DescribeTransactionsResponse(
-        transaction_states=[_describe(broker, transactional_id) for transactional_id in request.transactional_ids]
-    )
+    response = DescribeTransactionsResponse()
+    for transactional_id in request.transactional_ids:
+        response.transaction_states.append(_describe(broker, transactional_id))
+        await pause_after(len(response.transaction_states))
+    return response
 
 
 def error_response(

@@ -10,6 +10,7 @@ from pykbroker.coordinator.share.share_partition_key import SharePartitionKey
 from pykbroker.errors import KafkaError
 from pykbroker.handlers.cluster_view import NO_NODE, Node, node_of
 from pykbroker.metadata.topic_names import GROUP_METADATA_TOPIC, SHARE_GROUP_STATE_TOPIC, TRANSACTION_STATE_TOPIC
+from pykbroker.pending import pause_after
 from pykbroker.protocol.enums import CoordinatorType
 from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.protocol.messages.find_coordinator import Coordinator, FindCoordinatorRequest, FindCoordinatorResponse
@@ -40,11 +41,11 @@ async def handle(broker: Services, ctx: RequestContext, request: FindCoordinator
     if ctx.api_version < MANY_KEYS_FROM:
         found = await find(broker, ctx, request.key_type, request.key)
         return single(found._replace(message=found.message or MESSAGES[found.error]))
-    return FindCoordinatorResponse(
-        coordinators=[
-            coordinator(key, await find(broker, ctx, request.key_type, key)) for key in request.coordinator_keys
-        ]
-    )
+    response = FindCoordinatorResponse()
+    for key in request.coordinator_keys:
+        response.coordinators.append(coordinator(key, await find(broker, ctx, request.key_type, key)))
+        await pause_after(len(response.coordinators))
+    return response
 
 
 async def find(broker: Services, ctx: RequestContext, key_type: int, key: str) -> Found:

@@ -2,6 +2,7 @@
 
 from pykbroker.errors import KafkaError
 from pykbroker.ids import TopicPartition
+from pykbroker.pending import pause_after
 from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.protocol.messages.list_offsets import (
     ListOffsetsPartition,
@@ -29,20 +30,20 @@ async def handle(broker: Services, ctx: RequestContext, request: ListOffsetsRequ
             if partition.partition_index in partitions:
                 duplicates.add((topic.name, partition.partition_index))
             partitions[partition.partition_index] = partition
-    return ListOffsetsResponse(
-        topics=[
-            ListOffsetsTopicResponse(
-                name=name,
-                partitions=[
-                    failed(index, ErrorCode.INVALID_REQUEST)
-                    if (name, index) in duplicates
-                    else list_offset(broker, ctx, request, name, partition)
-                    for index, partition in partitions.items()
-                ],
+    response = ListOffsetsResponse()
+    for name, partitions in asked.items():
+        topic_row = ListOffsetsTopicResponse(name=name)
+        response.topics.append(topic_row)
+        await pause_after(len(response.topics))
+        for index, partition in partitions.items():
+            is_duplicate = (name, index) in duplicates
+            topic_row.partitions.append(
+                failed(index, ErrorCode.INVALID_REQUEST)
+                if is_duplicate
+                else list_offset(broker, ctx, request, name, partition)
             )
-            for name, partitions in asked.items()
-        ]
-    )
+            await pause_after(len(topic_row.partitions))
+    return response
 
 
 def list_offset(

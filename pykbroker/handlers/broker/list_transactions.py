@@ -6,6 +6,7 @@ from typing import Final
 from pykbroker.coordinator.safe_regex import InvalidPattern, compile_pattern
 from pykbroker.coordinator.transaction.transaction_metadata import STATE_NAMES
 from pykbroker.errors import KafkaError
+from pykbroker.pending import pause_after
 from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.protocol.messages.list_transactions import (
     ListTransactionsRequest,
@@ -24,14 +25,16 @@ async def handle(broker: Services, ctx: RequestContext, request: ListTransaction
     producer_ids = frozenset(request.producer_id_filters)
     matches = _matcher(request.transactional_id_pattern)
     now_ms = broker.clock.wall_ms()
-    rows = [
-        TransactionState(metadata.transactional_id, metadata.producer_id, STATE_NAMES[metadata.state])
-        for metadata in broker.transactions.all()
-        if (not states or STATE_NAMES[metadata.state] in states)
-        and (not producer_ids or metadata.producer_id in producer_ids)
-        and (request.duration_filter < 0 or now_ms - metadata.start_timestamp > request.duration_filter)
-        and matches(metadata.transactional_id)
-    ]
+    rows = []
+    for count, metadata in enumerate(broker.transactions.all(), 1):
+        if (
+            (not states or STATE_NAMES[metadata.state] in states)
+            and (not producer_ids or metadata.producer_id in producer_ids)
+            and (request.duration_filter < 0 or now_ms - metadata.start_timestamp > request.duration_filter)
+            and matches(metadata.transactional_id)
+        ):
+            rows.append(TransactionState(metadata.transactional_id, metadata.producer_id, STATE_NAMES[metadata.state]))
+        await pause_after(count)
     unknown = [state for state in request.state_filters if state not in KNOWN_STATES]
     return ListTransactionsResponse(unknown_state_filters=unknown, transaction_states=rows)
 

@@ -15,6 +15,7 @@ from pykbroker.ids import ZERO_UUID
 from pykbroker.metadata.image import MetadataImage
 from pykbroker.metadata.topic_names import is_internal, why_invalid
 from pykbroker.metadata.topics import NO_LEADER, PartitionImage, TopicImage
+from pykbroker.pending import pause_after
 from pykbroker.protocol.enums import ResourceType
 from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.protocol.messages.metadata import (
@@ -46,7 +47,10 @@ async def handle(broker: Services, ctx: RequestContext, request: MetadataRequest
             # As in Kafka the answer is still UNKNOWN_TOPIC_OR_PARTITION and the client asks again: one that has just
             # deleted the topic must not be told of it, newly created by its own question.
             await broker.topic_creation.create(ctx, missing)
-    topics = [topic_row(ctx, image, name) for name in names]
+    topics = []
+    for name in names:
+        topics.append(topic_row(ctx, image, name))
+        await pause_after(len(topics))
     if request.include_topic_authorized_operations:
         for row in topics:
             row.topic_authorized_operations = all_operations(ResourceType.TOPIC)

@@ -4,6 +4,7 @@ from pykbroker.coordinator.group.offset_and_metadata import INVALID_OFFSET
 from pykbroker.errors import KafkaError
 from pykbroker.ids import ZERO_UUID
 from pykbroker.metadata.topics import TopicsImage
+from pykbroker.pending import pause_after
 from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.protocol.messages.offset_fetch import (
     OffsetFetchRequest,
@@ -36,6 +37,7 @@ async def handle(broker: Services, ctx: RequestContext, request: OffsetFetchRequ
             rows.append(await _fetch(broker, ctx, group, request.require_stable))
         except KafkaError as error:
             rows.append(_group_error(group, error.code, ctx.api_version))
+        await pause_after(len(rows))
     return _response(rows, ctx.api_version)
 
 

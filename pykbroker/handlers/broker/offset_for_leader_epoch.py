@@ -2,6 +2,7 @@
 
 from pykbroker.errors import KafkaError
 from pykbroker.ids import TopicPartition
+from pykbroker.pending import pause_after
 from pykbroker.protocol.messages.offset_for_leader_epoch import (
     EpochEndOffset,
     OffsetForLeaderEpochRequest,
@@ -15,14 +16,15 @@ from pykbroker.request import RequestContext, Services
 async def handle(
     broker: Services, ctx: RequestContext, request: OffsetForLeaderEpochRequest
 ) -> OffsetForLeaderEpochResponse:
-    return OffsetForLeaderEpochResponse(
-        topics=[
-            OffsetForLeaderTopicResult(
-                topic=topic.topic, partitions=[end_offset(broker, topic.topic, asked) for asked in topic.partitions]
-            )
-            for topic in request.topics
-        ]
-    )
+    response = OffsetForLeaderEpochResponse()
+    for topic in request.topics:
+        result = OffsetForLeaderTopicResult(topic=topic.topic)
+        response.topics.append(result)
+        await pause_after(len(response.topics))
+        for asked in topic.partitions:
+            result.partitions.append(end_offset(broker, topic.topic, asked))
+            await pause_after(len(result.partitions))
+    return response
 
 
 def end_offset(broker: Services, topic: str, asked: OffsetForLeaderPartition) -> EpochEndOffset:

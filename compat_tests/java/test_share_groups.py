@@ -5,6 +5,8 @@ import subprocess
 import time
 from collections.abc import Callable
 
+import pytest
+
 from compat_tests.java.tools import command, run
 
 TOOL = "org.apache.kafka.tools.consumer.group.ShareGroupCommand"
@@ -18,6 +20,7 @@ def rows(output: str, group: str) -> list[list[str]]:
     return [line.split() for line in output.splitlines() if line.startswith(group)]
 
 
+@pytest.mark.timeout(400)  # some twenty JVMs start
 def test_share_groups(bootstrap: str, unique: Callable[[str], str]) -> None:
     topic, group = unique("topic"), unique("share")
     server = ("--bootstrap-server", bootstrap)

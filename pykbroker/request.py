@@ -160,6 +160,10 @@ Connect: TypeAlias = "Callable[[Endpoint | tuple[str, int], str], NodeChannel]"
 class ControllerLink(Protocol):
     """What a broker says to its controller; the same interface near (controller_link/local.py) and far."""
 
+    @property
+    def controller_versions(self) -> Mapping[int, tuple[int, int]] | None:
+        """(lowest, highest) version by API of a controller elsewhere; None: this code's, or not known yet."""
+
     async def forward(self, ctx: RequestContext, request: "Message") -> "Message":
         """The controller's response to a forwardable request. Raises KafkaError."""
 

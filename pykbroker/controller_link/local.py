@@ -19,6 +19,8 @@ HANDLERS = "pykbroker.handlers.controller"
 class LocalControllerLink:
     """request.ControllerLink, and what LifecycleLoop needs. Handlers are imported when their API first comes."""
 
+    controller_versions = None
+
     def __init__(self, controller: Controller, node_id: int) -> None:
         self._controller = controller
         self._node_id = node_id

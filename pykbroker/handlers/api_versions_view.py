@@ -1,11 +1,12 @@
 """The answer to ApiVersions, of brokers and controllers (ApiVersionManager). KIP-35, KIP-511, KIP-584, KAFKA-17492."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from pykbroker.errors import KafkaError
 from pykbroker.metadata.features import SUPPORTED_FEATURES
 from pykbroker.metadata.image import MetadataImage
+from pykbroker.protocol.apis import API_TABLE
 from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.protocol.messages.api_versions import (
     ApiVersion,
@@ -42,6 +43,23 @@ def api_versions(rows: Iterable[tuple[int, int, int]], image: MetadataImage, ver
             FinalizedFeatureKey(name, level, level) for name, level in image.features.finalized.items() if level
         ],
     )
+
+
+def within_reach(
+    rows: Iterable[tuple[int, int, int]], controller: Mapping[int, tuple[int, int]] | None
+) -> list[tuple[int, int, int]]:
+    """`rows` as far as the controller has them too, where it executes them; `controller` None: its code is this
+    broker's (ApiVersionsResponse.intersectForwardableApis)."""
+    if controller is None:
+        return list(rows)
+    common = []
+    for key, low, high in rows:
+        if API_TABLE[key].forwardable:
+            its_low, its_high = controller.get(key, (0, -1))
+            low, high = max(low, its_low), min(high, its_high)
+        if low <= high:
+            common.append((key, low, high))
+    return common
 
 
 def is_software_name(text: str) -> bool:

@@ -1,7 +1,7 @@
 """ApiVersions (18): which APIs in which versions, and the feature levels."""
 
 from pykbroker.dispatch import advertised
-from pykbroker.handlers.api_versions_view import api_versions, check_software
+from pykbroker.handlers.api_versions_view import api_versions, check_software, within_reach
 from pykbroker.protocol.messages.api_versions import ApiVersionsRequest, ApiVersionsResponse
 from pykbroker.request import RequestContext, Services
 
@@ -9,4 +9,4 @@ from pykbroker.request import RequestContext, Services
 async def handle(broker: Services, ctx: RequestContext, request: ApiVersionsRequest) -> ApiVersionsResponse:
     check_software(request, ctx.api_version)
     rows = advertised(unstable=broker.config.unstable_api_versions_enable)
-    return api_versions(rows, broker.image, ctx.api_version)
+    return api_versions(within_reach(rows, broker.controller.controller_versions), broker.image, ctx.api_version)

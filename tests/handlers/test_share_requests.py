@@ -21,7 +21,11 @@ def shared(sharing: ShareAsker) -> Shared:
 
 
 def test_unknown_topic_ids_have_an_error_of_their_own(shared: Shared) -> None:
-    """Kafka 4.3.1 fails at them: UNKNOWN_SERVER_ERROR for the whole request, whatever else it asks for."""
+    """So ShareSessionContext.getErroneousAndValidTopicIdPartitions means it. But then Kafka 4.3.1 counts the bytes of a
+    topic without name (KafkaApis.processShareFetchResponse, updateBytesOut): UNKNOWN_SERVER_ERROR for the whole request
+    without message or rows, in every request of the session, whatever else it asks for, even when a topic of the
+    session was deleted. That would keep a member from the records of its other topics.
+    """
     ann = shared.member()
     assert codes(ann.fetch(topic=STRANGER)) == {0: (E.UNKNOWN_TOPIC_ID, 0)}
     response = ann.fetch((0, 0, [ACCEPT]), topic=STRANGER, max_wait_ms=0)

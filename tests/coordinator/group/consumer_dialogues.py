@@ -19,6 +19,9 @@ from tests.coordinator.group.dialogues import Speaker, commit, delete_offsets, d
 
 SUBSCRIPTION = b"\0\1\0\0\0\1\0\1t\0\0\0\0\0\0\0\0"
 CLASSIC = [("range", SUBSCRIPTION)]
+# The same, and what the member owns of t.
+OWNS_0 = b"\0\1\0\0\0\1\0\1t\xff\xff\xff\xff\0\0\0\1\0\1t\0\0\0\1\0\0\0\0"
+OWNS_BOTH = b"\0\1\0\0\0\1\0\1t\xff\xff\xff\xff\0\0\0\1\0\1t\0\0\0\2\0\0\0\0\0\0\0\1"
 
 
 def beat(
@@ -284,11 +287,9 @@ async def a_classic_group_is_upgraded(s: Speaker) -> None:
     await s.call("b", first(s, "b"), 1)
     await describe(s)
     await s.call("a", HeartbeatRequest(group_id=s.group(), generation_id=1, member_id=a), 4)
-    owns_0 = b"\0\1\0\0\0\1\0\1t\xff\xff\xff\xff\0\0\0\1\0\1t\0\0\0\1\0\0\0\0"
-    owns_both = b"\0\1\0\0\0\1\0\1t\xff\xff\xff\xff\0\0\0\1\0\1t\0\0\0\2\0\0\0\0\0\0\0\1"
-    await s.call("a", join(s, a, protocols=[("range", owns_both)]), 9)
+    await s.call("a", join(s, a, protocols=[("range", OWNS_BOTH)]), 9)
     await s.call("a", sync(s, 1, a), 5)
-    await s.call("a", join(s, a, protocols=[("range", owns_0)]), 9)
+    await s.call("a", join(s, a, protocols=[("range", OWNS_0)]), 9)
     await s.call("a", sync(s, 2, a), 5)
     await s.call("a", sync(s, 1, a), 5)
     await s.call("a", sync(s, 2, a, protocol_name="nosuch"), 5)
@@ -309,7 +310,7 @@ async def a_classic_group_is_upgraded(s: Speaker) -> None:
     await s.call("a", HeartbeatRequest(group_id=s.group(), generation_id=3, member_id=a), 4)
     await s.call("a", HeartbeatRequest(group_id=s.group(), generation_id=2, member_id=a), 4)
     await s.call("a", DescribeGroupsRequest(groups=[s.group()]), 6)
-    await s.call("a", join(s, a, protocols=[("range", owns_0)]), 9)
+    await s.call("a", join(s, a, protocols=[("range", OWNS_0)]), 9)
 
 
 @dialogue
@@ -357,3 +358,48 @@ async def groups_that_cannot_be_upgraded(s: Speaker) -> None:
     await s.call("b", beat(s, "b", 1), 1)
     await s.call("b", beat(s, "b", -1), 1)
     await describe(s)
+
+
+@dialogue
+async def an_upgrade_amid_a_rebalance_knows_no_owners(s: Speaker) -> None:
+    """Member a has both partitions and hears nothing; b is given one of them at once."""
+    a = await classic_stable(s)
+    c = await register(s, "c", protocols=CLASSIC)
+    await s.send("c", join(s, c, protocols=CLASSIC), 9)
+    await s.call("a", join(s, a, protocols=[("range", OWNS_BOTH)]), 9)
+    await s.answer("c")
+    await s.call("admin", LeaveGroupRequest(group_id=s.group(), members=[MemberIdentity(member_id=c)]), 5)
+    await s.call("b", first(s, "b", server_assignor="range"), 1)
+    await describe(s)
+    await s.call("a", HeartbeatRequest(group_id=s.group(), generation_id=2, member_id=a), 4)
+    joined = await s.call("a", join(s, a, protocols=[("range", OWNS_BOTH)]), 9)
+    await s.call("a", sync(s, joined.generation_id, a), 5)
+    await describe(s)
+
+
+@dialogue
+async def a_downgrade_forgets_what_is_being_revoked(s: Speaker) -> None:
+    """Member a is asked to give back partition 1 and has not; after a downgrade and an upgrade c has it too."""
+    a = await classic_stable(s)
+    await s.call("b", first(s, "b"), 1)
+    await s.call("a", join(s, a, protocols=[("range", OWNS_BOTH)]), 9)
+    await describe(s)
+    await s.call("b", beat(s, "b", -1), 1)
+    await s.call("c", first(s, "c"), 1)
+    await describe(s)
+    await s.call("a", HeartbeatRequest(group_id=s.group(), generation_id=1, member_id=a), 4)
+
+
+@dialogue
+async def a_classic_member_comes_back_by_its_old_id(s: Speaker) -> None:
+    """It was removed, what it had is another one's, and it is not told to abandon it until its next SyncGroup."""
+    await s.call("b", first(s, "b", ["u"]), 1)
+    a = await register(s, "a", protocols=CLASSIC)
+    joined = await s.call("a", join(s, a, protocols=CLASSIC), 9)
+    await s.call("a", sync(s, joined.generation_id, a), 5)
+    await s.call("admin", LeaveGroupRequest(group_id=s.group(), members=[MemberIdentity(member_id=a)]), 5)
+    await s.call("c", first(s, "c"), 1)
+    await describe(s)
+    joined = await s.call("a", join(s, a, protocols=[("range", OWNS_BOTH)]), 9)
+    await describe(s)
+    await s.call("a", sync(s, joined.generation_id, a), 5)

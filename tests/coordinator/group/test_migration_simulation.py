@@ -168,8 +168,11 @@ class Run(GroupRun):
 
     def beliefs(self, group: Any) -> Iterator[tuple[Client, Any]]:
         """A classic member owns in the generation in which it was told so. In the next one, as in Kafka, it may lose
-        it unasked: upgrades in the middle of a rebalance don't know what members own, downgrades write their targets,
-        and whom a consumer group has thrown out it takes back by its old id.
+        it unasked. Kafka's classes, and the dialogue that Kafka 4.3.1 answers the same:
+        ConsumerGroup.fromClassicGroup takes the assignments that GroupMetadataManager.prepareRebalance has emptied
+        (an_upgrade_amid_a_rebalance_knows_no_owners); ClassicGroup.fromConsumerGroup writes targets, not what is being
+        revoked (a_downgrade_forgets_what_is_being_revoked); classicGroupJoinToConsumerGroup creates whoever comes by
+        an id, even one thrown out (a_classic_member_comes_back_by_its_old_id).
         """
         for client, key in super().beliefs(group):
             if isinstance(client, NewClient) or client.told_at == epoch_of(group, client):

@@ -12,6 +12,7 @@ from pykbroker.protocol.messages.describe_quorum import (
     Node,
     ReplicaState,
 )
+from pykbroker.raft.leader_state import Observer
 from pykbroker.request import RequestContext
 
 UNKNOWN_PARTITION = "This server does not host this topic-partition."
@@ -21,10 +22,10 @@ async def handle(controller: Controller, ctx: RequestContext, request: DescribeQ
     asked = [(topic.topic_name, [each.partition_index for each in topic.partitions]) for topic in request.topics]
     if asked != [(CLUSTER_METADATA_TOPIC, [0])]:
         return _unknown(asked)
-    quorum = controller.quorum
-    topic = DescribeQuorumResponseTopicData(
-        topic_name=CLUSTER_METADATA_TOPIC, partitions=[_partition(quorum, controller.clock.wall_ms())]
-    )
+    quorum, now_ms = controller.quorum, controller.clock.wall_ms()
+    partition = _partition(quorum, now_ms)
+    partition.observers = [_observer(each) for each in controller.leader_state.observers(now_ms)]
+    topic = DescribeQuorumResponseTopicData(topic_name=CLUSTER_METADATA_TOPIC, partitions=[partition])
     return DescribeQuorumResponse(topics=[topic], nodes=[_node(quorum)] if ctx.api_version >= 2 else [])
 
 
@@ -47,6 +48,16 @@ def _partition(quorum: QuorumStatus, now_ms: int) -> DescribeQuorumResponseParti
         leader_epoch=quorum.leader_epoch,
         high_watermark=quorum.high_watermark,
         current_voters=[voter],
+    )
+
+
+def _observer(observer: Observer) -> ReplicaState:
+    return ReplicaState(
+        replica_id=observer.id,
+        replica_directory_id=observer.directory_id,
+        log_end_offset=observer.end_offset,
+        last_fetch_timestamp=observer.last_fetch_ms,
+        last_caught_up_timestamp=observer.last_caught_up_ms,
     )
 
 

@@ -50,7 +50,7 @@ class BrokerHeartbeats:
         return min(deadlines, default=float("inf"))
 
     def begin_shutdown(self, broker_id: int, offset: int) -> None:
-        """`offset`: the log's end after the leaders were moved; the others must pass it before the broker may go."""
+        """`offset`: of the last record that moves its leaderships; the others must know it before the broker may go."""
         session = self._sessions.get(broker_id)
         if session is not None:
             session.shutdown_offset = offset

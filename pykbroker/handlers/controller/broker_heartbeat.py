@@ -45,7 +45,7 @@ async def handle(
         records = _records(controller, image, broker, heartbeat, state)
         controller.heartbeats.touch(broker.id, broker.epoch, request.current_metadata_offset, now)
         if state == CONTROLLED_SHUTDOWN and not broker.in_controlled_shutdown:
-            controller.heartbeats.begin_shutdown(broker.id, controller.next_offset + len(records))
+            controller.heartbeats.begin_shutdown(broker.id, controller.next_offset + len(records) - 1)
         if state == SHUTDOWN_NOW:
             # Its session ends now, so that its next incarnation is not refused (Kafka lets it wait for the timeout).
             controller.heartbeats.remove(broker.id)

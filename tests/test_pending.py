@@ -1,10 +1,12 @@
-"""Pending: completed once, awaited by many."""
+"""Pending: completed once, awaited by many; and pauses of those who take long."""
+
+import threading
 
 import pytest
 import trio
 import trio.testing
 
-from pykbroker.pending import Pending
+from pykbroker.pending import SLICE, Pending, in_thread, pause_after
 
 
 def test_completes_without_a_loop() -> None:
@@ -88,3 +90,41 @@ async def test_cancelled_waiter_leaves_no_trace(autojump_clock: trio.testing.Moc
         await pending.wait()
     pending.complete("nobody waits")
     assert pending.result() == "nobody waits"
+
+
+# The loop is left to others
+
+
+async def test_who_makes_many_rows_pauses_now_and_then() -> None:
+    turns = 0
+
+    async def another() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await trio.lowlevel.checkpoint()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(another)
+        for count in range(1, SLICE):
+            await pause_after(count)
+        assert turns == 0
+        for count in range(SLICE, 3 * SLICE + 1):
+            await pause_after(count)
+        assert turns in (2, 3)  # trio's order within a turn is by chance
+        nursery.cancel_scope.cancel()
+
+
+async def test_the_loop_goes_on_beside_a_thread() -> None:
+    done = threading.Event()
+
+    async def another() -> None:
+        done.set()
+
+    def work() -> int:
+        assert done.wait(10)
+        return 3
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(another)
+        assert await in_thread(work) == 3

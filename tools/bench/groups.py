@@ -106,7 +106,7 @@ def _exchange(team: Sequence[Member], wires: Sequence[Wire], under_way: set[int]
                 raise RuntimeError("the group does not become stable")
             for key, _ in selector.select(max(paused[0][0] - now, 0) if paused else loads.PATIENCE):
                 number = key.data
-                if team[number].hear(wires[number].receive()):
+                if team[number].hear(wires[number].receive_only()):
                     wires[number].send(team[number].says())
                 else:
                     under_way.remove(number)

@@ -24,7 +24,7 @@ from pykbroker.protocol.messages.sync_group import SyncGroupRequest, SyncGroupRe
 from tools.bench.wire import frame
 
 JOIN, SYNC, HEARTBEAT, LEAVE, BEAT = 9, 5, 4, 5, 1  # versions, all flexible
-PAUSE: Final = 0.005  # seconds
+PAUSE: Final = 0.001  # seconds
 _BODY: Final = 5  # bytes before the body of an answer: correlation id, tagged fields
 _ERROR_AND_NUMBER: Final = struct.Struct(">5x4xhi")  # header, throttle time; error code, generation
 _LEAVE_EPOCH: Final = -1

@@ -1,5 +1,10 @@
 """The frames of the bench are what their names say."""
 
+import socket
+from collections.abc import Iterator
+
+import pytest
+
 from pykbroker.protocol.headers import decode_request_header
 from pykbroker.protocol.messages.describe_configs import (
     DescribeConfigsResourceResult,
@@ -68,3 +73,22 @@ def test_configs() -> None:
         described, wire.DESCRIBE_CONFIGS_VERSION
     )
     assert wire.config_value(described) == "0"
+
+
+@pytest.fixture
+def peer() -> Iterator[socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server
+
+
+def test_an_answer_alone_is_received_whole(peer: socket.socket) -> None:
+    answer = bytes(range(200)) * 10
+    with wire.Wire(peer.getsockname()) as client:
+        broker, _ = peer.accept()
+        with broker:
+            broker.sendall(len(answer).to_bytes(4, "big") + answer)
+            assert bytes(client.receive_only()) == answer
+            broker.sendall(b"\0\0\0\1x")
+            assert bytes(client.receive_only()) == b"x"
+        with pytest.raises(ConnectionError):
+            client.receive_only()

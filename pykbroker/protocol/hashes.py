@@ -3,6 +3,8 @@
 org.apache.kafka.common.utils.Utils.murmur2, java.lang.String.hashCode. CRC-32C comes from the crc32c library.
 """
 
+from functools import lru_cache
+
 _MASK = 0xFFFFFFFF
 _POSITIVE = 0x7FFFFFFF
 _M = 0x5BD1E995
@@ -12,6 +14,10 @@ _SEED = 0x9747B28C
 def java_string_hash(text: str) -> int:
     """A signed 32-bit hash over the UTF-16 code units."""
     value = 0
+    if text.isascii():
+        for unit in text.encode():
+            value = 31 * value + unit & _MASK
+        return _signed(value)
     raw = text.encode("utf-16-be", "surrogatepass")
     for at in range(0, len(raw), 2):
         value = (31 * value + (raw[at] << 8) + raw[at + 1]) & _MASK
@@ -33,6 +39,7 @@ def murmur2(data: bytes) -> int:
     return _signed(value ^ value >> 15)
 
 
+@lru_cache(256)  # every heartbeat and commit of a group asks
 def partition_for_id(text: str, partitions: int) -> int:
     """The partition of __consumer_offsets, __transaction_state or __share_group_state for an id.
 

@@ -1,6 +1,6 @@
 """GroupCoordinatorService: group id → partition → shard, the checks and errors common to all group APIs."""
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from pykbroker.coordinator.context import Settings
@@ -70,6 +70,7 @@ class GroupCoordinatorService:
         self._config = config
         self._offsets_partitions = offsets_partitions
         self._partitions: int | None = None
+        self._check_heartbeat: Callable[[ConsumerGroupHeartbeatRequest, int], None] | None = None
         settings = Settings(
             "group",
             config.offsets_topic_compression_codec,
@@ -108,16 +109,14 @@ class GroupCoordinatorService:
     # -- membership
 
     async def join_group(self, ctx: "RequestContext", request: "JoinGroupRequest") -> "JoinGroupResponse":
-        from pykbroker.protocol.messages.join_group import JoinGroupResponse
-
         code = self._check_join(request)
         if code:
-            return JoinGroupResponse(member_id=request.member_id, error_code=code)
+            return _join_error(request.member_id, code)
         reply: Pending[JoinGroupResponse] = Pending()
         try:
             await self._write(request.group_id, lambda shard: shard.classic.join(ctx, request, reply))
         except KafkaError as error:
-            reply.try_complete(JoinGroupResponse(error_code=client_error(error.code)))
+            reply.try_complete(_join_error("", client_error(error.code)))
         return await reply.wait()
 
     def _check_join(self, request: "JoinGroupRequest") -> ErrorCode:
@@ -129,29 +128,25 @@ class GroupCoordinatorService:
         return ErrorCode.NONE
 
     async def sync_group(self, ctx: "RequestContext", request: "SyncGroupRequest") -> "SyncGroupResponse":
-        from pykbroker.protocol.messages.sync_group import SyncGroupResponse
-
         if not request.group_id:
-            return SyncGroupResponse(error_code=ErrorCode.INVALID_GROUP_ID)
+            return _sync_error(ErrorCode.INVALID_GROUP_ID)
         reply: Pending[SyncGroupResponse] = Pending()
         try:
             await self._write(request.group_id, lambda shard: shard.classic.sync(request, reply))
         except KafkaError as error:
-            reply.try_complete(SyncGroupResponse(error_code=client_error(error.code)))
+            reply.try_complete(_sync_error(client_error(error.code)))
         return await reply.wait()
 
     async def heartbeat(self, ctx: "RequestContext", request: "HeartbeatRequest") -> "HeartbeatResponse":
-        from pykbroker.protocol.messages.heartbeat import HeartbeatResponse
-
         if not request.group_id:
-            return HeartbeatResponse(error_code=ErrorCode.INVALID_GROUP_ID)
+            return _heartbeat_error(ErrorCode.INVALID_GROUP_ID)
         try:
             response = await self._write(request.group_id, lambda shard: shard.classic.heartbeat(request))
-            return response or HeartbeatResponse()
+            return _present(response)
         except KafkaError as error:
             code = client_error(error.code)
             # While the group is being loaded its members keep calm.
-            return HeartbeatResponse(error_code=0 if code == ErrorCode.COORDINATOR_LOAD_IN_PROGRESS else code)
+            return _heartbeat_error(0 if code == ErrorCode.COORDINATOR_LOAD_IN_PROGRESS else code)
 
     async def leave_group(self, ctx: "RequestContext", request: "LeaveGroupRequest") -> "LeaveGroupResponse":
         """`request` in the form of version 3 and newer: with `members`."""
@@ -176,9 +171,7 @@ class GroupCoordinatorService:
         self, ctx: "RequestContext", request: "ConsumerGroupHeartbeatRequest"
     ) -> "ConsumerGroupHeartbeatResponse":
         """Raises KafkaError."""
-        from pykbroker.coordinator.group.consumer_checks import check_heartbeat
-
-        check_heartbeat(request, ctx.api_version, self._consumer_assignors)
+        self._check_consumer_heartbeat(request, ctx.api_version)
         try:
             response = await self._write(request.group_id, lambda shard: shard.consumers.heartbeat(ctx, request))
             return _present(response)
@@ -198,11 +191,15 @@ class GroupCoordinatorService:
         except KafkaError as error:
             raise KafkaError(client_error(error.code), error.message) from error
 
-    @property
-    def _consumer_assignors(self) -> Collection[str]:
-        from pykbroker.coordinator.group.consumer_settings import configured_assignors
+    def _check_consumer_heartbeat(self, request: "ConsumerGroupHeartbeatRequest", version: int) -> None:
+        """Raises KafkaError INVALID_REQUEST, UNSUPPORTED_ASSIGNOR."""
+        if self._check_heartbeat is None:
+            from pykbroker.coordinator.group.consumer_checks import check_heartbeat
+            from pykbroker.coordinator.group.consumer_settings import configured_assignors
 
-        return configured_assignors(self._config.group_consumer_assignors)
+            assignors = configured_assignors(self._config.group_consumer_assignors)
+            self._check_heartbeat = lambda request, version: check_heartbeat(request, version, assignors)
+        self._check_heartbeat(request, version)
 
     # -- offsets
 
@@ -374,6 +371,24 @@ def _present(response: T | None) -> T:
     if response is None:
         raise RuntimeError("an operation of the group coordinator gave no response")
     return response
+
+
+def _join_error(member_id: str, code: int) -> "JoinGroupResponse":
+    from pykbroker.protocol.messages.join_group import JoinGroupResponse
+
+    return JoinGroupResponse(member_id=member_id, error_code=code)
+
+
+def _sync_error(code: int) -> "SyncGroupResponse":
+    from pykbroker.protocol.messages.sync_group import SyncGroupResponse
+
+    return SyncGroupResponse(error_code=code)
+
+
+def _heartbeat_error(code: int) -> "HeartbeatResponse":
+    from pykbroker.protocol.messages.heartbeat import HeartbeatResponse
+
+    return HeartbeatResponse(error_code=code)
 
 
 def commit_error(request: "OffsetCommitRequest", code: int) -> "OffsetCommitResponse":

@@ -59,7 +59,7 @@ def _principal(data: "bytes | memoryview | None") -> str:
         raw = bytes(data or b"")
         version = int.from_bytes(raw[:_VERSION], "big", signed=True)
         decoded, _ = DefaultPrincipalData.decode(raw, version, _VERSION)
-    except (MalformedFrame, ValueError) as error:
+    except (MalformedFrame, KafkaError, ValueError) as error:
         raise KafkaError(
             ErrorCode.PRINCIPAL_DESERIALIZATION_FAILURE,
             f"Failed to deserialize client principal from envelope: {error}",

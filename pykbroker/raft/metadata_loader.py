@@ -21,8 +21,8 @@ class MetadataLoader:
 
     @property
     def is_current(self) -> bool:
-        """Whether an image has been published that holds all that is committed."""
-        return self._publisher.image.offset >= 0 and self._publisher.image.offset + 1 >= self._log.high_watermark
+        """Whether an image has been published that holds all that is committed, as far as the leader has said."""
+        return self._publisher.image.offset >= 0 and self._publisher.image.offset + 1 >= self._log.committed_end
 
     def catch_up(self) -> bool:
         """Publishes what has become committed; whether there was something. Raises ReplayError, MalformedFrame,

@@ -125,7 +125,7 @@ class Observer:
                 self._on_snapshot(cast("FetchSnapshotResponse", response), request.where, now)
             else:
                 self._on_fetch(cast(FetchResponse, response), request.where, now)
-        except (CorruptBatch, MalformedFrame) as error:
+        except (CorruptBatch, MalformedFrame) as error:  # of what was sent, not of what is on disk
             self._give_up_download()
             self._failed(f"{_text(request.where)}: {error}", now)
 

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from pykbroker.errors import KafkaError, MalformedFrame
 from pykbroker.log.files import write_all
 from pykbroker.raft import snapshot
 from pykbroker.raft.metadata_log import LoadedBatch, MetadataLog
@@ -26,12 +27,14 @@ class MetadataLost(Exception):
 
 
 class ObserverLog(MetadataLog):
-    """`high_watermark` rises with what the leader says; `applied` is the offset behind what committed() gave out."""
+    """`high_watermark` rises with what the leader says, as far as the log has it; `committed_end` is what the leader said
+    last. `applied` is the offset behind what committed() gave out."""
 
     def __init__(self, log: "UnifiedLog", clock: "Clock") -> None:
         """Raises MalformedFrame, MetadataLost, OSError."""
         super().__init__(log, clock)
         self.applied = 0
+        self.committed_end = 0
         self._snapshot_epoch = 0
         snapshot.remove_leftovers(self.directory, self.files)
         newest = self.latest_snapshot()
@@ -60,6 +63,7 @@ class ObserverLog(MetadataLog):
 
     def commit(self, offset: int) -> None:
         """The leader's high watermark."""
+        self.committed_end = offset
         self.high_watermark = max(self.high_watermark, min(offset, self.end_offset))
         self._log.update_high_watermark(self.high_watermark)
 
@@ -71,7 +75,9 @@ class ObserverLog(MetadataLog):
         own_epoch, own_end = self._log.end_offset_for_epoch(epoch)
         if own_epoch < 0:
             own_epoch, own_end = self.last_epoch, self.end_offset
-        offset = min(own_end, end_offset) if own_epoch == epoch or not epoch else own_end
+        offset = min(own_end, end_offset) if own_epoch == epoch else own_end
+        if epoch == 0:
+            offset = min(end_offset, self.end_offset)
         if offset < max(self.high_watermark, self.applied):
             raise MetadataLost(
                 f"The controller's metadata ends at offset {offset}, this node has committed metadata up to "
@@ -90,8 +96,7 @@ class ObserverLog(MetadataLog):
         self._snapshot_epoch = snapshot_id.epoch
         self.snapshot_written(snapshot_id)
         self._log.truncate_fully_and_start_at(snapshot_id.end_offset)
-        self.high_watermark = max(self.high_watermark, snapshot_id.end_offset)
-        self.commit(self.high_watermark)
+        self.commit(max(self.committed_end, snapshot_id.end_offset))
 
     # What counts
 
@@ -141,10 +146,12 @@ class SnapshotDownload:
         files = self._log.files
         try:
             snapshot.read(self._partial)
-            os.fchmod(self._fd, 0o400)
-            files.fsync(self._fd)
-        finally:
-            files.close(self._fd)
+        except (MalformedFrame, KafkaError):
+            self.drop()
+            raise
+        os.fchmod(self._fd, 0o400)
+        files.fsync(self._fd)
+        files.close(self._fd)
         files.rename(self._partial, self._path)
         files.fsync_directory(self._log.directory)
         self._log.install(self.snapshot_id)

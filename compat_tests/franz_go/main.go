@@ -1,5 +1,7 @@
 // A program that uses Kafka through franz-go as a user would: admin, every codec, alone and in a group, transactions.
-// franz_go HOST:PORT PREFIX; PREFIX makes the names of its topics and groups. Silent success, or one line and exit code 1.
+// franz_go HOST:PORT PREFIX [eager|cooperative|consumer]; PREFIX makes the names of its topics and groups. A protocol
+// runs the chains of groups (chain.go) instead.
+// Silent success, or one line and exit code 1.
 package main
 
 import (
@@ -33,22 +35,29 @@ type program struct {
 }
 
 func main() {
-	ctx, cancel := context.WithTimeout(context.Background(), 25*time.Second)
+	seconds := 25 * time.Second
+	if len(os.Args) > 3 {
+		seconds = 80 * time.Second
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), seconds)
 	defer cancel()
 	p := &program{ctx: ctx, bootstrap: os.Args[1], topic: os.Args[2] + "-topic", group: os.Args[2] + "-group"}
-	if err := p.run(); err != nil {
+	if err := p.run(os.Args[3:]); err != nil {
 		fmt.Println("franz-go:", err)
 		os.Exit(1)
 	}
 }
 
-func (p *program) run() error {
+func (p *program) run(protocols []string) error {
 	client, err := p.client()
 	if err != nil {
 		return err
 	}
 	defer client.Close()
 	p.admin = kadm.NewClient(client)
+	if len(protocols) > 0 {
+		return p.chains(protocols[0])
+	}
 	steps := []struct {
 		name string
 		do   func() error

@@ -6,7 +6,6 @@ import pytest
 import trio
 import trio.testing
 
-from pykbroker.controller.controller_loop import ControllerLoop
 from pykbroker.controller.result import ControllerResult
 from pykbroker.controller_apis import SERVED_BY_CONTROLLER
 from pykbroker.dispatch import Suspended
@@ -83,13 +82,11 @@ async def test_an_observer_waits_for_what_is_decided_next(
     wire = Wire(node)
     end = node.log.end_offset
     async with trio.open_nursery() as nursery:
-        await nursery.start(ControllerLoop(node.controller).run)
         nursery.start_soon(decide_later, node)
         suspended = wire.begin(fetch_request(end, 1, 1, max_wait_ms=500), 18)
         assert isinstance(suspended, Suspended)
         response = await wire.finish(suspended, ApiKey.FETCH, 18)
         assert 0.2 <= trio.current_time() < 0.5
-        nursery.cancel_scope.cancel()
     (partition,) = response.responses[0].partitions
     assert (partition.high_watermark, bool(partition.records)) == (node.log.high_watermark, True)
     assert node.log.high_watermark == node.log.end_offset > end

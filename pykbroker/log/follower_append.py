@@ -18,7 +18,6 @@ from pykbroker.record.batch import (
     MAGIC_OFFSET,
     BatchHeader,
     Buffer,
-    WritableBuffer,
     crc_is_valid,
     iterate_frames,
     parse_header,
@@ -54,9 +53,7 @@ class FollowerAppendInfo(NamedTuple):
 NOTHING = FollowerAppendInfo(-1, -1, NO_EPOCH, 0)
 
 
-def append_as_follower(
-    log: "UnifiedLog", records: WritableBuffer, now_ms: int, leader_epoch: int
-) -> FollowerAppendInfo:
+def append_as_follower(log: "UnifiedLog", records: Buffer, now_ms: int, leader_epoch: int) -> FollowerAppendInfo:
     """Whole batches up to those of an epoch above `leader_epoch`: who sent these led no more when this was asked for,
     and what comes from them may be cut off (KAFKA-18723).
 

@@ -31,6 +31,7 @@ from pykbroker.log.validator import validate_and_stamp
 from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.record.batch import (
     BatchHeader,
+    Buffer,
     WritableBuffer,
     iterate_batches,
     stamp,
@@ -198,9 +199,7 @@ class UnifiedLog:
         record = next(iterate_records(records, position))
         self.producer_state.check_marker(header, end_transaction_coordinator_epoch(record.value), offset)
 
-    def append_as_follower(
-        self, records: WritableBuffer, now_ms: int, leader_epoch: int = ANY_EPOCH
-    ) -> "FollowerAppendInfo":
+    def append_as_follower(self, records: Buffer, now_ms: int, leader_epoch: int = ANY_EPOCH) -> "FollowerAppendInfo":
         """Stores what a leader sent, up to `leader_epoch`, as it is. Raises KafkaError, see follower_append."""
         from pykbroker.log.follower_append import append_as_follower
 
@@ -208,7 +207,7 @@ class UnifiedLog:
 
     def write(
         self,
-        records: WritableBuffer,
+        records: Buffer,
         last_offset: int,
         max_timestamp: int,
         leader_epoch: int,
@@ -237,7 +236,7 @@ class UnifiedLog:
         except OSError as error:
             raise self.storage_error(error) from error
 
-    def written(self, records: WritableBuffer, headers: Sequence[BatchHeader]) -> None:
+    def written(self, records: Buffer, headers: Sequence[BatchHeader]) -> None:
         """Takes batches that write() stored into the state. Raises KafkaError KAFKA_STORAGE_ERROR.
 
         flush.messages, which Kafka's own topics have by default not, makes the loop wait here: coordinators, markers

@@ -78,6 +78,21 @@ def bumps_epoch_on_isr_shrink(metadata_version: int) -> bool:
     return metadata_version < 12
 
 
+def fetch_request_version(metadata_version: int) -> int:
+    """In which followers fetch: nobody asks the leader what it can (MetadataVersion.fetchRequestVersion)."""
+    return _at(metadata_version, ((27, 18), (21, 17), (19, 16), (10, 15), (9, 14)), 13)
+
+
+def list_offsets_request_version(metadata_version: int) -> int:
+    """In which followers ask for their leader's offsets (MetadataVersion.listOffsetRequestVersion)."""
+    return _at(metadata_version, ((29, 11), (25, 10), (21, 9), (9, 8)), 7)
+
+
+def _at(metadata_version: int, since: tuple[tuple[int, int], ...], lowest: int) -> int:
+    """`since`: (metadata.version, version of a request), the latest first."""
+    return next((version for level, version in since if metadata_version >= level), lowest)
+
+
 def record_version(record: "Message", metadata_version: int) -> int:
     """The version in which Kafka writes this record at this metadata.version."""
     rule = _RULES.get(type(record).__name__)

@@ -17,7 +17,6 @@ TOPIC_IDS_FROM = 13
 READ_REPLICA_FROM = 11
 LOG_START_FROM = 5
 SESSIONS_FROM = 7
-NO_PREFERRED_REPLICA = -1
 
 _TOP = Struct(">ihi")  # throttle time, error code, session id
 _ROW = Struct(">ihqqq")  # index, error code, high watermark, last stable offset, log start offset
@@ -36,7 +35,8 @@ class Aborted(Protocol):
 
 
 class Row(Protocol):
-    """One partition's answer. `diverging` is (epoch, end offset), `current_leader` (id, epoch)."""
+    """One partition's answer. `diverging` is (epoch, end offset), `current_leader` (id, epoch); -1: no replica that the
+    client should rather read from."""
 
     @property
     def partition_index(self) -> int: ...
@@ -54,6 +54,8 @@ class Row(Protocol):
     def regions(self) -> Sequence[object]: ...
     @property
     def size(self) -> int: ...
+    @property
+    def preferred_read_replica(self) -> int: ...
     @property
     def diverging(self) -> tuple[int, int] | None: ...
     @property
@@ -122,7 +124,7 @@ def _write_row(out: bytearray, row: Row, version: int, flexible: bool) -> None:
         out += _ROW_V4.pack(row.partition_index, row.error_code, row.high_watermark, row.last_stable_offset)
     _write_aborted(out, row.aborted, flexible)
     if version >= READ_REPLICA_FROM:
-        out += _INT32.pack(NO_PREFERRED_REPLICA)
+        out += _INT32.pack(row.preferred_read_replica)
     if flexible:
         write_uvarint(out, row.size + 1)
     else:

@@ -1,7 +1,7 @@
 """Hand-written twin of FetchRequest's decoder: a flat row per partition, no objects.
 
-Equal to the generated codec on all golden vectors and on random messages, but for what no broker without followers
-needs: cluster id, replica epoch, rack, replica directory, the follower's high watermark.
+Equal to the generated codec on all golden vectors and on random messages, but for what no leader of a partition needs:
+cluster id, replica directory, the follower's high watermark.
 """
 
 from struct import Struct, error
@@ -20,6 +20,7 @@ RACK_FROM = 11
 NO_SESSION = 0
 FINAL_EPOCH = -1
 CONSUMER = -1
+NO_EPOCH = -1
 REPLICA_STATE_TAG = 1
 
 TopicKey = str | Uuid
@@ -49,6 +50,8 @@ class FetchQuery(NamedTuple):
     session_epoch: int
     rows: list[Row]
     forgotten: list[tuple[TopicKey, int]]
+    rack_id: str = ""
+    replica_epoch: int = NO_EPOCH
 
 
 def decode_fetch_request(buf: memoryview, version: int, pos: int = 0) -> tuple[FetchQuery, int]:
@@ -79,11 +82,11 @@ def _decode_flexible(buf: memoryview, version: int, pos: int) -> tuple[FetchQuer
         indexes, pos = read_int32s(buf, pos, partitions)
         forgotten += [(topic, index) for index in indexes]
         pos = _skip_tags(buf, pos)
-    _, pos = read_compact_string(buf, pos)
+    rack, pos = read_compact_string(buf, pos)
     if not buf[pos]:
-        return FetchQuery(replica_id, *limits, session_id, epoch, rows, forgotten), pos + 1
-    replica_id, pos = _read_replica_id(buf, version, pos, replica_id)
-    return FetchQuery(replica_id, *limits, session_id, epoch, rows, forgotten), pos
+        return FetchQuery(replica_id, *limits, session_id, epoch, rows, forgotten, rack), pos + 1
+    replica_id, replica_epoch, pos = _read_replica_state(buf, version, pos, replica_id)
+    return FetchQuery(replica_id, *limits, session_id, epoch, rows, forgotten, rack, replica_epoch), pos
 
 
 def _count(buf: memoryview, pos: int, name: str) -> tuple[int, int]:
@@ -114,17 +117,18 @@ def _skip_tags(buf: memoryview, pos: int) -> int:
     return read_tags(buf, pos)[1] if buf[pos] else pos + 1
 
 
-def _read_replica_id(buf: memoryview, version: int, pos: int, replica_id: int) -> tuple[int, int]:
-    """From the tagged ReplicaState (KIP-903); `replica_id` when it is not there."""
+def _read_replica_state(buf: memoryview, version: int, pos: int, replica_id: int) -> tuple[int, int, int]:
+    """Id and epoch of the tagged ReplicaState (KIP-903); `replica_id` when it is not there."""
+    replica_epoch = NO_EPOCH
     count, pos = read_tag_count(buf, pos)
     for _ in range(count):
         tag, pos, end = read_tag(buf, pos)
         if tag == REPLICA_STATE_TAG and version >= REPLICA_STATE_FROM:
-            replica_id, _ = _REPLICA_STATE.unpack_from(buf, pos)
+            replica_id, replica_epoch = _REPLICA_STATE.unpack_from(buf, pos)
             if _skip_tags(buf, pos + 12) != end:
                 raise bad_tag(tag, pos)
         pos = end
-    return replica_id, pos
+    return replica_id, replica_epoch, pos
 
 
 def _decode_fixed(buf: memoryview, version: int, pos: int) -> tuple[FetchQuery, int]:
@@ -143,9 +147,10 @@ def _decode_fixed(buf: memoryview, version: int, pos: int) -> tuple[FetchQuery, 
     forgotten: list[tuple[TopicKey, int]] = []
     if version >= SESSIONS_FROM:
         pos = _read_forgotten(buf, pos, forgotten)
+    rack = ""
     if version >= RACK_FROM:
-        _, pos = read_string(buf, pos)
-    return FetchQuery(replica_id, *limits, session_id, epoch, rows, forgotten), pos
+        rack, pos = read_string(buf, pos)
+    return FetchQuery(replica_id, *limits, session_id, epoch, rows, forgotten, rack), pos
 
 
 def _fixed_count(buf: memoryview, pos: int) -> tuple[int, int]:

@@ -1,6 +1,7 @@
 """A fetch that waits until enough bytes are there, or something changed. (DelayedFetch)
 
-It counts what is appended instead of reading again: one addition per append and waiter.
+It counts what is appended instead of reading again: one addition per append and waiter. Where other replicas decide
+what is committed, consumers read again when the high watermark moves; followers count the appends.
 """
 
 from collections.abc import Callable, Iterable
@@ -29,24 +30,35 @@ class DelayedFetch:
     Whoever is woken reads again: the count may err towards waking, never towards sleeping on.
     """
 
-    __slots__ = ("_awaited", "_is_read_committed", "_missing", "_wake")
+    __slots__ = ("_awaited", "_is_read_committed", "_missing", "_reads_to_end", "_wake")
 
     def __init__(
-        self, awaited: Iterable[Awaited], missing: int, is_read_committed: bool, wake: Callable[[], object]
+        self,
+        awaited: Iterable[Awaited],
+        missing: int,
+        is_read_committed: bool,
+        wake: Callable[[], object],
+        *,
+        reads_to_end: bool = False,
     ) -> None:
-        """`missing`: how many bytes more than now are wanted."""
+        """`missing`: how many bytes more than now are wanted. `reads_to_end`: beyond the high watermark, too."""
         self._awaited = {one.partition: one for one in awaited}
         self._missing = missing
         self._is_read_committed = is_read_committed
         self._wake = wake
+        self._reads_to_end = reads_to_end
 
     def arm(self) -> None:
         for partition in self._awaited:
-            partition.waiters.add(self)
+            if self._reads_to_end and partition.in_sync is not None:
+                partition.end_waiters.add(self)
+            else:
+                partition.waiters.add(self)
 
     def disarm(self) -> None:
         for partition in self._awaited:
             partition.waiters.discard(self)
+            partition.end_waiters.discard(self)
 
     def on_append(self, partition: Partition, size: int) -> None:
         one = self._awaited[partition]
@@ -65,6 +77,11 @@ class DelayedFetch:
         one.room -= counted
         self._missing -= counted
         if self._missing <= 0:
+            self.on_change()
+
+    def on_high_watermark(self, partition: Partition) -> None:
+        one = self._awaited[partition]
+        if not self._is_read_committed or partition.log.last_stable_offset != one.last_stable_offset:
             self.on_change()
 
     def on_change(self) -> None:

@@ -1,6 +1,6 @@
 """acks=all: who waits for which high watermark. (DelayedProduce)
 
-With an ISR of one nobody waits: the high watermark has passed the batch when the append returns.
+With one replica nobody waits: the high watermark has passed the batch when the append returns.
 """
 
 from collections.abc import Callable, Mapping
@@ -31,6 +31,9 @@ class DelayedProduce:
     def on_append(self, partition: Partition, size: int) -> None:
         self._check(partition)
 
+    def on_high_watermark(self, partition: Partition) -> None:
+        self._check(partition)
+
     def on_change(self) -> None:
         for partition in list(self._required):
             self._check(partition)
@@ -41,7 +44,7 @@ class DelayedProduce:
         elif partition.log.high_watermark < self._required[partition]:
             return
         else:
-            is_short = partition.is_under_min_isr
+            is_short = partition.is_short_of_replicas
             self.errors[partition] = ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND if is_short else ErrorCode.NONE
         del self._required[partition]
         partition.waiters.discard(self)

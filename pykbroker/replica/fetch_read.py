@@ -21,16 +21,21 @@ FUTURE_REPLICA = -3
 POSITION = 1
 # The first version whose consumers may be served by a follower (KIP-392).
 FOLLOWER_FETCH_FROM = 11
+# The only replica.selector.class that does anything.
+RACK_AWARE = "org.apache.kafka.common.replica.RackAwareReplicaSelector"
 
 
 class FetchParams(NamedTuple):
-    """What counts for all partitions of a fetch. Limits in bytes."""
+    """What counts for all partitions of a fetch. Limits in bytes. `rack_id`: of a consumer that may be sent to a
+    replica near to it."""
 
     replica_id: int
     isolation_level: int
     min_bytes: int
     max_bytes: int
     only_leader: bool
+    replica_epoch: int = UNKNOWN
+    rack_id: str = ""
 
     @property
     def is_read_committed(self) -> bool:
@@ -52,6 +57,7 @@ class FetchedPartition(NamedTuple):
     aborted: list[AbortedTransaction] | None = None
     regions: tuple[Region, ...] = ()
     size: int = 0
+    preferred_read_replica: int = UNKNOWN
     diverging: tuple[int, int] | None = None
     current_leader: tuple[int, int] | None = None
     must_answer: bool = False
@@ -78,14 +84,21 @@ class FetchResult:
         ]
 
 
-def read_partitions(replicas: ReplicaManager, rows: Iterable[FetchRow], params: FetchParams) -> FetchResult:
-    """In order until max.bytes are there; the first partition with data gives at least one batch (KIP-74)."""
+def read_partitions(
+    replicas: ReplicaManager, rows: Iterable[FetchRow], params: FetchParams, *, is_first: bool = True
+) -> FetchResult:
+    """In order until max.bytes are there; the first partition with data gives at least one batch (KIP-74).
+
+    `is_first`: not one after waiting, which says nothing new of the follower that asked.
+    """
     result = FetchResult()
     unknown: list[FetchedPartition] = []
     left = params.max_bytes
     min_one = True
     for row in rows:
         fetched = read_row(replicas, row, params, left, min_one)
+        if params.replica_id >= 0:
+            fetched = _as_leader(replicas, fetched, params, is_first)
         if fetched.size:
             min_one = False
             result.size += fetched.size
@@ -117,6 +130,10 @@ def read_row(
             raise replicas.missing(name, row.partition)
         if row.topic is not name and row.topic != partition.topic_id:
             raise KafkaError(ErrorCode.INCONSISTENT_TOPIC_ID)
+        if params.rack_id:
+            nearer = _nearer_replica(replicas, partition, row, params.rack_id)
+            if nearer is not None:
+                return nearer
         return read_partition(partition, row, params, max_bytes, min_one)
     except KafkaError as error:
         if partition is None and error.code == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION:
@@ -162,10 +179,60 @@ def read_partition(
         aborted,
         tuple(read.segments),
         read.size,
+        UNKNOWN,
         None,
         None,
         must_answer,
         partition,
+    )
+
+
+def _as_leader(
+    replicas: ReplicaManager, fetched: FetchedPartition, params: FetchParams, is_first: bool
+) -> FetchedPartition:
+    """What a leader makes of a follower's fetch: it notes its progress, and may hold the records back."""
+    partition, row = fetched.partition, fetched.row
+    if partition is None:
+        return fetched
+    if is_first:
+        log = partition.log
+        try:
+            partition.follower_fetched(
+                params.replica_id,
+                row.fetch_offset,
+                row.follower_log_start,
+                log.log_end_offset,
+                params.replica_epoch,
+            )
+        except KafkaError as error:
+            return FetchedPartition(row, row.partition, error.code, must_answer=True)
+    if fetched.size and replicas.replication is not None and params.replica_id not in partition.isr:
+        throttle = replicas.replication.leader_throttle
+        if throttle.is_throttled(partition) and throttle.is_exceeded():
+            return fetched._replace(regions=(), size=0, must_answer=False)
+    return fetched
+
+
+def _nearer_replica(
+    replicas: ReplicaManager, partition: Partition, row: FetchRow, rack_id: str
+) -> FetchedPartition | None:
+    """Which replica a consumer should rather read from. Raises KafkaError."""
+    if partition.in_sync is None or replicas.replication is None:
+        return None
+    preferred = replicas.replication.preferred_read_replica(partition, rack_id, row.fetch_offset)
+    if preferred is None:
+        return None
+    partition.check_leader(row.current_leader_epoch)
+    log = partition.log
+    return FetchedPartition(
+        row,
+        row.partition,
+        0,
+        log.high_watermark,
+        log.last_stable_offset,
+        log.log_start_offset,
+        preferred_read_replica=preferred,
+        must_answer=True,
     )
 
 

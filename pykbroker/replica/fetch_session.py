@@ -32,6 +32,7 @@ class FetchRow:
     __slots__ = (
         "current_leader_epoch",
         "fetch_offset",
+        "follower_log_start",
         "high_watermark",
         "last_fetched_epoch",
         "log_start_offset",
@@ -49,8 +50,9 @@ class FetchRow:
         fetch_offset: int,
         last_fetched_epoch: int,
         max_bytes: int,
+        follower_log_start: int = -1,
     ) -> None:
-        """-1: no epoch, as any negative one."""
+        """-1: no epoch, as any negative one. `follower_log_start`: where the log of a follower that asks begins."""
         self.topic = topic
         self.name = topic if isinstance(topic, str) else None
         self.partition = partition
@@ -58,6 +60,7 @@ class FetchRow:
         self.fetch_offset = fetch_offset
         self.last_fetched_epoch = last_fetched_epoch
         self.max_bytes = max_bytes
+        self.follower_log_start = follower_log_start
         self.high_watermark = -1
         self.log_start_offset = -1
 
@@ -66,6 +69,7 @@ class FetchRow:
         self.max_bytes = asked.max_bytes
         self.current_leader_epoch = asked.current_leader_epoch
         self.last_fetched_epoch = asked.last_fetched_epoch
+        self.follower_log_start = asked.follower_log_start
 
     def tell(self, high_watermark: int, log_start_offset: int, *, is_error: bool) -> bool:
         """Notes what the client is told now; True when that is news (CachedPartition.maybeUpdateResponseData)."""

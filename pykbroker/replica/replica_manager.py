@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pykbroker.metadata.delta import MetadataDelta
     from pykbroker.metadata.image import MetadataImage
     from pykbroker.metadata.topics import PartitionImage
+    from pykbroker.replica.replication import Replication, ReplicationSettings
 
 logger = getLogger(__name__)
 _LAST_ATTRIBUTES_BYTE = ATTRIBUTES_OFFSET + 1
@@ -48,6 +49,11 @@ class ReplicaManager:
         self._offline: set[TopicPartition] = set()
         self._is_loaded = False
         self._topics: TopicsImage = EMPTY_TOPICS
+        # Made with the first partition that has other replicas; on_replication starts its loops.
+        self.replication: Replication | None = None
+        self.replication_settings: Callable[[], ReplicationSettings] | None = None
+        self.on_replication: Callable[[Replication], None] = _ignore
+        self._is_shutting_down = False
         self.directories = ReplicaDirectories(self)
         logs.on_directory_failure = self.on_directory_failure
 
@@ -56,11 +62,15 @@ class ReplicaManager:
     def apply(self, changes: LocalChanges, image: "MetadataImage") -> None:
         """Makes the partitions what `image` says; `changes` names those that differ."""
         self._topics = image.topics
+        if self.replication is not None:
+            self.replication.see(image)
         for deleted in changes.deleted:
             self._delete(deleted)
         for partitions in (changes.leaders, changes.followers):
             for key, partition_image in partitions.items():
-                self._apply(key, partition_image)
+                self._apply(key, partition_image, image)
+        if self.replication is not None:
+            self.replication.fetchers.close_idle()
 
     def on_metadata_update(self, delta: "MetadataDelta", image: "MetadataImage") -> None:
         """As a subscriber of the metadata publisher; the first image must be up to date, see load()."""
@@ -89,21 +99,43 @@ class ReplicaManager:
             if tp not in ids or log.topic_id not in (None, ids[tp]):
                 self.logs.mark_stray(tp)
         for key, partition in wanted.items():
-            self._apply(key, partition)
+            self._apply(key, partition, image)
 
-    def _apply(self, key: TopicIdPartition, image: "PartitionImage") -> None:
+    def _apply(self, key: TopicIdPartition, image: "PartitionImage", cluster: "MetadataImage") -> None:
         tp = key.topic_partition
         partition = self._partitions.get(tp)
         try:
             if partition is None:
                 partition = self._open(key, image)
-            partition.apply(image)
+            if self.replication is None and len(image.replicas) > 1:
+                self._make_replication(cluster)
+            begins_to_follow = partition.apply(image, self.replication)
+            if self.replication is not None:
+                self._settle_fetcher(partition, self.replication, begins_to_follow)
         except KafkaError as error:
             logger.error("The log of %s cannot be opened: %s", tp, error)
             self._offline.add(tp)
         except OSError as error:
             assert partition is not None
             logger.error("%s", partition.log.storage_error(error))
+
+    def _make_replication(self, cluster: "MetadataImage") -> None:
+        from pykbroker.replica.replication import Replication, ReplicationSettings
+
+        settings = ReplicationSettings() if self.replication_settings is None else self.replication_settings()
+        self.replication = Replication(self.node_id, self.clock, self.logs, settings)
+        self.replication.see(cluster)
+        self.on_replication(self.replication)
+
+    def _settle_fetcher(self, partition: Partition, replication: "Replication", begins_to_follow: bool) -> None:
+        """Who leads follows nobody. In a controlled shutdown a replica that is out of its ISR rests: it would only join
+        again (applyLocalFollowersDelta)."""
+        image = partition.image
+        is_out = self._is_shutting_down and (image.leader < 0 or self.node_id not in image.isr)
+        if partition.is_leader or is_out:
+            replication.fetchers.remove([partition])
+        elif begins_to_follow:
+            replication.fetchers.add(partition)
 
     def _open(self, key: TopicIdPartition, image: "PartitionImage") -> Partition:
         """Raises KafkaError."""
@@ -128,6 +160,8 @@ class ReplicaManager:
             del siblings[tp.partition]
             if not siblings:
                 del self._by_name[tp.topic]
+            if self.replication is not None:
+                self.replication.fetchers.remove([partition])
         return partition
 
     def on_directory_failure(self, _: str) -> None:
@@ -138,8 +172,19 @@ class ReplicaManager:
             if partition is not None:
                 partition.retire()
 
+    def begin_controlled_shutdown(self) -> None:
+        """Partitions are about to be led by others."""
+        self._is_shutting_down = True
+
+    def reconfigure_replication(self) -> None:
+        """The broker's configs have changed."""
+        if self.replication is not None and self.replication_settings is not None:
+            self.replication.reconfigure(self.replication_settings())
+
     def shut_down(self) -> None:
         """No partition is served here any more; whoever waits for one is answered (ReplicaManager.shutdown)."""
+        if self.replication is not None:
+            self.replication.fetchers.shut_down()
         for tp in list(self._partitions):
             partition = self._forget(tp)
             if partition is not None:
@@ -265,3 +310,7 @@ class ReplicaManager:
         partition = self._partitions.get(tp)
         if partition is not None and callback in partition.listeners:
             partition.listeners.remove(callback)
+
+
+def _ignore(_: object) -> None:
+    return

@@ -33,6 +33,9 @@ class LedPartition:
     def on_append(self, partition: Partition, size: int) -> None:
         self.share.wake()
 
+    def on_high_watermark(self, partition: Partition) -> None:
+        self.share.wake()
+
     def on_change(self) -> None:
         if not self.partition.is_leader:
             self._on_lost(self)

@@ -32,6 +32,7 @@ class Row(NamedTuple):
     aborted: list[AbortedTransaction] | None
     regions: list[bytes]
     size: int
+    preferred_read_replica: int
     diverging: tuple[int, int] | None
     current_leader: tuple[int, int] | None
 
@@ -49,6 +50,7 @@ def row_of(data: PartitionData) -> Row:
         data.aborted_transactions,
         [records[:half], records[half:]] if records else [],
         len(records),
+        data.preferred_read_replica,
         (diverging.epoch, diverging.end_offset) if diverging != EpochEndOffset() else None,
         (leader.leader_id, leader.leader_epoch) if leader != LeaderIdAndEpoch() else None,
     )
@@ -71,7 +73,7 @@ def encode(response: FetchResponse, version: int) -> bytes:
 
 
 def make_plain(response: FetchResponse) -> None:
-    """Takes away what this broker never says: throttling, snapshots, read replicas, racks, null records."""
+    """Takes away what this broker never says: throttling, snapshots, racks, null records."""
     response.throttle_time_ms = 0
     response.unknown_tags = None
     for node in response.node_endpoints:
@@ -85,7 +87,6 @@ def make_plain(response: FetchResponse) -> None:
 def make_plain_row(data: PartitionData) -> None:
     data.unknown_tags = None
     data.snapshot_id = SnapshotId()
-    data.preferred_read_replica = -1
     data.records = data.records or b""
     data.diverging_epoch.unknown_tags = data.current_leader.unknown_tags = None
     for transaction in data.aborted_transactions or ():
@@ -120,6 +121,7 @@ def test_encodes_random_responses(data: st.DataObject, version: int) -> None:
         high_watermark=int64,
         last_stable_offset=int64,
         log_start_offset=int64 if version >= 5 else st.just(-1),
+        preferred_read_replica=int32 if version >= 11 else st.just(-1),
         aborted_transactions=st.none() | st.lists(st.builds(AbortedTransaction, int64, int64), max_size=3),
         records=st.binary(max_size=300),
         **(tagged if flexible else no_epoch),
@@ -142,7 +144,7 @@ def test_encodes_random_responses(data: st.DataObject, version: int) -> None:
 
 def test_records_are_passed_through_untouched() -> None:
     region = b"records"
-    row = Row(0, 0, 5, 5, 0, None, [region], len(region), None, None)
+    row = Row(0, 0, 5, 5, 0, None, [region], len(region), -1, None, None)
     parts, size = encode_fetch_response(12, [("t", [row])])
     assert any(part is region for part in parts)
     assert size == sum(len(part) for part in parts)  # type: ignore[arg-type]

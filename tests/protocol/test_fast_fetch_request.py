@@ -44,6 +44,8 @@ def flat(request: FetchRequest, version: int) -> FetchQuery:
             for topic in request.forgotten_topics_data
             for index in topic.partitions
         ],
+        request.rack_id,
+        request.replica_state.replica_epoch,
     )
 
 

@@ -14,6 +14,8 @@ from pykbroker.coordinator.transaction.service import TransactionCoordinatorServ
 from pykbroker.ids import DIRECTORY_UNASSIGNED, TopicIdPartition, TopicPartition, Uuid
 from pykbroker.log.files import Files
 from pykbroker.log.log_manager import LogManager
+from pykbroker.metadata.features import LATEST_METADATA_VERSION
+from pykbroker.metadata.image import METADATA_VERSION, BrokerRegistration, FeaturesImage
 from pykbroker.metadata.local_changes import LocalChanges
 from pykbroker.metadata.topic_names import TRANSACTION_STATE_TOPIC
 from pykbroker.metadata.topics import EMPTY_TOPICS, PartitionImage, TopicImage, TopicsImage
@@ -29,6 +31,8 @@ NODE_ID = 1
 class Image:
     def __init__(self) -> None:
         self.topics = EMPTY_TOPICS
+        self.brokers: dict[int, BrokerRegistration] = {}
+        self.features = FeaturesImage({METADATA_VERSION: LATEST_METADATA_VERSION})
 
 
 class UnsyncedFiles(Files):
@@ -99,6 +103,7 @@ class Stand:
         by_id = {**self.image.topics.ids, topic.id: topic}
         self.image.topics = TopicsImage(by_id, {**self.image.topics.by_name, topic.name: topic})
         changes = {TopicIdPartition(topic.id, topic.name, i): image for i, image in topic.partitions.items()}
+        # As leaders or followers: what is done is in the images.
         self.replicas.apply(LocalChanges(changes, {}, set(), set()), self.image)  # type: ignore[arg-type]
 
     def delete(self, topic: str) -> None:
@@ -116,6 +121,19 @@ class Stand:
         assert image is not None
         changed = image.partitions[index]._replace(leader=leader, leader_epoch=epoch)
         self.set_topic(image._replace(partitions={**image.partitions, index: changed}))
+
+    def set_partition(self, topic: str, image: PartitionImage, index: int = 0) -> None:
+        """What the controller decided of one partition."""
+        known = self.image.topics.get(topic)
+        assert known is not None
+        self.set_topic(known._replace(partitions={**known.partitions, index: image}))
+
+    def register(self, *broker_ids: int, epoch: int = 100, **fields: Any) -> None:
+        """Brokers that are alive, or as `fields` say; the partitions hear of it."""
+        for broker_id in broker_ids:
+            registered = BrokerRegistration(broker_id, epoch, Uuid.random(), (), {}, None, False, False)
+            self.image.brokers = {**self.image.brokers, broker_id: registered._replace(**fields)}
+        self.replicas.apply(LocalChanges({}, {}, set(), set()), self.image)  # type: ignore[arg-type]
 
     def partition(self, topic: str, index: int = 0) -> Partition:
         return self.replicas.partition(TopicPartition(topic, index))

@@ -11,7 +11,7 @@ def replicated(stand: Stand, topic: str = "t", **configs: str) -> Partition:
     """A partition with a follower in sync and one record that it has not confirmed."""
     stand.create(topic, **configs)
     partition = stand.partition(topic)
-    partition.apply(TWO)
+    stand.set_partition(topic, TWO)
     partition.append(build_batch([(b"k", b"v", [], 1_700_000_000_000)]), -1, stand.clock.wall_ms())
     return partition
 
@@ -26,9 +26,9 @@ def test_wakes_when_all_high_watermarks_have_passed(stand: Stand) -> None:
     first, second = replicated(stand, "t"), replicated(stand, "u")
     wakes: list[int] = []
     delayed = wait(wakes, first, second)
-    first.apply(TWO._replace(isr=(NODE_ID,)))
+    stand.set_partition("t", TWO._replace(isr=(NODE_ID,)))
     assert (wakes, delayed.errors[first], delayed.errors[second]) == ([], 0, ErrorCode.REQUEST_TIMED_OUT)
-    second.apply(TWO._replace(isr=(NODE_ID,)))
+    stand.set_partition("u", TWO._replace(isr=(NODE_ID,)))
     assert (wakes, delayed.errors) == ([1], {first: 0, second: 0})
     assert not first.waiters | second.waiters
 
@@ -37,7 +37,7 @@ def test_another_leader_is_an_error(stand: Stand) -> None:
     partition = replicated(stand)
     wakes: list[int] = []
     delayed = wait(wakes, partition)
-    partition.apply(TWO._replace(leader=2, leader_epoch=1))
+    stand.set_partition("t", TWO._replace(leader=2, leader_epoch=1))
     assert (wakes, delayed.errors) == ([1], {partition: ErrorCode.NOT_LEADER_OR_FOLLOWER})
 
 
@@ -46,7 +46,7 @@ def test_too_few_in_sync_after_the_append(stand: Stand) -> None:
     partition.log.update_high_watermark(1)
     wakes: list[int] = []
     delayed = wait(wakes, partition)
-    partition.apply(TWO._replace(isr=(NODE_ID,)))
+    stand.set_partition("t", TWO._replace(isr=(NODE_ID,)))
     assert (wakes, delayed.errors) == ([1], {partition: ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND})
 
 

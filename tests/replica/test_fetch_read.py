@@ -121,7 +121,7 @@ def test_followers_read_to_the_log_end(stand: Stand) -> None:
     stand.create("t")
     size = append(stand)
     two = partition_image(NODE_ID, 0)._replace(replicas=(NODE_ID, 2), isr=(NODE_ID, 2))
-    stand.partition("t").apply(two)
+    stand.set_partition("t", two)
     append(stand)
     assert one(read(stand)).size == size
     assert one(read(stand, replica_id=2)).size == 2 * size

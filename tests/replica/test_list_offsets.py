@@ -46,10 +46,10 @@ def test_a_new_leader_does_not_know_the_end_before_its_high_watermark_does(stand
     stand.create("t")
     append(stand)
     two = partition_image(NODE_ID, 0)._replace(replicas=(NODE_ID, 2), isr=(NODE_ID, 2))
-    stand.partition("t").apply(two)
+    stand.set_partition("t", two)
     append(stand, TIMESTAMP + 5)
     assert ask(stand, LATEST).offset == 1, "the same leader as before: nothing was committed by another"
-    stand.partition("t").apply(two._replace(leader_epoch=1))
+    stand.set_partition("t", two._replace(leader_epoch=1))
     for timestamp in (LATEST, TIMESTAMP + 5):
         with pytest.raises(KafkaError) as caught:
             ask(stand, timestamp)

@@ -15,10 +15,14 @@ def batch(records: int = 1) -> bytearray:
 class Recorder:
     def __init__(self) -> None:
         self.appended: list[int] = []
+        self.high_watermarks: list[int] = []
         self.changes = 0
 
     def on_append(self, partition: Partition, size: int) -> None:
         self.appended.append(size)
+
+    def on_high_watermark(self, partition: Partition) -> None:
+        self.high_watermarks.append(partition.log.high_watermark)
 
     def on_change(self) -> None:
         self.changes += 1
@@ -41,15 +45,14 @@ def test_with_an_isr_of_one_what_is_appended_is_committed(stand: Stand) -> None:
 
 
 def test_a_follower_in_sync_holds_the_high_watermark(stand: Stand) -> None:
-    """What it has is not known before followers fetch (issue 7): nothing is called committed."""
     stand.create("t")
     partition = stand.partition("t")
     partition.append(batch(), ACKS_ALL, stand.clock.wall_ms())
     two = partition_image(NODE_ID, 0)._replace(replicas=(NODE_ID, 2), isr=(NODE_ID, 2))
-    partition.apply(two)
+    stand.set_partition("t", two)
     partition.append(batch(), ACKS_ALL, stand.clock.wall_ms())
     assert (partition.log.high_watermark, partition.log.log_end_offset) == (1, 2)
-    partition.apply(two._replace(isr=(NODE_ID,)))
+    stand.set_partition("t", two._replace(isr=(NODE_ID,)))
     assert partition.log.high_watermark == 2
 
 
@@ -57,7 +60,7 @@ def test_min_isr_counts_against_the_replicas_that_there_are(stand: Stand) -> Non
     stand.create("t", min_insync_replicas="3")
     partition = stand.partition("t")
     partition.append(batch(), ACKS_ALL, stand.clock.wall_ms())
-    partition.apply(partition_image(NODE_ID, 0)._replace(replicas=(NODE_ID, 2), isr=(NODE_ID,)))
+    stand.set_partition("t", partition_image(NODE_ID, 0)._replace(replicas=(NODE_ID, 2), isr=(NODE_ID,)))
     with pytest.raises(KafkaError) as caught:
         partition.append(batch(), ACKS_ALL, stand.clock.wall_ms())
     assert caught.value.code == ErrorCode.NOT_ENOUGH_REPLICAS

@@ -86,25 +86,23 @@ def test_only_the_leader_of_this_epoch_writes(stand: Stand) -> None:
 
 def test_with_followers_a_marker_waits_for_them(stand: Stand) -> None:
     stand.create("t")
-    partition = stand.partition("t")
     two = partition_image(NODE_ID, 0)._replace(replicas=(NODE_ID, 2), isr=(NODE_ID, 2))
-    partition.apply(two)
+    stand.set_partition("t", two)
     pending = stand.replicas.write_marker(TP, Marker(7, 0, 0, True))
     assert pending is not None
     assert not pending.done
-    partition.apply(two._replace(isr=(NODE_ID,)))
+    stand.set_partition("t", two._replace(isr=(NODE_ID,)))
     assert pending.done
     assert pending.result() is None
 
 
 def test_the_leader_moves_before_they_have_it(stand: Stand) -> None:
     stand.create("t")
-    partition = stand.partition("t")
     two = partition_image(NODE_ID, 0)._replace(replicas=(NODE_ID, 2), isr=(NODE_ID, 2))
-    partition.apply(two)
+    stand.set_partition("t", two)
     pending = stand.replicas.write_marker(TP, Marker(7, 0, 0, True))
     assert pending is not None
-    partition.apply(two._replace(leader=2, leader_epoch=1))
+    stand.set_partition("t", two._replace(leader=2, leader_epoch=1))
     with pytest.raises(KafkaError) as caught:
         pending.result()
     assert caught.value.code == E.NOT_LEADER_OR_FOLLOWER

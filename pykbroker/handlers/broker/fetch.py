@@ -16,6 +16,7 @@ from pykbroker.protocol.messages.fetch import FetchableTopicResponse, FetchReque
 from pykbroker.replica.delayed_fetch import DelayedFetch
 from pykbroker.replica.fetch_read import (
     FOLLOWER_FETCH_FROM,
+    RACK_AWARE,
     READ_COMMITTED,
     FetchedPartition,
     FetchParams,
@@ -81,11 +82,13 @@ class Fetch:
             min(query.min_bytes, max_bytes),
             max_bytes,
             query.replica_id >= 0 or ctx.api_version < FOLLOWER_FETCH_FROM,
+            query.replica_epoch,
+            query.rack_id if broker.config.replica_selector_class == RACK_AWARE and query.replica_id < 0 else "",
         )
         # Of several entries for one partition the last counts, in the place of the first.
         rows: dict[RowKey, FetchRow] = {
-            (topic, partition): FetchRow(topic, partition, epoch, offset, last_epoch, max_bytes)
-            for topic, partition, epoch, offset, last_epoch, _, max_bytes in query.rows
+            (topic, partition): FetchRow(topic, partition, epoch, offset, last_epoch, max_bytes, log_start)
+            for topic, partition, epoch, offset, last_epoch, log_start, max_bytes in query.rows
         }
         self.session: FetchSession | None = None
         self.epoch = FINAL_EPOCH
@@ -107,8 +110,8 @@ class Fetch:
             self.epoch = session.epoch
             self.rows = session.rows
 
-    def read(self) -> FetchResult:
-        return read_partitions(self.broker.replicas, self.rows.values(), self.params)
+    def read(self, *, is_first: bool = True) -> FetchResult:
+        return read_partitions(self.broker.replicas, self.rows.values(), self.params, is_first=is_first)
 
     def is_enough(self, result: FetchResult) -> bool:
         return result.must_answer or result.size >= self.params.min_bytes
@@ -128,7 +131,7 @@ class Fetch:
             while in_time and not self.is_enough(result):
                 in_time = await self._wait_for_change(result, deadline)
                 before = result.count
-                result = self.read()
+                result = self.read(is_first=False)
                 if result.count < before:
                     break  # a partition is gone: its client wants to know
         finally:
@@ -140,7 +143,11 @@ class Fetch:
         pending: Pending[None] = Pending()
         missing = self.params.min_bytes - result.size
         waiting = DelayedFetch(
-            result.awaited(), missing, self.params.is_read_committed, lambda: pending.try_complete(None)
+            result.awaited(),
+            missing,
+            self.params.is_read_committed,
+            lambda: pending.try_complete(None),
+            reads_to_end=self.params.replica_id >= 0,
         )
         waiting.arm()
         try:
@@ -162,17 +169,28 @@ class Fetch:
             session_id = self.broker.fetch_sessions.create(
                 self.rows, self.ctx.api_version >= TOPIC_IDS_FROM, self.query.replica_id >= 0
             )
+        self._count_throttled(fetched)
         return self._encode(fetched, session_id)
 
     def _news(self, session: FetchSession, fetched: list[FetchedPartition]) -> list[FetchedPartition]:
         """What an incremental answer names."""
         news = []
         for one in fetched:
-            if tell(one) or one.size or one.diverging is not None:
+            if tell(one) or one.size or one.diverging is not None or one.preferred_read_replica >= 0:
                 news.append(one)
             if one.size:
                 session.move_to_end(one.row)
         return news
+
+    def _count_throttled(self, fetched: list[FetchedPartition]) -> None:
+        """What followers take of the replicas that the leader's throttle is for (sizeOfThrottledPartitions)."""
+        replication = self.broker.replicas.replication
+        if replication is None or self.query.replica_id < 0:
+            return
+        throttle = replication.leader_throttle
+        size = sum(one.size for one in fetched if one.partition is not None and throttle.is_throttled(one.partition))
+        if size:
+            throttle.record(size)
 
     def _encode(self, fetched: list[FetchedPartition], session_id: int, error_code: int = 0) -> RawResponse:
         version = self.ctx.api_version

@@ -24,7 +24,7 @@ TWO = partition_image(NODE_ID, 0)._replace(replicas=(NODE_ID, 2), isr=(NODE_ID, 
 def topic(stand: Stand) -> Topic:
     """Partition 0 has a follower in sync, partition 1 has none."""
     topic = Topic("t", stand.create("t", 2))
-    stand.partition("t").apply(TWO)
+    stand.set_partition("t", TWO)
     return topic
 
 
@@ -56,7 +56,7 @@ async def test_waits_until_it_is_committed(stand: Stand, topic: Topic, autojump_
     answer = Answer()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(send, stand, topic, answer)
-        nursery.start_soon(after, 2, stand.partition("t").apply, TWO._replace(isr=(NODE_ID,)))
+        nursery.start_soon(after, 2, stand.set_partition, "t", TWO._replace(isr=(NODE_ID,)))
     assert answer.at == pytest.approx(2)
     assert [(row.error_code, row.base_offset) for row in answer.rows.values()] == [(0, 0), (0, 0)]
     assert not stand.partition("t").waiters
@@ -82,7 +82,7 @@ async def test_a_leader_that_steps_down_says_so(stand: Stand, topic: Topic, auto
     answer = Answer()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(send, stand, topic, answer)
-        nursery.start_soon(after, 1, stand.partition("t").apply, TWO._replace(leader=2, leader_epoch=1))
+        nursery.start_soon(after, 1, stand.set_partition, "t", TWO._replace(leader=2, leader_epoch=1))
     assert (answer.at, answer.rows[0].error_code) == (pytest.approx(1), ErrorCode.NOT_LEADER_OR_FOLLOWER)
 
 
@@ -102,7 +102,7 @@ async def test_who_asks_the_wrong_broker_is_told_the_leader(
 
 async def test_too_few_in_sync(stand: Stand, autojump_clock: MockClock) -> None:
     topic = Topic("t", stand.create("t", 2, min_insync_replicas="2"))
-    stand.partition("t").apply(TWO._replace(isr=(NODE_ID,)))
+    stand.set_partition("t", TWO._replace(isr=(NODE_ID,)))
     answer = Answer()
     await send(stand, topic, answer)
     assert (answer.at, answer.rows[0].error_code) == (0, ErrorCode.NOT_ENOUGH_REPLICAS)

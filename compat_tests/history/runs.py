@@ -30,6 +30,7 @@ from compat_tests.history.clients import (
 from compat_tests.history.events import History, Outcome, Transaction
 
 PARTITIONS = 3
+PATIENCE = 60  # seconds
 SETTINGS = ("offsets.topic.num.partitions=3", "transaction.state.log.num.partitions=3")
 PROTOCOLS = (
     {"partition.assignment.strategy": "range"},
@@ -132,8 +133,12 @@ def kill_again(broker: PykbrokerProcess, random: Random, times: int, seconds: fl
         broker.start()
 
 
-def run(bootstrap: str, seed: str, label: str, seconds: float, disturb: Callable[[Random], None] | None) -> Run:
-    """Raises AssertionError with what was found; the history is left in a file."""
+def run(
+    bootstrap: str, seed: str, label: str, seconds: float, disturb: Callable[[Random], None] | None, at_least: int = 0
+) -> Run:
+    """Raises AssertionError with what was found; the history is left in a file. Takes longer than `seconds` where so
+    many transactions are not committed by then: a real Kafka that has just started makes its internal topics first.
+    """
     one = Run(bootstrap, seed, label)
     one.add_all()
     one.start()
@@ -141,6 +146,8 @@ def run(bootstrap: str, seed: str, label: str, seconds: float, disturb: Callable
     if disturb is not None:
         disturb(Random(f"kills {seed}"))
     time.sleep(max(end - time.monotonic(), 0.5))
+    while one.committed() < at_least and time.monotonic() < end + PATIENCE:
+        time.sleep(0.2)
     one.stop()
     verify(one)
     return one

@@ -1,21 +1,34 @@
 """Well-formed requests about more than anybody wants to know: answered or refused, others go on meanwhile."""
 
+from select import select
 from typing import Any
 
 import pytest
 
 from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.protocol.message import Message
+from pykbroker.protocol.messages.api_versions import ApiVersionsRequest
+from pykbroker.protocol.messages.consumer_group_describe import ConsumerGroupDescribeRequest
 from pykbroker.protocol.messages.create_partitions import CreatePartitionsRequest, CreatePartitionsTopic
 from pykbroker.protocol.messages.create_topics import CreatableReplicaAssignment, CreatableTopic, CreateTopicsRequest
 from pykbroker.protocol.messages.delete_groups import DeleteGroupsRequest
 from pykbroker.protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicState
 from pykbroker.protocol.messages.describe_configs import DescribeConfigsRequest, DescribeConfigsResource
 from pykbroker.protocol.messages.describe_groups import DescribeGroupsRequest
+from pykbroker.protocol.messages.describe_transactions import DescribeTransactionsRequest
 from pykbroker.protocol.messages.fetch import FetchPartition, FetchRequest, FetchTopic
 from pykbroker.protocol.messages.find_coordinator import FindCoordinatorRequest
 from pykbroker.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic
-from pykbroker.protocol.messages.offset_fetch import OffsetFetchRequest, OffsetFetchRequestTopic
+from pykbroker.protocol.messages.offset_fetch import (
+    OffsetFetchRequest,
+    OffsetFetchRequestGroup,
+    OffsetFetchRequestTopic,
+)
+from pykbroker.protocol.messages.offset_for_leader_epoch import (
+    OffsetForLeaderEpochRequest,
+    OffsetForLeaderPartition,
+    OffsetForLeaderTopic,
+)
 from tests.hostile.broker_process import MIB, WatchedBroker
 
 MOST = 100_000  # elements of an array
@@ -34,6 +47,30 @@ def test_a_fetch_of_a_hundred_thousand_partitions(broker: WatchedBroker) -> None
 
 def test_find_coordinator_of_a_hundred_thousand_groups(broker: WatchedBroker) -> None:
     assert len(broker.ask(FindCoordinatorRequest(coordinator_keys=NAMES), 4).coordinators) == MOST
+
+
+MILLIONS = [OffsetForLeaderTopic(f"t{n}", [OffsetForLeaderPartition(index) for index in range(MOST)]) for n in range(5)]
+LONG: list[tuple[Message, int]] = [
+    (DescribeGroupsRequest(groups=NAMES), 6),
+    (ConsumerGroupDescribeRequest(group_ids=NAMES), 1),
+    (DescribeTransactionsRequest(transactional_ids=NAMES), 0),
+    (OffsetFetchRequest(groups=[OffsetFetchRequestGroup(group_id=name, topics=None) for name in NAMES]), 8),
+    (OffsetForLeaderEpochRequest(topics=MILLIONS), 4),
+]
+
+
+@pytest.mark.parametrize(("request_", "version"), LONG, ids=lambda value: type(value).__name__)
+def test_others_are_served_before_a_long_answer(request_: Message, version: int, broker: WatchedBroker) -> None:
+    """Who asks one question after the other meanwhile is answered often: counted, not timed."""
+    broker.allowance = 400 * MIB  # question and answer as objects and as bytes
+    served = 0
+    with broker.client() as one, broker.client() as other:
+        one.send(request_, version)
+        while not select([one.socket], [], [], 0)[0]:
+            assert other.ask(ApiVersionsRequest(client_software_name="x", client_software_version="1"), 3)
+            served += 1
+        one.receive(request_.API_KEY, version)
+    assert served > 20
 
 
 TOO_MUCH: list[tuple[Message, int]] = [

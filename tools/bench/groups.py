@@ -78,6 +78,24 @@ def _name() -> str:
     return f"group-{uuid.uuid4().hex[:8]}"
 
 
+def first_group(broker: Broker) -> float:
+    """Seconds until ten members of a group are stable on a broker that never had one: what a test waits for."""
+    started = time.monotonic()
+    with Wire(broker.address) as wire:
+        asked = frame(ApiKey.FIND_COORDINATOR, FIND, FindCoordinatorRequest(coordinator_keys=["first"]))
+        while _coordinator_error(wire.ask(asked)):
+            if time.monotonic() - started > loads.PATIENCE:
+                raise RuntimeError("there is no coordinator")
+            time.sleep(PAUSE)
+    until_stable(broker, Classic.team("first", 10), is_stable_generation)
+    return time.monotonic() - started
+
+
+def _coordinator_error(answer: memoryview) -> int:
+    decode: Callable[..., Any] = response_class(ApiKey.FIND_COORDINATOR).decode
+    return int(decode(bytes(answer), FIND, _FLEXIBLE_BODY)[0].coordinators[0].error_code)
+
+
 def until_stable(broker: Broker, team: Sequence[M], is_stable: Callable[[Sequence[M]], bool]) -> float:
     """Seconds from the first request until all are members of one stable group, on connections that are served."""
     with ExitStack() as stack:

@@ -28,6 +28,9 @@ PAUSE: Final = 0.001  # seconds
 _BODY: Final = 5  # bytes before the body of an answer: correlation id, tagged fields
 _ERROR_AND_NUMBER: Final = struct.Struct(">5x4xhi")  # header, throttle time; error code, generation
 _LEAVE_EPOCH: Final = -1
+_LATER: Final = frozenset(
+    (ErrorCode.COORDINATOR_LOAD_IN_PROGRESS, ErrorCode.COORDINATOR_NOT_AVAILABLE, ErrorCode.NOT_COORDINATOR)
+)
 # Holes in the templates: a member id as long as both brokers make it, a generation that nobody reaches.
 _ID: Final = "?" * len(f"bench-{uuid.UUID(int=0)}")
 _GENERATION: Final = b"#gen"
@@ -53,7 +56,7 @@ class Member(ABC):
 
     @abstractmethod
     def hear(self, answer: memoryview) -> bool:
-        """False: there is nothing to say but a heartbeat. Raises RuntimeError."""
+        """False: there is nothing to say but a heartbeat, or the same once more. Raises RuntimeError."""
 
     @abstractmethod
     def farewell(self) -> bytes:
@@ -132,6 +135,8 @@ class Classic(Member):
             self._next = self.templates.join(self.member_id)
         elif code in (ErrorCode.REBALANCE_IN_PROGRESS, ErrorCode.ILLEGAL_GENERATION):
             self.step, self._next = "join", self.templates.join(self.member_id)
+        elif code in _LATER:
+            return False
         elif code:
             raise RuntimeError(f"{self.step} is answered with error {code}")
         elif self.step == "join":

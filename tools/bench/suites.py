@@ -25,17 +25,19 @@ SETTLE = 1.0  # seconds before idle memory is looked at
 
 
 def start(make: Callable[[], Broker]) -> Figures:
-    """A new broker, its first record, its memory when it has nothing to do."""
+    """A new broker, its first record, its memory when it has nothing to do, its first group."""
     broker = make()
     try:
         serving = time.monotonic()
         loads.first_record(broker.address)
         acknowledged = broker.ready_seconds + time.monotonic() - serving
         time.sleep(SETTLE)
+        idle = broker.memory_mb()
         return {
             "start: to the ready line, s": broker.ready_seconds,
             "start: to the first acknowledged record, s": acknowledged,
-            "start: idle memory, MB": broker.memory_mb(),
+            "start: idle memory, MB": idle,
+            "start: first group of 10 stable, s": groups.first_group(broker),
         }
     finally:
         broker.stop()

@@ -94,6 +94,14 @@ def test_a_rebalance_is_joined_at_once() -> None:
     assert member.says() == joining
 
 
+def test_who_is_told_to_wait_says_the_same_again() -> None:
+    (member,) = Classic.team("g", 1)
+    first = member.says()
+    loading = JoinGroupResponse(error_code=ErrorCode.COORDINATOR_LOAD_IN_PROGRESS, protocol_name="")
+    assert not member.hear(answer(loading, members.JOIN))
+    assert member.says() == first
+
+
 def test_an_error_ends_the_measurement() -> None:
     (member,) = Classic.team("g", 1)
     refused = answer(JoinGroupResponse(error_code=ErrorCode.GROUP_MAX_SIZE_REACHED, protocol_name=""), members.JOIN)

@@ -12,7 +12,7 @@ def quorum_voters(config: "BrokerConfig") -> dict[int, tuple[str, int]]:
     """(host, port) by node id, of static voters. Raises ConfigError."""
     found = {}
     for voter in config.controller_quorum_voters:
-        number, at, address = voter.partition("@")
+        number, at, address = voter.strip().partition("@")
         where = _address(address)
         if not at or not number.isdecimal() or len(number) > 10 or where is None:
             raise ConfigError(f"controller.quorum.voters={voter}: must be ID@HOST:PORT")

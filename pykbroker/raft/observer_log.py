@@ -27,8 +27,9 @@ class MetadataLost(Exception):
 
 
 class ObserverLog(MetadataLog):
-    """`high_watermark` rises with what the leader says, as far as the log has it; `committed_end` is what the leader said
-    last. `applied` is the offset behind what committed() gave out."""
+    """`high_watermark` rises with what the leader says, as far as the log has it; `committed_end` is what it said last.
+
+    `applied`: the offset behind what committed() gave out."""
 
     def __init__(self, log: "UnifiedLog", clock: "Clock") -> None:
         """Raises MalformedFrame, MetadataLost, OSError."""

@@ -71,6 +71,11 @@ def advertised_names(config: "BrokerConfig") -> list[str]:
     return [endpoint.listener for endpoint in endpoints if endpoint.listener not in controllers]
 
 
+def inter_broker_listener(config: "BrokerConfig") -> str:
+    """By which listener the brokers reach each other (KafkaConfig.interBrokerListenerName)."""
+    return (config.inter_broker_listener_name or config.security_inter_broker_protocol).upper()
+
+
 def controller_listener_names(config: "BrokerConfig") -> set[str]:
     return {name.upper() for name in config.controller_listener_names}
 

@@ -73,6 +73,7 @@ class Broker:
         self.is_serving = False
         self._static = config
         self._stop = trio.Event()
+        self._farewell = trio.CancelScope()
         self._failure: str | None = None
         self._lifecycle: LifecycleLoop | None = None
         self._bound: list[BoundListener] = []
@@ -205,6 +206,11 @@ class Broker:
     def stop(self) -> None:
         """Lets run() end in order."""
         self._stop.set()
+
+    def abandon(self) -> None:
+        """As stop(), without the leave of the controller: it has gone, or there is no time."""
+        self._stop.set()
+        self._farewell.cancel()
 
     def _fail(self, reason: str) -> None:
         """Stops without asking the controller, who may not answer; run() raises."""
@@ -340,7 +346,8 @@ class Broker:
             on_ready(*self._first_address())
             await self._stop.wait()
             if self.config.controlled_shutdown_enable and self._failure is None:
-                await lifecycle.controlled_shutdown()
+                with self._farewell:
+                    await lifecycle.controlled_shutdown()
             self.groups.runtime.close()
             if self._shares is not None:
                 self._shares.partitions.close()

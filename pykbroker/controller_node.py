@@ -40,6 +40,8 @@ class ControllerNode:
         """Lets run() end in order."""
         self._stop.set()
 
+    abandon = stop
+
     async def run(self, on_ready: Callable[[str, int], None]) -> None:
         """Serves until stop(). Raises StartError; any other exception is a failure of ours."""
         with ExitStack() as opened:

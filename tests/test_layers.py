@@ -33,6 +33,7 @@ LAYERS = {
         "shared_server",
         "web",
         "cli",
+        "console",
         "testing",
         "__main__",
         "__init__",

@@ -7,6 +7,7 @@ from pykbroker import __version__
 
 USAGE = """\
 usage: pykbroker [serve] [options]     run a broker (the default)
+       pykbroker cluster COMMAND       show, stop, kill and start brokers of serve --brokers N
        pykbroker format -c FILE -t ID  format the directories of a node, as kafka-storage does
        pykbroker info -c FILE          show whether and for whom they are formatted
        pykbroker random-uuid           print an id for a cluster
@@ -54,6 +55,10 @@ def _command(name: str) -> Callable[[list[str]], int] | None:
         from pykbroker.cli.check_dir import main as check_dir
 
         return check_dir
+    if name == "cluster":
+        from pykbroker.cli.cluster import main as cluster
+
+        return cluster
     if name in ("format", "info", "random-uuid"):
         from pykbroker.cli import storage
 

@@ -2,7 +2,9 @@
 
 import gc
 import logging
+import os
 import signal
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger("pykbroker.broker")
 STOPPED, BROKEN = 0, 1
+# Seconds once standard input has ended: until the controller is asked no more, and then until all must be closed.
+FAREWELL_PATIENCE, STDIN_PATIENCE = 1.0, 10.0
 # Allocations between two looks of the garbage collector.
 GC_THRESHOLD = 50_000
 
@@ -41,17 +45,19 @@ def run(
     *,
     ephemeral: bool = False,
     cluster_id: str | None = None,
+    stop_with_stdin: bool = False,
     on_ready: Callable[[str, int], None],
 ) -> int:
     """Runs a broker until SIGTERM or Ctrl-C; the exit code. `on_ready(host, port)`: it serves.
 
-    `cluster_id`: what fresh directories get and others must have. Raises StartError.
+    `cluster_id`: what fresh directories get and others must have. `stop_with_stdin`: the end of standard input, which
+    belongs to whoever started this process, ends it too. Raises StartError.
     """
     with _storage(config, ephemeral) as stored:
         if cluster_id is not None:
-            _format_fresh(stored, cluster_id)
+            format_fresh_for(stored, cluster_id)
         try:
-            failure = trio.run(_run_until_signal, stored, on_ready, clock=LoopClock())
+            failure = trio.run(_run_until_signal, stored, on_ready, stop_with_stdin, clock=LoopClock())
         except Exception as error:
             LOG.critical("The broker stops because of an error", exc_info=error)
             return BROKEN
@@ -63,8 +69,8 @@ def run(
     return STOPPED
 
 
-def _format_fresh(config: "BrokerConfig", cluster_id: str) -> None:
-    """Raises StartError."""
+def format_fresh_for(config: "BrokerConfig", cluster_id: str) -> None:
+    """Directories of another cluster are refused. Raises StartError."""
     from pykbroker.cli.storage import format_fresh
     from pykbroker.config.errors import ConfigError
     from pykbroker.log.log_dir import LogDirError
@@ -87,12 +93,16 @@ def _storage(config: "BrokerConfig", ephemeral: bool) -> "Iterator[BrokerConfig]
         yield config.with_overrides({"log.dirs": folder, "metadata.log.dir": folder})
 
 
-async def _run_until_signal(config: "BrokerConfig", on_ready: Callable[[str, int], None]) -> Exception | None:
+async def _run_until_signal(
+    config: "BrokerConfig", on_ready: Callable[[str, int], None], stop_with_stdin: bool
+) -> Exception | None:
     failure: Exception | None = None
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async with trio.open_nursery() as nursery:
             node = _node(config)
             nursery.start_soon(_watch_signals, signals, node, nursery.cancel_scope, name="signals")
+            if stop_with_stdin:
+                nursery.start_soon(_watch_stdin, node, nursery.cancel_scope, name="standard input")
             try:
                 await node.run(lambda host, port: _ready(on_ready, host, port))
             except (StartError, BrokerFailure) as error:
@@ -127,6 +137,21 @@ async def _watch_signals(
             return
         LOG.info("%s: stopping in order; a second signal stops at once", signal.Signals(number).name)
         node.stop()
+
+
+async def _watch_stdin(node: "Broker | ControllerNode", everything: trio.CancelScope) -> None:
+    """Whoever has started this process has gone, and with it perhaps the controller: in order, but soon."""
+    stdin = sys.stdin.fileno()
+    while True:
+        await trio.lowlevel.wait_readable(stdin)
+        if not os.read(stdin, 4096):
+            break
+    LOG.warning("standard input has ended: stopping")
+    node.stop()
+    await trio.sleep(FAREWELL_PATIENCE)
+    node.abandon()
+    await trio.sleep(STDIN_PATIENCE)
+    everything.cancel()
 
 
 def spare_the_garbage_collector() -> None:

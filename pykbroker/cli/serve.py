@@ -40,6 +40,8 @@ def parser() -> ArgumentParser:
     storage.add_argument("--ephemeral", action="store_true", help="a temporary directory, removed at the end")
     result.add_argument("--config", metavar="FILE", help="settings in a file, e.g. Kafka's server.properties")
     result.add_argument("--set", metavar="NAME=VALUE", action="append", default=[], dest="settings", help="a setting")
+    result.add_argument("--brokers", metavar="N", type=int, help="a cluster of N brokers, ports counted up from --port")
+    result.add_argument("--stop-with-stdin", action="store_true", help="stop when standard input ends")
     result.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info")
     result.add_argument("--log-format", choices=("text", "json"), default="text")
     result.add_argument("--version", action="version", version=f"pykbroker {__version__}")
@@ -49,24 +51,38 @@ def parser() -> ArgumentParser:
 def main(arguments: list[str]) -> int:
     """Returns the exit code: 0 stopped in order, 1 broken, 2 cannot start as asked."""
     options = parser().parse_args(arguments)
-    from pykbroker.cli.run_broker import run
-    from pykbroker.config.environment import cluster_id
-    from pykbroker.config.parse import ConfigError
+    from pykbroker.config.errors import ConfigError
     from pykbroker.observability.log_setup import configure
     from pykbroker.shared_server import StartError
 
     configure(options.log_level, as_json=options.log_format == "json")
     try:
-        config = load_config(options, os.environ)
-        return run(
-            config,
-            ephemeral=options.ephemeral,
-            cluster_id=cluster_id(os.environ),
-            on_ready=lambda host, port: _announce(config, host, port),
-        )
+        return _run(options) if options.brokers is None else _run_cluster(options)
     except (ConfigError, StartError) as error:
         print(f"pykbroker: {error}", file=sys.stderr)
         return MISUSED
+
+
+def _run(options: Namespace) -> int:
+    """Raises ConfigError, StartError."""
+    from pykbroker.cli.run_broker import run
+    from pykbroker.config.environment import cluster_id
+
+    config = load_config(options, os.environ)
+    return run(
+        config,
+        ephemeral=options.ephemeral,
+        cluster_id=cluster_id(os.environ),
+        stop_with_stdin=options.stop_with_stdin,
+        on_ready=lambda host, port: _announce(config, host, port),
+    )
+
+
+def _run_cluster(options: Namespace) -> int:
+    """Raises ConfigError, StartError."""
+    from pykbroker.cli.run_console import run
+
+    return run(options, DEFAULT_PORT)
 
 
 def load_config(options: Namespace, environ: Mapping[str, str]) -> "BrokerConfig":

@@ -284,6 +284,13 @@ class Controller:
             self.submit(partial(self._fence, broker_id))
             self.heartbeats.remove(broker_id)
 
+    def broker_died(self, broker_id: int) -> None:
+        """Whoever has seen its process end need not wait for the end of its session, and nor need its successor."""
+        self.heartbeats.remove(broker_id)
+        if broker_id in self._watched():
+            logger.info("Fencing broker %d: its process has ended", broker_id)
+            self.submit(partial(self._fence, broker_id))
+
     def _fence(self, broker_id: int, image: MetadataImage) -> ControllerResult[None]:
         return ControllerResult(self.cluster.fence(image.brokers[broker_id]), None)
 

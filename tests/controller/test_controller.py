@@ -285,6 +285,19 @@ def test_brokers_that_are_not_heard_are_fenced(node):
     assert node.controller.next_deadline() == node.clock.monotonic() + 4
 
 
+def test_a_broker_whose_process_has_ended_is_fenced_at_once(node):
+    node.bring_up(1, 2, 3)
+    node.create("t", [2, 3, 1], [3, 2, 1])
+    node.controller.broker_died(2)
+    assert [broker.id for broker in node.image.brokers.values() if broker.fenced] == [2]
+    assert (node.partition("t").leader, node.partition("t").isr) == (3, (3, 1))
+    assert not node.controller.heartbeats.has_valid_session(2, node.image.brokers[2].epoch, node.clock.monotonic())
+    before = node.image
+    node.controller.broker_died(2)
+    node.controller.broker_died(7)
+    assert node.image is before
+
+
 def test_the_node_itself_is_not_watched(node):
     node.bring_up(1)
     node.clock.advance(1000)

@@ -1,0 +1,307 @@
+"""The console: the embedded controller in this process, a process per broker, signals, and a socket for commands."""
+
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Container
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from pykbroker.console import socket_path
+from pykbroker.console.lines import Lines, marked, ready_address
+from pykbroker.console.status import status
+from pykbroker.console.supervisor import (
+    BROKEN,
+    Announce,
+    Answer,
+    Effect,
+    Finish,
+    Kill,
+    Say,
+    Start,
+    State,
+    Supervisor,
+    Terminate,
+)
+from pykbroker.controller_node import ControllerNode
+from pykbroker.log import log_dir
+from pykbroker.log.log_dir import DirectoryLock, LogDirError
+from pykbroker.shared_server import StartError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pykbroker.config.broker_config import BrokerConfig
+    from pykbroker.console.settings import Plan
+
+LOG = logging.getLogger("pykbroker.console")
+# A request is one short line.
+_MAX_REQUEST = 4096
+_READ_BYTES = 64 * 1024
+
+
+class Console:
+    """run() once. `chosen`: names of all that the user has set; `on_ready(addresses)`: all brokers serve."""
+
+    def __init__(
+        self,
+        plan: "Plan",
+        config: "BrokerConfig",
+        chosen: Container[str],
+        on_ready: Callable[[tuple[str, ...]], None],
+        command: str,
+    ) -> None:
+        self._plan = plan
+        self._chosen = chosen
+        self._on_ready = on_ready
+        self._node = ControllerNode(config)
+        self._controller_port = 0
+        self._supervisor = Supervisor(plan.brokers, command)
+        self._processes: dict[int, trio.Process] = {}
+        self._answers: dict[int, _Pending] = {}
+        self._last_request = 0
+        self._changed = trio.Event()
+        self._code = 0
+        self._children: trio.Nursery
+
+    async def run(self) -> int:
+        """Until a signal, or until a broker cannot start; the exit code. Raises StartError."""
+        refusal: StartError | None = None
+        with (
+            _owned(self._plan.directory) as listener,
+            trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals,
+        ):
+            async with trio.open_nursery() as nursery:
+                self._children = nursery
+                try:
+                    await nursery.start(self._run_controller, name="controller")
+                except StartError as error:
+                    refusal = error
+                    nursery.cancel_scope.cancel()
+                else:
+                    nursery.start_soon(self._watch_signals, signals, name="signals")
+                    nursery.start_soon(self._serve_commands, listener, name="commands")
+                    nursery.start_soon(self._watch_deadlines, name="deadlines")
+                    self._do(self._supervisor.start_all())
+        if refusal is not None:
+            raise refusal
+        return self._code
+
+    async def _run_controller(self, task_status: trio.TaskStatus[None]) -> None:
+        """The last to go: when it has ended, so has the console. Raises StartError."""
+
+        def ready(_: str, port: int) -> None:
+            self._controller_port = port
+            task_status.started()
+
+        await self._node.run(ready)
+        self._children.cancel_scope.cancel()
+
+    async def _watch_signals(self, signals: AsyncIterator[int]) -> None:
+        async for number in signals:
+            name = signal.Signals(number).name
+            if self._supervisor.is_stopping:
+                LOG.warning("%s: killing what still runs; the next start recovers the logs", name)
+            else:
+                LOG.info("%s: stopping the brokers in order; a second signal kills them", name)
+            self._do(self._supervisor.shut_down(trio.current_time()))
+
+    async def _watch_deadlines(self) -> None:
+        while True:
+            with trio.move_on_at(self._supervisor.next_deadline()):
+                await self._changed.wait()
+            self._do(self._supervisor.on_deadline(trio.current_time()))
+
+    # What the supervisor wants
+
+    def _do(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            self._do_one(effect)
+        self._changed.set()
+        self._changed = trio.Event()
+
+    def _do_one(self, effect: Effect) -> None:
+        if isinstance(effect, Start):
+            self._children.start_soon(self._run_broker, effect.number, name=f"broker {effect.number}")
+        elif isinstance(effect, Terminate):
+            self._signal(effect.number, signal.SIGTERM)
+        elif isinstance(effect, Kill):
+            self._signal(effect.number, signal.SIGKILL)
+        elif isinstance(effect, Say):
+            LOG.info("%s", effect.text)
+        elif isinstance(effect, Announce):
+            self._on_ready(effect.addresses)
+        elif isinstance(effect, Answer):
+            self._answers.pop(effect.request).complete(effect.error)
+        elif isinstance(effect, Finish):
+            self._code = effect.code
+            self._node.stop()
+
+    def _signal(self, number: int, which: signal.Signals) -> None:
+        """Nothing to do for one that is gone already, or not made yet: see _run_broker."""
+        process = self._processes.get(number)
+        if process is not None:
+            process.send_signal(which)
+
+    # A broker
+
+    async def _run_broker(self, number: int) -> None:
+        child = self._supervisor.children[number]
+        port = int(child.address.rpartition(":")[2]) if child.address else self._plan.first_port(number)
+        arguments = self._plan.broker(number, port, self._controller_port, self._chosen)
+        try:
+            process = await self._open_process(arguments)
+        except OSError as error:
+            LOG.error("broker %d cannot be started: %s", number, error.strerror)
+            self._do(self._supervisor.exited(number, BROKEN, trio.current_time()))
+            return
+        self._processes[number] = process
+        self._supervisor.started(number, process.pid)
+        if child.state is not State.STARTING:
+            process.kill()  # the end came before the process
+        try:
+            async with trio.open_nursery() as readers:
+                readers.start_soon(self._read, process.stdout, lambda line: self._take(number, line))
+                readers.start_soon(self._read, process.stderr, lambda line: self._show(number, line))
+                await process.wait()
+        finally:
+            del self._processes[number]
+            with trio.CancelScope(shield=True):
+                process.kill()
+                await process.wait()
+        await process.stdin.aclose()  # type: ignore[union-attr]
+        self._do(self._supervisor.exited(number, process.returncode or 0, trio.current_time()))
+        if child.state is State.DIED:
+            self._node.server.controller.broker_died(number)
+
+    async def _open_process(self, arguments: list[str]) -> trio.Process:
+        """Raises OSError."""
+        return await trio.lowlevel.open_process(
+            [sys.executable, "-m", "pykbroker", *arguments],
+            stdin=subprocess.PIPE,  # its end tells the broker that the console has gone
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "CLUSTER_ID": self._node.cluster_id},
+            process_group=0,  # Ctrl-C is for the console alone
+        )
+
+    async def _read(self, stream: trio.abc.ReceiveStream | None, take: Callable[[str], None]) -> None:
+        assert stream is not None
+        lines = Lines()
+        async with stream:
+            while data := await stream.receive_some(_READ_BYTES):
+                for line in lines.feed(bytes(data)):
+                    take(line)
+        for line in lines.end():
+            take(line)
+
+    def _take(self, number: int, line: str) -> None:
+        address = ready_address(line)
+        if address is None:
+            self._show(number, line)
+        else:
+            self._do(self._supervisor.is_ready(number, address))
+
+    def _show(self, number: int, line: str) -> None:
+        print(marked(line, number, as_json=self._plan.log_format == "json"), file=sys.stderr, flush=True)
+
+    # Commands
+
+    async def _serve_commands(self, listener: trio.SocketListener) -> None:
+        await trio.serve_listeners(self._serve_one, [listener])
+
+    async def _serve_one(self, stream: trio.SocketStream) -> None:
+        """One line with a JSON object in, one line out; whoever asks may go away at any time."""
+        try:
+            request = await _receive_line(stream)
+            answer = await self._obey(request)
+            await stream.send_all(json.dumps(answer).encode() + b"\n")
+        except trio.BrokenResourceError:
+            return
+
+    async def _obey(self, text: bytes) -> dict[str, Any]:
+        """{"error": …} when it could not be done."""
+        try:
+            request = json.loads(text)
+            command, number = str(request["command"]), int(request.get("broker", 0))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            return {"error": f"not a command: {error!r}"}
+        if command == "status":
+            image = self._node.server.controller.image
+            return status(self._supervisor.children.values(), image, os.getpid())
+        ask = self._commands().get(command)
+        if ask is None:
+            return {"error": f"unknown command {command}; there are status, start, stop and kill"}
+        return {"error": await self._ask(ask, number)}
+
+    def _commands(self) -> dict[str, Callable[[int, int], list[Effect]]]:
+        supervisor = self._supervisor
+        return {
+            "start": supervisor.start,
+            "stop": lambda number, request: supervisor.stop(number, request, trio.current_time()),
+            "kill": supervisor.kill,
+        }
+
+    def _ask(self, command: Callable[[int, int], list[Effect]], number: int) -> Awaitable[str]:
+        """Waits until it is done; what kept it from being done, else an empty text."""
+        self._last_request += 1
+        pending = self._answers[self._last_request] = _Pending()
+        self._do(command(number, self._last_request))
+        return pending.wait()
+
+
+class _Pending:
+    def __init__(self) -> None:
+        self._done = trio.Event()
+        self._error = ""
+
+    def complete(self, error: str) -> None:
+        self._error = error
+        self._done.set()
+
+    async def wait(self) -> str:
+        await self._done.wait()
+        return self._error
+
+
+async def _receive_line(stream: trio.SocketStream) -> bytes:
+    data = b""
+    while b"\n" not in data and len(data) < _MAX_REQUEST:
+        more = await stream.receive_some(_MAX_REQUEST)
+        if not more:
+            break
+        data += more
+    return data.partition(b"\n")[0]
+
+
+@contextmanager
+def _owned(directory: str) -> "Iterator[trio.SocketListener]":
+    """The directory, locked against a second console, and its socket. Raises StartError."""
+    try:
+        log_dir.prepare(directory)
+        lock = DirectoryLock(directory)
+    except (LogDirError, OSError) as error:
+        raise StartError(str(error)) from error
+    try:
+        _refuse_single_node(directory)
+        listener = socket_path.listen(directory)
+        try:
+            yield trio.SocketListener(trio.socket.from_stdlib_socket(listener))
+        finally:
+            listener.close()
+            socket_path.remove(directory)
+    finally:
+        lock.release()
+
+
+def _refuse_single_node(directory: str) -> None:
+    """Raises StartError: folders named broker-1 beside partitions would be taken for one."""
+    if os.path.exists(os.path.join(directory, log_dir.META_PROPERTIES)):
+        raise StartError(
+            f"{directory} is the data directory of a single node: leave --brokers out, or choose another directory"
+        )

@@ -11,11 +11,14 @@ from pykbroker.controller.controller import Controller
 from pykbroker.controller.controller_loop import ControllerLoop
 from pykbroker.controller_link.local import LocalControllerLink
 from pykbroker.ids import Endpoint
+from pykbroker.metadata.features import INITIAL_FEATURES
 from pykbroker.network.socket_server import BoundListener
-from pykbroker.raft.opening import open_metadata_log
+from pykbroker.raft.formatting import write_bootstrap
+from pykbroker.raft.opening import is_fresh, open_metadata_log
 
 if TYPE_CHECKING:
     from pykbroker.dispatch import Session
+    from pykbroker.log.log_manager import LogDirectory
     from pykbroker.network.listener import Address
     from pykbroker.network.socket_server import SocketServer
     from pykbroker.shared_server import SharedServer
@@ -46,6 +49,7 @@ class ControllerServer:
             self.bound.append(BoundListener(endpoint, shared.config.socket_listen_backlog_size))
             opened.callback(self.bound[-1].close)
         directory = shared.metadata_directory
+        self._format_dynamic(directory)
         log = open_metadata_log(directory.path, files=shared.logs.files, clock=shared.clock, config=shared.config)
         opened.callback(log.close)
         self.controller = Controller(
@@ -61,6 +65,22 @@ class ControllerServer:
         )
         self.controller.start()
         self.link = LocalControllerLink(self.controller, shared.node_id)
+
+    def _format_dynamic(self, directory: "LogDirectory") -> None:
+        """A fresh controller that is found by bootstrap servers is the first voter of a dynamic quorum (KIP-853), as
+        after kafka-storage format --standalone."""
+        config = self._shared.config
+        is_dynamic = config.controller_quorum_bootstrap_servers and not config.controller_quorum_voters
+        if not (is_dynamic and self.bound and is_fresh(directory.path)):
+            return
+        from pykbroker.raft.dynamic_voters import DynamicVoter
+        from pykbroker.raft.formatting import write_first_voters
+
+        endpoint = self._registered(self.bound[0].endpoint)
+        voter = DynamicVoter(self._shared.node_id, endpoint.host, endpoint.port, directory.id)
+        now_ms, files = self._shared.clock.wall_ms(), self._shared.logs.files
+        write_bootstrap(directory.path, INITIAL_FEATURES, now_ms, files)
+        write_first_voters(directory.path, [voter], endpoint.listener, now_ms, files)
 
     def _registered(self, endpoint: Endpoint) -> Endpoint:
         """What the metadata say of a listener."""

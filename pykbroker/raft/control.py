@@ -53,6 +53,13 @@ def leader_change(leader: int, voters: Sequence[int], directory_id: Uuid, kraft_
     return LeaderChangeMessage(version=version, leader_id=leader, voters=members(), granting_voters=members())
 
 
+def voters_change(kraft_version: int, voters: "VotersRecord") -> "list[tuple[int, Message]]":
+    """What the leader of a dynamic quorum writes about its voters."""
+    from pykbroker.protocol.embedded.kraft_version import KRaftVersionRecord
+
+    return [(KRAFT_VERSION, KRaftVersionRecord(kraft_version=kraft_version)), (KRAFT_VOTERS, voters)]
+
+
 def control_type(key: bytes | None) -> int:
     """The ControlRecordType of a control record. Raises MalformedFrame."""
     if key is None or len(key) < _KEY.size:

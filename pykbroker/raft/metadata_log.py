@@ -18,6 +18,7 @@ from pykbroker.record.reader import iterate_records
 if TYPE_CHECKING:
     from pykbroker.clock import Clock
     from pykbroker.log.unified_log import UnifiedLog
+    from pykbroker.protocol.embedded.voters import VotersRecord
     from pykbroker.protocol.message import Message
 
 logger = getLogger(__name__)
@@ -50,6 +51,8 @@ class MetadataLog:
         self.high_watermark = log.log_end_offset
         self.bytes_since_snapshot = 0
         self.quorum = control.Quorum()
+        # Not where they stand in the bootstrap snapshot alone, which nobody else is given.
+        self.voters_are_in_log = False
         self._log = log
         self._clock = clock
         self._last_timestamp = 0
@@ -95,6 +98,7 @@ class MetadataLog:
     def _load_snapshot(self, newest: SnapshotId) -> LoadedBatch:
         loaded = snapshot.read(os.path.join(self.directory, newest.file_name))
         self.quorum = loaded.quorum
+        self.voters_are_in_log = newest != snapshot.BOOTSTRAP_ID and loaded.quorum.voters is not None
         self._last_timestamp = loaded.timestamp
         records = [parse_record(value)[0] for value in loaded.values]
         return LoadedBatch(newest.end_offset - 1, newest.epoch, loaded.timestamp, records, True)
@@ -134,6 +138,7 @@ class MetadataLog:
         for record in iterate_records(data, at):
             kind = control.control_type(record.key)
             self.quorum = control.quorum_after(self.quorum, kind, record.value or b"")
+            self.voters_are_in_log |= kind == control.KRAFT_VOTERS
         return []
 
     def _bytes(self, position: int, max_bytes: int, upper_bound: int) -> bytes:
@@ -159,11 +164,16 @@ class MetadataLog:
 
     # Append
 
-    def lead(self, epoch: int, leader_change: "Message") -> None:
-        """Begins `epoch` with its LeaderChange control batch."""
+    def lead(self, epoch: int, leader_change: "Message", voters: "VotersRecord | None" = None) -> None:
+        """Begins `epoch` with its LeaderChange control batch; with `voters` also when they are to be told anew."""
         self.epoch = epoch
+        records: list[tuple[int, Message]] = [(control.LEADER_CHANGE, leader_change)]
+        if voters is not None:
+            records += control.voters_change(self.quorum.kraft_version, voters)
+            self.quorum = self.quorum._replace(voters=voters)
+            self.voters_are_in_log = True
         batch = control.control_batch(
-            [(control.LEADER_CHANGE, leader_change)],
+            records,
             base_offset=self.end_offset,
             epoch=epoch,
             timestamp=self._clock.wall_ms(),

@@ -11,6 +11,7 @@ from pykbroker.metadata.features import INITIAL_FEATURES
 from pykbroker.raft import snapshot
 from pykbroker.raft.formatting import write_bootstrap
 from pykbroker.raft.metadata_log import MetadataLog
+from pykbroker.raft.snapshot import BOOTSTRAP_FILE
 
 if TYPE_CHECKING:
     from pykbroker.clock import Clock
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
     from pykbroker.raft.observer_log import ObserverLog
 
 METADATA_PARTITION = TopicPartition("__cluster_metadata", 0)
+
+
+def is_fresh(folder: str) -> bool:
+    """Whether nobody has formatted `folder` for a metadata log."""
+    return not any(os.path.exists(os.path.join(folder, name)) for name in (str(METADATA_PARTITION), BOOTSTRAP_FILE))
 
 
 def open_metadata_log(folder: str, *, files: "Files", clock: "Clock", config: "BrokerConfig") -> MetadataLog:

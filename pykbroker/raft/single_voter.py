@@ -1,19 +1,27 @@
 """Becoming leader of a quorum of one: at each start a new epoch, begun with a LeaderChange record (KafkaRaftClient)."""
 
-from pykbroker.ids import ZERO_UUID, Uuid
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from pykbroker.ids import ZERO_UUID, Endpoint, Uuid
 from pykbroker.raft import control, quorum_state
 from pykbroker.raft.metadata_log import MetadataLog
 from pykbroker.raft.quorum_state import QuorumState
+
+if TYPE_CHECKING:
+    from pykbroker.protocol.embedded.voters import VotersRecord
 
 
 class NotTheOnlyVoter(Exception):
     """The log belongs to a quorum that this node alone is not: leading it would split the cluster."""
 
 
-def become_leader(log: MetadataLog, node_id: int, last_epoch: int, directory_id: Uuid) -> int:
+def become_leader(
+    log: MetadataLog, node_id: int, last_epoch: int, directory_id: Uuid, endpoints: Sequence[Endpoint] = ()
+) -> int:
     """Leads the loaded `log` in a new epoch, which is returned; `last_epoch` is its last batch's, -1 when it is empty.
 
-    Raises NotTheOnlyVoter, QuorumStateError, OSError.
+    `endpoints`: where this voter is reached now. Raises NotTheOnlyVoter, QuorumStateError, OSError.
     """
     state = quorum_state.read(log.directory)
     check_voters(log, node_id, state)
@@ -21,8 +29,33 @@ def become_leader(log: MetadataLog, node_id: int, last_epoch: int, directory_id:
     kraft_version = log.quorum.kraft_version
     # On disk before the first batch of the epoch: no epoch is ever led twice.
     quorum_state.write(log.directory, leader_state(node_id, epoch, kraft_version), log.files)
-    log.lead(epoch, control.leader_change(node_id, [node_id], directory_id, kraft_version))
+    change = control.leader_change(node_id, [node_id], directory_id, kraft_version)
+    log.lead(epoch, change, _new_voters(log, endpoints))
     return epoch
+
+
+def _new_voters(log: MetadataLog, endpoints: Sequence[Endpoint]) -> "VotersRecord | None":
+    """Of a dynamic quorum: its only voter, unless the log tells of it already (appendStartOfEpochControlRecords)."""
+    known = log.quorum.voters
+    if known is None:
+        return None
+    from pykbroker.protocol.embedded.voters import Endpoint as VoterEndpoint
+    from pykbroker.protocol.embedded.voters import Voter, VotersRecord
+
+    (voter,) = known.voters
+    told = [VoterEndpoint(name=each.listener, host=each.host, port=each.port) for each in endpoints] or voter.endpoints
+    if log.voters_are_in_log and told == voter.endpoints:
+        return None
+    return VotersRecord(
+        voters=[
+            Voter(
+                voter_id=voter.voter_id,
+                voter_directory_id=voter.voter_directory_id,
+                endpoints=told,
+                kraft_version_feature=voter.kraft_version_feature,
+            )
+        ]
+    )
 
 
 def check_voters(log: MetadataLog, node_id: int, state: QuorumState | None) -> None:

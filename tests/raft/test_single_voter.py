@@ -1,12 +1,16 @@
 import pytest
 
-from pykbroker.ids import Uuid
+from pykbroker.ids import Endpoint, Uuid
 from pykbroker.protocol.embedded.voters import KRaftVersionFeature, Voter, VotersRecord
-from pykbroker.raft import quorum_state
-from pykbroker.raft.control import Quorum
+from pykbroker.raft import control, quorum_state
+from pykbroker.raft.control import KRAFT_VERSION, KRAFT_VOTERS, LEADER_CHANGE, Quorum
+from pykbroker.raft.dynamic_voters import DynamicVoter
+from pykbroker.raft.formatting import write_first_voters
 from pykbroker.raft.quorum_state import QuorumState
 from pykbroker.raft.single_voter import NotTheOnlyVoter, become_leader, next_epoch
-from tests.raft.logs import append, open_log
+from pykbroker.record.batch import iterate_batches
+from pykbroker.record.reader import iterate_records
+from tests.raft.logs import NOW, append, open_log
 
 DIRECTORY = Uuid(range(16))
 
@@ -78,3 +82,48 @@ def test_the_voters_in_the_log_count_more_than_those_in_the_file(tmp_path):
     log.quorum = Quorum(1, voters(1))
     assert become_leader(log, 1, -1, DIRECTORY) == 1
     assert quorum_state.read(log.directory) == QuorumState(1, 1, version=1)
+
+
+# A dynamic quorum
+
+
+def control_records(log):
+    """(epoch, kind, message) of the log itself."""
+    found = []
+    for header, at in iterate_batches(log.read_committed(0, 1 << 20)):
+        for record in iterate_records(log.read_committed(0, 1 << 20), at) if header.is_control else ():
+            found.append((header.partition_leader_epoch, control.control_type(record.key)))
+    return found
+
+
+def dynamic(folder, port=9093):
+    """Leads a log that was formatted with its first voter."""
+    if not folder.exists():
+        folder.mkdir()
+        write_first_voters(str(folder), [DynamicVoter(1, "h", 9093, DIRECTORY)], "CONTROLLER", NOW)
+    log = open_log(folder)
+    last_epoch = -1
+    for batch in log.load():
+        last_epoch = batch.epoch
+    become_leader(log, 1, last_epoch, DIRECTORY, [Endpoint("CONTROLLER", "PLAINTEXT", "h", port)])
+    log.sync()
+    return log
+
+
+def test_the_first_voters_are_told_in_the_log(tmp_path):
+    log = dynamic(tmp_path / "d")
+    assert control_records(log) == [(1, LEADER_CHANGE), (1, KRAFT_VERSION), (1, KRAFT_VOTERS)]
+    (voter,) = log.quorum.voters.voters
+    assert (voter.voter_id, voter.endpoints[0].port) == (1, 9093)
+    # Once is enough.
+    assert control_records(dynamic(tmp_path / "d")) == [*control_records(log), (2, LEADER_CHANGE)]
+
+
+def test_a_voter_that_moves_says_so(tmp_path):
+    dynamic(tmp_path / "d")
+    log = dynamic(tmp_path / "d", port=9999)
+    assert control_records(log)[3:] == [(2, LEADER_CHANGE), (2, KRAFT_VERSION), (2, KRAFT_VOTERS)]
+    loaded = open_log(tmp_path / "d")
+    assert len(list(loaded.load())) == 3
+    (voter,) = loaded.quorum.voters.voters
+    assert (loaded.quorum.kraft_version, voter.endpoints[0].port) == (1, 9999)

@@ -17,6 +17,7 @@ import trio
 
 from pykbroker.clock import Clock, SystemClock
 from pykbroker.config.dynamic import DynamicBrokerConfig
+from pykbroker.config.listeners import inter_broker_listener
 from pykbroker.config.validate import advertised_listeners, client_listeners
 from pykbroker.controller_link.auto_topic_creation import AutoTopicCreation, InternalTopic
 from pykbroker.controller_link.lifecycle_loop import LifecycleLoop
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from pykbroker.coordinator.share.service import ShareCoordinatorService
     from pykbroker.metadata.delta import MetadataDelta
     from pykbroker.metadata.image import MetadataImage
+    from pykbroker.replica.replication import Replication, ReplicationSettings
     from pykbroker.request import Connect, ControllerLink, RequestContext
     from pykbroker.share.share_partition_manager import SharePartitionManager
     from pykbroker.share.share_services_loop import ShareServices
@@ -90,6 +92,8 @@ class Broker:
         self.replicas = ReplicaManager(
             node_id=self.node_id, logs=self.logs, clock=self.clock, config_for=self.dynamic_config.log_config
         )
+        self.replicas.replication_settings = self._replication_settings
+        self.replicas.on_replication = self._start_replication
         self.logs.on_directory_failure = self._on_directory_failure
         self.cleaner = CleanerLoop(self.logs, lambda: self.config)
         self.move_quota = ReplicationQuota(
@@ -192,6 +196,26 @@ class Broker:
         """A replica of the share groups' state topic is led or followed: its coordinator must stand by."""
         if self._shares is None and SHARE_GROUP_STATE_TOPIC in image.topics:
             _ = self._share_services
+
+    # Other replicas
+
+    def _replication_settings(self) -> "ReplicationSettings":
+        from pykbroker.replica.replication import settings_of
+
+        return settings_of(self.config, self.dynamic_config.broker_quota)
+
+    def _start_replication(self, replication: "Replication") -> None:
+        """When the first partition with other replicas comes: most brokers of one node never have any."""
+        from pykbroker.replica.replication_loop import ReplicationLoop
+
+        listener = inter_broker_listener(self._static)
+
+        def where(broker_id: int) -> Endpoint | None:
+            broker = self.image.brokers.get(broker_id)
+            return None if broker is None else broker.endpoint(listener)
+
+        loop = ReplicationLoop(self.replicas, replication, self.controller, where, self.connect)
+        self._data.start_soon(loop.run, name="replication")
 
     def _assigned_directory(self, tp: TopicPartition) -> Uuid:
         partition = self.image.topics.partition(*tp)
@@ -346,6 +370,7 @@ class Broker:
             on_ready(*self._first_address())
             await self._stop.wait()
             if self.config.controlled_shutdown_enable and self._failure is None:
+                self.replicas.begin_controlled_shutdown()
                 with self._farewell:
                     await lifecycle.controlled_shutdown()
             self.groups.runtime.close()
@@ -361,6 +386,7 @@ class Broker:
             self.logs.update_producer_id_expiration(self.config.producer_id_expiration_ms)
             self.move_quota.rate = self.dynamic_config.broker_quota(MOVE_RATE)
             self.replicas.update_all_configs()
+            self.replicas.reconfigure_replication()
             self.cleaner.reconfigure()
             server.update(self.config)
 

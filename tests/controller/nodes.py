@@ -75,17 +75,25 @@ def now(coroutine: Coroutine[Any, Any, T]) -> T:
 
 
 class ControllerNode:
-    """Node 1. Without a ControllerLoop everything is durable and answered at once."""
+    """Without a ControllerLoop everything is durable and answered at once."""
 
-    def __init__(self, folder: Path, *, clock: Clock | None = None, files: Files | None = None, **values: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        node_id: int = 1,
+        clock: Clock | None = None,
+        files: Files | None = None,
+        **values: Any,
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.clock = clock or ManualClock(wall_ms=NOW)
-        self.config = config(node_id=1, **values)
+        self.config = config(node_id=node_id, **values)
         self.log = open_metadata_log(str(folder), files=files or Files(), clock=self.clock, config=self.config)
         self.publisher = MetadataPublisher(CLUSTER)
         self.controller = Controller(
-            node_id=1,
+            node_id=node_id,
             cluster_id=CLUSTER,
             config=self.config,
             clock=self.clock,
@@ -94,7 +102,7 @@ class ControllerNode:
             incarnation_id=uuid(77),
             rng=random.Random(1),
         )
-        self.link = LocalControllerLink(self.controller, 1)
+        self.link = LocalControllerLink(self.controller, node_id)
         self.epochs: dict[int, int] = {}
 
     @property

@@ -1,0 +1,6 @@
+"""Clusters of several processes, ours and Kafka's beside each other.
+
+nodes       controllers and brokers of either kind, each from a server.properties of its own
+real_nodes  Kafka's controller and brokers around a broker of ours
+admin       what the cluster says of itself: brokers, partitions, quorum
+"""

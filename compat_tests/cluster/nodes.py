@@ -1,0 +1,143 @@
+"""Nodes of a cluster, ours and real ones, each a process with a server.properties of its own."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from compat_tests.brokers import READY, ROOT
+from tools.oracle.cluster import HOST, Node, first_port, format_storage, read_properties, write_properties
+
+CLUSTER_ID = "MkU3OEVBNTcwNTJENDM2Qg"
+CONTROLLER_ID = 100
+# Small: the tests have little memory and few cores.
+USUAL = {
+    "controller.listener.names": "CONTROLLER",
+    "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+    "offsets.topic.num.partitions": "3",
+    "offsets.topic.replication.factor": "2",
+    "transaction.state.log.num.partitions": "3",
+    "transaction.state.log.replication.factor": "2",
+    "transaction.state.log.min.isr": "1",
+    "group.initial.rebalance.delay.ms": "0",
+}
+
+
+def quorum_settings(port: int, *, dynamic: bool) -> dict[str, str]:
+    """How every node finds the controller."""
+    if dynamic:
+        return {"controller.quorum.bootstrap.servers": f"{HOST}:{port}"}
+    return {"controller.quorum.voters": f"{CONTROLLER_ID}@{HOST}:{port}"}
+
+
+def controller_settings(folder: Path, port: int, *, dynamic: bool) -> dict[str, str]:
+    return {
+        **USUAL,
+        **quorum_settings(port, dynamic=dynamic),
+        "process.roles": "controller",
+        "node.id": str(CONTROLLER_ID),
+        "listeners": f"CONTROLLER://{HOST}:{port}",
+        "log.dirs": str(folder / f"node-{CONTROLLER_ID}"),
+    }
+
+
+def broker_settings(folder: Path, node_id: int, port: int, controller_port: int, *, dynamic: bool) -> dict[str, str]:
+    return {
+        **USUAL,
+        **quorum_settings(controller_port, dynamic=dynamic),
+        "process.roles": "broker",
+        "node.id": str(node_id),
+        "listeners": f"PLAINTEXT://{HOST}:{port}",
+        "advertised.listeners": f"PLAINTEXT://{HOST}:{port}",
+        "log.dirs": str(folder / f"node-{node_id}"),
+    }
+
+
+def properties_file(folder: Path, settings: Mapping[str, str]) -> Path:
+    path = folder / f"node-{settings['node.id']}.properties"
+    write_properties(path, settings)
+    return path
+
+
+class OurNode:
+    """`pykbroker serve --config`, which formats itself; of the cluster CLUSTER_ID."""
+
+    def __init__(self, properties: Path) -> None:
+        self.properties = properties
+        self.port = first_port(read_properties(properties))
+        self.errors = properties.with_suffix(".stderr")
+        self.process: subprocess.Popen[str] | None = None
+
+    def start(self) -> None:
+        with self.errors.open("a") as errors:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "pykbroker", "serve", "--config", str(self.properties)],
+                cwd=ROOT,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                env={**os.environ, "PYKBROKER_VERIFY": "1", "CLUSTER_ID": CLUSTER_ID},
+            )
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line.startswith(READY):
+            raise RuntimeError(f"pykbroker did not become ready: {line!r}\n{self.errors.read_text()}")
+
+    def stop(self) -> int:
+        """SIGTERM and wait; the exit code."""
+        return self._end(signal.SIGTERM)
+
+    def kill(self) -> int:
+        return self._end(signal.SIGKILL)
+
+    def _end(self, number: signal.Signals) -> int:
+        assert self.process is not None
+        assert self.process.stdout is not None
+        self.process.send_signal(number)
+        code = self.process.wait(30)
+        self.process.stdout.close()
+        self.process = None
+        return code
+
+    def complaints(self) -> list[str]:
+        """Errors of ours that it logged."""
+        return [line for line in self.errors.read_text().splitlines() if "Traceback" in line or "ERROR" in line]
+
+
+class KafkaNode:
+    """A real Kafka 4.3.1; formatted where its directory is new."""
+
+    def __init__(self, properties: Path, *format_options: str) -> None:
+        self.properties = properties
+        self.port = first_port(read_properties(properties))
+        self._format_options = format_options
+        self._node: Node | None = None
+
+    def start(self) -> None:
+        if not Path(read_properties(self.properties)["log.dirs"]).exists():
+            format_storage(self.properties, CLUSTER_ID, self._format_options)
+        folder = self.properties.with_suffix("")
+        folder.mkdir(exist_ok=True)
+        self._node = Node(self.properties, self.port, folder, heap="256m")
+
+    def await_port(self) -> None:
+        assert self._node is not None
+        self._node.await_port()
+
+    def stop(self) -> None:
+        """SIGTERM and wait."""
+        if self._node is not None:
+            self._node.stop()
+            self._node = None
+
+    def kill(self) -> None:
+        assert self._node is not None
+        self._node.process.kill()
+        self._node.process.wait()
+        self._node = None
+
+    @property
+    def is_running(self) -> bool:
+        return self._node is not None

@@ -59,16 +59,16 @@ class Blocks:
 class Stand:
     """Implements what the data handlers use of Services."""
 
-    def __init__(self, folder: Path) -> None:
-        self.clock = ManualClock()
+    def __init__(self, folder: Path, node_id: int = NODE_ID, clock: ManualClock | None = None) -> None:
+        self.clock = clock or ManualClock()
         self.config = BrokerConfig()
-        self.node_id = NODE_ID
+        self.node_id = node_id
         self.image = Image()
         self.overrides: dict[str, Mapping[str, str]] = {}
         self.logs = LogManager([str(folder / "data")], clock=self.clock, files=UnsyncedFiles())
-        self.logs.open(node_id=NODE_ID, cluster_id=None, new_cluster_id=lambda: str(Uuid.random()))
+        self.logs.open(node_id=node_id, cluster_id=None, new_cluster_id=lambda: str(Uuid.random()))
         self.logs.load(self.config_for)
-        self.replicas = ReplicaManager(node_id=NODE_ID, logs=self.logs, clock=self.clock, config_for=self.config_for)
+        self.replicas = ReplicaManager(node_id=node_id, logs=self.logs, clock=self.clock, config_for=self.config_for)
         self.fetch_sessions = FetchSessionCache(1000, self.clock, seed=1)
         self.producer_ids = ProducerIdManager(Blocks())
         self.groups = GroupCoordinatorService(self.config, self.clock, self.replicas)

@@ -1,7 +1,8 @@
 """Regular expressions that members subscribe to: checked at once, resolved to topics a little later, kept as records.
 
 All patterns of a group are resolved together, so that one rebalance comes of it, and at most every ten seconds; in
-slices, as there may be many topics. Kafka: maybeUpdateRegularExpressions, TopicRegexResolver.
+slices, as there may be many topics. With an authorizer Kafka leaves out what the member may not describe; we refuse to
+start with one. Kafka: maybeUpdateRegularExpressions, TopicRegexResolver.
 """
 
 from collections.abc import Callable, Iterator

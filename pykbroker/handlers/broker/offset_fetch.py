@@ -4,7 +4,7 @@ from pykbroker.coordinator.group.offset_and_metadata import INVALID_OFFSET
 from pykbroker.errors import KafkaError
 from pykbroker.ids import ZERO_UUID
 from pykbroker.metadata.topics import TopicsImage
-from pykbroker.pending import pause_after
+from pykbroker.pending import SLICE, pause_after
 from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.protocol.messages.offset_fetch import (
     OffsetFetchRequest,
@@ -52,10 +52,37 @@ async def _fetch(
     use_ids = ctx.api_version >= FIRST_VERSION_WITH_TOPIC_IDS
     unknown = _resolve(group, topics) if use_ids and group.topics is not None else []
     everything = group.topics is None
-    response = await broker.groups.offset_fetch(ctx, group, require_stable)
+    if sum(len(topic.partition_indexes) for topic in group.topics or ()) > SLICE:
+        response = await _fetch_in_parts(broker, ctx, group, require_stable)
+    else:
+        response = await broker.groups.offset_fetch(ctx, group, require_stable)
     if use_ids and everything:
         response.topics = [topic for topic in response.topics if _set_id(topic, topics)]
     response.topics.extend(unknown)
+    return response
+
+
+async def _fetch_in_parts(
+    broker: Services, ctx: RequestContext, group: OffsetFetchRequestGroup, require_stable: bool
+) -> OffsetFetchResponseGroup:
+    """Some partitions of a topic at a time, the others go on in between."""
+    response = OffsetFetchResponseGroup(group_id=group.group_id)
+    rows = response.topics
+    for topic in group.topics or ():
+        indexes = topic.partition_indexes
+        for start in range(0, max(1, len(indexes)), SLICE):
+            some = OffsetFetchRequestTopics(
+                name=topic.name, topic_id=topic.topic_id, partition_indexes=indexes[start : start + SLICE]
+            )
+            part = OffsetFetchRequestGroup(
+                group_id=group.group_id, member_id=group.member_id, member_epoch=group.member_epoch, topics=[some]
+            )
+            (row,) = (await broker.groups.offset_fetch(ctx, part, require_stable)).topics
+            if start:
+                rows[-1].partitions += row.partitions
+            else:
+                rows.append(row)
+            await pause_after(SLICE if len(some.partition_indexes) == SLICE else len(rows))
     return response
 
 

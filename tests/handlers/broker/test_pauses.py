@@ -1,6 +1,6 @@
 """Handlers that make very many rows: the others have their turns in between, counted and not timed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +14,7 @@ from pykbroker.coordinator.group.classic_group import ClassicGroup
 from pykbroker.coordinator.group.service import GroupCoordinatorService
 from pykbroker.coordinator.transaction.transaction_metadata import TransactionMetadata
 from pykbroker.dispatch import count_rows
-from pykbroker.handlers.broker import list_transactions
+from pykbroker.handlers.broker import list_transactions, offset_fetch
 from pykbroker.metadata.features import GROUP_VERSION, SHARE_VERSION, STREAMS_VERSION
 from pykbroker.metadata.image import FeaturesImage
 from pykbroker.pending import SLICE
@@ -29,7 +29,16 @@ from pykbroker.protocol.messages.list_groups import ListGroupsRequest
 from pykbroker.protocol.messages.list_offsets import ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic
 from pykbroker.protocol.messages.list_transactions import ListTransactionsRequest
 from pykbroker.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic
-from pykbroker.protocol.messages.offset_fetch import OffsetFetchRequest, OffsetFetchRequestGroup
+from pykbroker.protocol.messages.offset_commit import (
+    OffsetCommitRequest,
+    OffsetCommitRequestPartition,
+    OffsetCommitRequestTopic,
+)
+from pykbroker.protocol.messages.offset_fetch import (
+    OffsetFetchRequest,
+    OffsetFetchRequestGroup,
+    OffsetFetchRequestTopics,
+)
 from pykbroker.protocol.messages.offset_for_leader_epoch import (
     OffsetForLeaderEpochRequest,
     OffsetForLeaderPartition,
@@ -70,6 +79,11 @@ def partitions_of(row: type) -> list[Any]:
     return [row(partition) for partition in range(MANY)]
 
 
+def asking_for(*topics: Sequence[int]) -> OffsetFetchRequestGroup:
+    rows = [OffsetFetchRequestTopics(name=f"t{n}", partition_indexes=list(rows)) for n, rows in enumerate(topics)]
+    return OffsetFetchRequestGroup(group_id="g", topics=rows)
+
+
 OF_GROUPS: list[tuple[Message, int]] = [
     (DescribeGroupsRequest(groups=NAMES), 6),
     (ConsumerGroupDescribeRequest(group_ids=NAMES), 1),
@@ -79,6 +93,8 @@ OF_GROUPS: list[tuple[Message, int]] = [
     (DeleteGroupsRequest(groups_names=NAMES), 2),
     (ListGroupsRequest(), 5),
     (OffsetFetchRequest(groups=[OffsetFetchRequestGroup(group_id=name, topics=None) for name in NAMES]), 8),
+    (OffsetFetchRequest(groups=[asking_for(range(MANY))]), 8),
+    (OffsetFetchRequest(groups=[asking_for(*([0] for _ in range(MANY)))]), 8),
 ]
 OTHERS: list[tuple[Message, int]] = [
     (FindCoordinatorRequest(coordinator_keys=NAMES), 4),
@@ -105,8 +121,7 @@ async def turns_of(broker: Any, request: Message, version: int) -> int:
     return turns
 
 
-@pytest.mark.parametrize(("request_", "version"), OF_GROUPS, ids=named)
-async def test_of_groups(request_: Message, version: int) -> None:
+def coordinating() -> tuple[GroupCoordinatorService, Any]:
     config = BrokerConfig()
     config.offsets_topic_num_partitions = 2
     service = GroupCoordinatorService(config, SystemClock(), MemoryLog(), image=lambda: broker.image)
@@ -115,6 +130,12 @@ async def test_of_groups(request_: Message, version: int) -> None:
         service.on_elected(partition, 0)
     while service.runtime.step():
         pass
+    return service, broker
+
+
+@pytest.mark.parametrize(("request_", "version"), OF_GROUPS, ids=named)
+async def test_of_groups(request_: Message, version: int) -> None:
+    service, broker = coordinating()
     broker.image = broker.image._replace(features=FeaturesImage(dict.fromkeys(OF_THE_GROUPS, 1)))
     for name in NAMES:
         service.runtime.shard(service.partition_for(name)).groups.put(ClassicGroup(name, 0))
@@ -126,6 +147,31 @@ async def test_of_groups(request_: Message, version: int) -> None:
 @pytest.mark.parametrize(("request_", "version"), OTHERS, ids=named)
 async def test_of_others(request_: Message, version: int, cluster: ClusterAsker) -> None:
     assert await turns_of(cluster.stand, request_, version) >= PAUSES - 1
+
+
+@pytest.mark.parametrize("require_stable", [False, True])
+async def test_offsets_in_parts_are_those_asked_for(require_stable: bool) -> None:
+    """Each topic once, in the order asked for, its partitions too."""
+    service, broker = coordinating()
+    topics = [range(2 * SLICE, 0, -1), [3], [], range(SLICE + 1)]
+    request = OffsetFetchRequest(groups=[asking_for(*topics)], require_stable=require_stable)
+    committed = OffsetCommitRequestPartition(partition_index=7, committed_offset=77)
+    rows = [OffsetCommitRequestTopic(name=name, partitions=[committed]) for name in ("t0", "t3")]
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(service.runtime.run)
+        ctx = RequestContext(9, 8)
+        await service.offset_commit(ctx, OffsetCommitRequest(group_id="g", topics=rows))
+        (group,) = (await offset_fetch.handle(broker, ctx, request)).groups
+        nursery.cancel_scope.cancel()
+    assert [topic.name for topic in group.topics] == ["t0", "t1", "t2", "t3"]
+    assert [[row.partition_index for row in topic.partitions] for topic in group.topics] == list(map(list, topics))
+    found = {
+        (topic.name, row.partition_index)
+        for topic in group.topics
+        for row in topic.partitions
+        if row.committed_offset == 77
+    }
+    assert found == {("t0", 7), ("t3", 7)}
 
 
 async def test_transactions_that_are_not_listed_cost_time_too() -> None:

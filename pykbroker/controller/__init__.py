@@ -11,6 +11,8 @@ replica_placement    where new partitions go                                   (
 leader_election      leader, ISR and ELR after a change                        (PartitionChangeBuilder, KIP-966)
 election_rules       by which rules a topic elects
 elections            elections that an operator asks for                       (KIP-460)
+periodic_elections   and those that nobody asks for                            (PeriodicTaskControlManager)
+alter_partition      ISR changes that leaders ask for                          (KIP-497)
 reassignment         other replicas for a partition                            (KIP-455)
 feature_control      feature levels                                            (FeatureControlManager)
 directory_control    which log directory a replica lies in                    (KIP-858)

@@ -268,9 +268,7 @@ class ClusterControl:
         return [] if record is None else [record]
 
     def _partitions(self) -> Iterator[tuple[TopicImage, int, PartitionImage]]:
-        for topic in self._image.topics:
-            for index, partition in topic.partitions.items():
-                yield topic, index, partition
+        return self._image.topics.partitions()
 
 
 def _check_range(name: str, finalized: int, low: int, high: int) -> None:

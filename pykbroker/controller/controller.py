@@ -16,6 +16,7 @@ from pykbroker.clock import Clock
 from pykbroker.controller import activation
 from pykbroker.controller.broker_heartbeats import BrokerHeartbeats
 from pykbroker.controller.cluster_control import ClusterControl
+from pykbroker.controller.periodic_elections import PeriodicElections
 from pykbroker.controller.result import MAX_RECORDS_PER_USER_OP, ControllerResult
 from pykbroker.ids import ZERO_UUID, Endpoint, Uuid
 from pykbroker.metadata.delta import MetadataDelta, full_delta
@@ -97,6 +98,7 @@ class Controller:
         self.on_write: Callable[[], None] | None = None
         self.leader_state = LeaderState(log, node_id, cluster_id, advertised)
         self.dispatcher: ControllerDispatcher
+        self._elections = PeriodicElections(config, clock.monotonic())
         self._own_broker = node_id if "broker" in config.process_roles else None
         self._log = log
         self._publisher = publisher
@@ -275,14 +277,18 @@ class Controller:
     def next_deadline(self) -> float:
         """When on_deadline() has something to do, in clock.monotonic seconds; infinity when nothing is due."""
         deadline = self.heartbeats.next_deadline(self._watched())
+        if len(self.image.brokers) > 1:  # alone a broker leads what it can, and the node sleeps
+            deadline = min(deadline, self._elections.next_deadline())
         return min(deadline, self._snapshot_deadline())
 
     def on_deadline(self, now: float) -> None:
-        """Fences brokers that were not heard, one at a time, so that each sees the effect of the one before."""
+        """Fences brokers that were not heard, one at a time, so that each sees the effect of the one before. Elects."""
         for broker_id in self.heartbeats.expired(self._watched(), now):
             logger.info("Fencing broker %d: it was not heard for its whole session", broker_id)
             self.submit(partial(self._fence, broker_id))
             self.heartbeats.remove(broker_id)
+        for decide in self._elections.due(now):
+            self.submit(decide)
 
     def broker_died(self, broker_id: int) -> None:
         """Whoever has seen its process end need not wait for the end of its session, and nor need its successor."""

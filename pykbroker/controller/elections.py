@@ -3,10 +3,11 @@
 Kafka: ReplicationControlManager.electLeaders.
 """
 
+import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
-from pykbroker.controller.election_rules import may_lead, rules_of
+from pykbroker.controller.election_rules import allows_unclean, may_lead, rules_of
 from pykbroker.controller.leader_election import PREFERRED, UNCLEAN, partition_change
 from pykbroker.controller.result import ControllerResult
 from pykbroker.controller.topic_control import check_size
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pykbroker.protocol.message import Message
     from pykbroker.protocol.persisted.metadata.partition_change_record import PartitionChangeRecord
 
+LOG = logging.getLogger(__name__)
 NOT_NEEDED = "Leader election not needed for topic partition."
 _NOT_AVAILABLE = {
     ElectionType.PREFERRED: (
@@ -59,6 +61,30 @@ def elect_leaders(
     return ControllerResult(elections.records, outcome)
 
 
+def balance_leaders(image: MetadataImage, config: "BrokerConfig", limit: int) -> ControllerResult[bool]:
+    """Leaders go back to the preferred replicas that are in sync again; True: the limit was reached
+    (ReplicationControlManager.maybeBalancePartitionLeaders)."""
+    elections = _Elections(image, config, ElectionType.PREFERRED)
+    for topic, index, partition in image.topics.partitions():
+        if len(elections.records) >= limit:
+            break
+        if partition.leader != partition.replicas[0]:
+            elections.try_to_elect(topic, index, partition)
+    return ControllerResult(elections.records, len(elections.records) >= limit)
+
+
+def elect_uncleanly(image: MetadataImage, config: "BrokerConfig", limit: int) -> ControllerResult[bool]:
+    """Partitions without a leader get one, with loss of data where the topic allows it; True: the limit was reached
+    (ReplicationControlManager.maybeElectUncleanLeaders)."""
+    elections = _Elections(image, config, ElectionType.UNCLEAN)
+    for topic, index, partition in image.topics.partitions():
+        if len(elections.records) >= limit:
+            break
+        if partition.leader == NO_LEADER and allows_unclean(image, config, topic.name):
+            elections.try_to_elect(topic, index, partition)
+    return ControllerResult(elections.records, len(elections.records) >= limit)
+
+
 class _Elections:
     def __init__(self, image: MetadataImage, config: "BrokerConfig", election: ElectionType) -> None:
         self.records: list[Message] = []
@@ -91,6 +117,13 @@ class _Elections:
             code, message = _NOT_AVAILABLE[self._election]
             raise KafkaError(code, message)
         self.records.append(record)
+
+    def try_to_elect(self, topic: TopicImage, index: int, partition: PartitionImage) -> None:
+        """Nothing where nobody better can lead."""
+        record = self._change(topic, index, partition)
+        if record is not None:
+            LOG.info("%s-%d is led by %d now, no longer by %d", topic.name, index, record.leader, partition.leader)
+            self.records.append(record)
 
     def _is_as_wanted(self, partition: PartitionImage) -> bool:
         if self._election == ElectionType.PREFERRED:

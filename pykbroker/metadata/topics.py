@@ -74,6 +74,12 @@ class TopicsImage:
     def by_name(self) -> Mapping[str, TopicImage]:
         return self._by_name
 
+    def partitions(self) -> Iterator[tuple[TopicImage, int, PartitionImage]]:
+        """All of all topics."""
+        for topic in self:
+            for index, partition in topic.partitions.items():
+                yield topic, index, partition
+
     def __iter__(self) -> Iterator[TopicImage]:
         return iter(self._by_id.values())
 

@@ -38,6 +38,9 @@ def _assign_alike(spec: GroupSpec) -> Assignment:
         left = quota + (index < extra)
         kept = result[member_id]
         for topic_id, partition in _present(member.target.items(), topics, spec):
+            if (topic_id, partition) not in assigned:
+                continue  # another member had it as well, and came first
+            assigned.remove((topic_id, partition))
             if left:
                 kept.setdefault(topic_id, set()).add(partition)
                 left -= 1

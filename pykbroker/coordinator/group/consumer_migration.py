@@ -25,6 +25,7 @@ from pykbroker.coordinator.group.subscription import encode_assignment, parse_as
 from pykbroker.coordinator.shard import Outcome, Replies
 from pykbroker.coordinator.timeline import Timeline
 from pykbroker.errors import KafkaError, MalformedFrame
+from pykbroker.ids import Uuid
 from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.protocol.messages.sync_group import SyncGroupResponse
 from pykbroker.protocol.persisted.group.group_metadata import GroupMetadataValue
@@ -83,8 +84,12 @@ class Migration:
 
     def _converted(self, classic: ClassicGroup) -> ConsumerGroup:
         group = ConsumerGroup(classic.group_id, Timeline())
+        given: dict[Uuid, frozenset[int]] = {}
         for member in classic.members.values():
             target = self._assigned(classic, member)
+            for topic_id, partitions in target.items():
+                _check_given_once(classic, topic_id, given.get(topic_id, frozenset()) & partitions)
+                given[topic_id] = given.get(topic_id, frozenset()) | partitions
             try:
                 group.put_member(_consumer_member(classic, member, target))
             except MalformedFrame as error:
@@ -258,6 +263,19 @@ def _cannot_upgrade(classic: ClassicGroup, why: str) -> KafkaError:
     return KafkaError(
         ErrorCode.GROUP_ID_NOT_FOUND, f"Cannot upgrade classic group {classic.group_id} to consumer group {why}"
     )
+
+
+def _check_given_once(classic: ClassicGroup, topic_id: Uuid, twice: frozenset[int]) -> None:
+    """Kafka too refuses with this error, and would not load such a group (ConsumerGroup.addPartitionEpochs)."""
+    if twice:
+        logger.warning(
+            "Cannot upgrade classic group %s: its leader gave partitions %s of topic %s to several members; "
+            "another assignor of the clients helps, or stopping all of them",
+            classic.group_id,
+            sorted(twice),
+            topic_id,
+        )
+        raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR)
 
 
 def _malformed(classic: ClassicGroup) -> KafkaError:

@@ -403,3 +403,26 @@ async def a_classic_member_comes_back_by_its_old_id(s: Speaker) -> None:
     joined = await s.call("a", join(s, a, protocols=[("range", OWNS_BOTH)]), 9)
     await describe(s)
     await s.call("a", sync(s, joined.generation_id, a), 5)
+
+
+@dialogue
+async def two_classic_members_claim_one_partition(s: Speaker) -> None:
+    """The leader hears what both say and gives both the same: nobody looks into it, but no new member may join them."""
+    a = await register(s, "a", protocols=CLASSIC)
+    b = await register(s, "b", protocols=CLASSIC)
+    await s.call("a", join(s, a, protocols=CLASSIC), 9)
+    await s.send("b", join(s, b, protocols=[("range", OWNS_0)]), 9)
+    await s.call("a", join(s, a, protocols=[("range", OWNS_BOTH)]), 9)
+    await s.answer("b")
+    both = b"\0\1\0\0\0\1\0\1t\0\0\0\2\0\0\0\0\0\0\0\1\0\0\0\0"
+    one = b"\0\1\0\0\0\1\0\1t\0\0\0\1\0\0\0\0\0\0\0\0"
+    await s.call("a", sync(s, 2, a, {a: both, b: one}), 5)
+    await s.call("b", sync(s, 2, b), 5)
+    for assignor in ("uniform", "range"):
+        await s.call("c", first(s, "c", server_assignor=assignor), 1)
+    await s.call("a", HeartbeatRequest(group_id=s.group(), generation_id=2, member_id=a), 4)
+    await s.call("b", HeartbeatRequest(group_id=s.group(), generation_id=2, member_id=b), 4)
+    await s.call("admin", DescribeGroupsRequest(groups=[s.group()]), 5)
+    await s.call("admin", LeaveGroupRequest(group_id=s.group(), members=[MemberIdentity(member_id=b)]), 5)
+    await s.call("c", first(s, "c"), 1)
+    await describe(s)

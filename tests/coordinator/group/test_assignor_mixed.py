@@ -39,6 +39,17 @@ def test_a_partition_that_is_gone() -> None:
     assert assign_mixed(spec) == {"a": {T: {0}}, "b": {U: {0}}}
 
 
+@given(st.lists(st.tuples(st.sampled_from(["t", "u", "tu"]), st.sets(st.integers(0, 5))), min_size=1, max_size=5))
+def test_whatever_the_members_claim(members: list[tuple[str, set[int]]]) -> None:
+    """Scenario 27: one partition claimed by many, or by one that does not want it any more, or gone."""
+    specs = {f"m{i}": member(topics, t=claim, u=claim) for i, (topics, claim) in enumerate(members)}
+    sizes = dict.fromkeys(frozenset().union(*(row.topics for row in specs.values())), 4)
+    assignment = assign_mixed(GroupSpec(specs, sizes))
+    given = [(key, p) for rows in assignment.values() for key, indexes in rows.items() for p in indexes]
+    assert sorted(given) == sorted((key, p) for key in sizes for p in range(4))
+    assert all(set(rows) <= specs[name].topics for name, rows in assignment.items())
+
+
 @given(st.data())
 def test_any_subscriptions(data: st.DataObject) -> None:
     sizes = {T: data.draw(st.integers(0, 6)), U: data.draw(st.integers(0, 6)), V: data.draw(st.integers(1, 3))}

@@ -44,6 +44,24 @@ def test_nothing_subscribed_to() -> None:
     assert assign_uniform(GroupSpec({}, {})) == {}
 
 
+def test_two_members_that_had_the_same() -> None:
+    """Scenario 27."""
+    assignment = assign_uniform(spec({T: 4}, {"a": {T: {0, 1, 2}}, "b": {T: {1, 2, 3}}}))
+    assert assignment == {"a": {T: {0, 1}}, "b": {T: {2, 3}}}
+
+
+@given(st.integers(1, 9), st.integers(0, 5), st.lists(st.sets(st.integers(0, 13)), min_size=1, max_size=5))
+def test_whatever_the_members_claim(t: int, u: int, claims: list[set[int]]) -> None:
+    """Scenario 27, KAFKA-12984: one partition claimed by many, or gone; each gets one owner, and loads are even."""
+    targets = {
+        f"m{i}": {T: {p for p in claim if p < 9}, U: {p - 9 for p in claim if p >= 9}} for i, claim in enumerate(claims)
+    }
+    assignment = assign_uniform(spec({T: t, U: u}, targets))
+    assert total(assignment) == [*((T, p) for p in range(t)), *((U, p) for p in range(u))]
+    loads = [sum(map(len, rows.values())) for rows in assignment.values()]
+    assert max(loads) - min(loads) <= 1
+
+
 @given(st.integers(1, 12), st.integers(0, 9), st.lists(st.integers(0, 5), min_size=21, max_size=21))
 def test_balance_then_stickiness(t: int, u: int, owners: list[int]) -> None:
     names = ["a", "b", "c", "d"]

@@ -94,6 +94,20 @@ def test_what_stays_classic(settings: dict[str, Any], fields: dict[str, Any]) ->
     play << beat("a", -1) >> refused("a", E.GROUP_ID_NOT_FOUND)
 
 
+def test_a_partition_given_to_two_classic_members_stays_a_matter_of_theirs() -> None:
+    """Scenario 27; the dialogue two_classic_members_claim_one_partition is Kafka's word on it."""
+    play = ConsumerPlay()
+    play << join("c", version=3, protocols={"range": subscription()})
+    play << join("d", version=3, protocols={"range": subscription()}) << after(3) << after(3)
+    play >> answered("c", generation_id=1, leader=play.ids["c"]) >> answered("d", generation_id=1)
+    topics = play.image.topics
+    first = encode_assignment({topic_id("t"): (0, 1, 2)}, topics, b"\0\1")
+    second = encode_assignment({topic_id("t"): (2, 3)}, topics, b"\0\1")
+    play << sync("c", {"c": first, "d": second}) << sync("d")
+    play >> answered("c", assignment=first) >> answered("d", assignment=second)
+    play << joins("a") >> refused("a", E.UNKNOWN_SERVER_ERROR) >> in_state("Stable") >> alive("c") >> alive("d")
+
+
 @pytest.mark.parametrize("settings", [{"group_consumer_migration_policy": "upgrade"}, {"group_max_size": 0}])
 def test_what_stays_a_consumer_group(settings: dict[str, Any]) -> None:
     play = classic(ConsumerPlay())

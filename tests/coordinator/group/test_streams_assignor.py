@@ -64,3 +64,24 @@ def test_everything_once_evenly_and_no_active_task_moves_without_need() -> None:
         assert {name: tasks.active for name, tasks in kept.items()} == {
             name: row.active for name, row in answer.items()
         }
+
+
+def test_whatever_the_members_claim() -> None:
+    """Scenario 27: one task claimed by many, active and standby, or gone; each has one owner, and one replica."""
+    for seed in range(200):
+        random = Random(seed)
+        subtopologies = {str(n): subtopology(random.randint(1, 5), stateful=True) for n in range(random.randint(1, 3))}
+
+        def some(random: Random = random) -> TaskSet:
+            return {str(n): frozenset(random.sample(range(7), random.randint(0, 4))) for n in range(4)}
+
+        members = {f"m{n}": StreamsSpecMember(f"p{n}", Tasks(some(), some())) for n in range(random.randint(2, 6))}
+        answer = assign_sticky(members, subtopologies, 1)
+        every = sorted((key, p) for key, row in subtopologies.items() for p in range(row.tasks))
+        for tasks in (
+            [(key, p) for row in answer.values() for key, rows in row.active.items() for p in rows],
+            [(key, p) for row in answer.values() for key, rows in row.standby.items() for p in rows],
+        ):
+            assert sorted(tasks) == every
+        for row in answer.values():
+            assert all(rows.isdisjoint(row.standby.get(key, ())) for key, rows in row.active.items())

@@ -8,21 +8,16 @@ import trio
 
 from pykbroker.config.quorum import bootstrap_controllers, quorum_voters
 from pykbroker.controller_link.remote_loop import RemoteControllerLink
-from pykbroker.errors import KafkaError, MalformedFrame
-from pykbroker.metadata.delta import ReplayError
 from pykbroker.raft.metadata_loader import MetadataLoader
-from pykbroker.raft.observer import Observer, WrongCluster
+from pykbroker.raft.observer import Observer
 from pykbroker.raft.observer_log import MetadataLost
-from pykbroker.raft.observer_loop import ObserverLoop
+from pykbroker.raft.observer_loop import FATAL, ObserverLoop
 from pykbroker.raft.opening import open_observer_log
 from pykbroker.raft.snapshot_generator import SnapshotGenerator
 from pykbroker.shared_server import StartError
 
 if TYPE_CHECKING:
     from pykbroker.shared_server import SharedServer
-
-# What an observer cannot go on with.
-_FATAL = (WrongCluster, MetadataLost, ReplayError, MalformedFrame, KafkaError, OSError)
 
 
 class ObserverServer:
@@ -79,7 +74,7 @@ class ObserverServer:
             with trio.move_on_after(timeout):
                 await system.start(self._observe, name="metadata observer")
                 self._is_started = True
-        except _FATAL as error:
+        except FATAL as error:
             raise StartError(str(error)) from error
         if not self._is_started:
             raise StartError(
@@ -91,7 +86,7 @@ class ObserverServer:
     async def _observe(self, task_status: trio.TaskStatus[None]) -> None:
         try:
             await self._loop.run(task_status)
-        except _FATAL as error:
+        except FATAL as error:
             if not self._is_started:
                 raise
             self._shared.fail(f"it cannot follow the metadata any longer: {error}")

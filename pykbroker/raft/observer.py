@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from logging import getLogger
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
-from pykbroker.errors import MalformedFrame
+from pykbroker.errors import KafkaError, MalformedFrame
 from pykbroker.ids import METADATA_TOPIC_ID, Uuid
 from pykbroker.protocol.apis import ApiKey
 from pykbroker.protocol.error_codes import ErrorCode
@@ -25,7 +25,6 @@ from pykbroker.raft import quorum_state
 from pykbroker.raft.observer_log import ObserverLog, SnapshotDownload
 from pykbroker.raft.quorum_state import QuorumState
 from pykbroker.raft.snapshot import SnapshotId
-from pykbroker.record.damage import CorruptBatch
 
 if TYPE_CHECKING:
     from pykbroker.config.broker_config import BrokerConfig
@@ -119,13 +118,16 @@ class Observer:
         self._failed(reason, now)
 
     def on_response(self, request: RaftRequest, response: "Message", now: float) -> None:
-        """Raises WrongCluster, MetadataLost, KafkaError, OSError: the node cannot go on."""
+        """What was sent and is damaged is asked for again. Raises WrongCluster, MetadataLost, KafkaError
+        (KAFKA_STORAGE_ERROR), OSError: the node cannot go on."""
         try:
             if request.api_key == ApiKey.FETCH_SNAPSHOT:
                 self._on_snapshot(cast("FetchSnapshotResponse", response), request.where, now)
             else:
                 self._on_fetch(cast(FetchResponse, response), request.where, now)
-        except (CorruptBatch, MalformedFrame) as error:  # of what was sent, not of what is on disk
+        except (KafkaError, MalformedFrame) as error:
+            if isinstance(error, KafkaError) and error.code == ErrorCode.KAFKA_STORAGE_ERROR:
+                raise
             self._give_up_download()
             self._failed(f"{_text(request.where)}: {error}", now)
 

@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from pykbroker.errors import MalformedFrame, NodeUnreachable
+from pykbroker.errors import KafkaError, MalformedFrame, NodeUnreachable
+from pykbroker.metadata.delta import ReplayError
 from pykbroker.protocol.apis import API_TABLE
 from pykbroker.raft.metadata_loader import MetadataLoader
-from pykbroker.raft.observer import Address, Observer, RaftRequest
+from pykbroker.raft.observer import Address, Observer, RaftRequest, WrongCluster
+from pykbroker.raft.observer_log import MetadataLost
 from pykbroker.raft.snapshot import SnapshotId
 from pykbroker.raft.snapshot_generator import SnapshotGenerator
 
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
     from pykbroker.clock import Clock
     from pykbroker.protocol.message import Message
     from pykbroker.request import Connect, NodeChannel
+
+# What an observer cannot go on with: the errors of its own log among them.
+FATAL = (WrongCluster, MetadataLost, ReplayError, MalformedFrame, KafkaError, OSError)
 
 
 class ObserverLoop:
@@ -40,24 +45,37 @@ class ObserverLoop:
         self._where: Address | None = None
         self._channel: NodeChannel | None = None
         self._is_snapshotting = False
+        self._failure: Exception | None = None
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Started once all that the quorum has committed is published. Ends only by what a node cannot survive:
-        WrongCluster, MetadataLost, ReplayError, MalformedFrame and KafkaError of the log, OSError."""
-        is_started = False
+        """Started once all that the quorum has committed is published. Raises one of FATAL."""
+        self._failure = None
         try:
             async with trio.open_nursery() as nursery:
-                while True:
-                    await self._ask_once()
-                    if self._loader.catch_up():
-                        self._snapshots.published()
-                    if not is_started and self._observer.is_accepted and self._loader.is_current:
-                        is_started = True
-                        task_status.started()
-                    self._maybe_snapshot(nursery)
+                try:
+                    await self._follow(nursery, task_status)
+                except FATAL as error:
+                    self._fail(error, nursery)
         finally:
             if self._channel is not None:
                 self._channel.close()
+        if self._failure is not None:  # as it is, not in a group of one
+            raise self._failure
+
+    def _fail(self, error: Exception, nursery: trio.Nursery) -> None:
+        self._failure = error
+        nursery.cancel_scope.cancel()
+
+    async def _follow(self, nursery: trio.Nursery, task_status: trio.TaskStatus[None]) -> None:
+        is_started = False
+        while True:
+            await self._ask_once()
+            if self._loader.catch_up():
+                self._snapshots.published()
+            if not is_started and self._observer.is_accepted and self._loader.is_current:
+                is_started = True
+                task_status.started()
+            self._maybe_snapshot(nursery)
 
     async def _ask_once(self) -> None:
         pause = self._observer.next_deadline() - self._clock.monotonic()
@@ -96,9 +114,11 @@ class ObserverLoop:
     def _maybe_snapshot(self, nursery: trio.Nursery) -> None:
         if not self._is_snapshotting and self._snapshots.is_due():
             self._is_snapshotting = True
-            nursery.start_soon(self._snapshot, self._snapshots.job(), name="metadata snapshot")
+            nursery.start_soon(self._snapshot, self._snapshots.job(), nursery, name="metadata snapshot")
 
-    async def _snapshot(self, job: Callable[[], SnapshotId]) -> None:
-        snapshot_id = await trio.to_thread.run_sync(job)
-        self._snapshots.done(snapshot_id)
+    async def _snapshot(self, job: Callable[[], SnapshotId], nursery: trio.Nursery) -> None:
+        try:
+            self._snapshots.done(await trio.to_thread.run_sync(job))
+        except FATAL as error:
+            self._fail(error, nursery)
         self._is_snapshotting = False

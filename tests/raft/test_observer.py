@@ -319,6 +319,15 @@ def test_a_damaged_batch_is_fetched_again(tmp_path: Path) -> None:
     assert stand.settings() == ["x"]
 
 
+def test_batches_that_are_here_already_are_no_end_either(tmp_path: Path) -> None:
+    stand = Stand(tmp_path)
+    stand.answer(fetched(batch(0, "x"), high_watermark=1))
+    stand.answer(fetched(batch(0, "x"), high_watermark=1))
+    assert "Unexpected offset" in stand.observer.last_failure
+    stand.answer(fetched(batch(1, "y"), high_watermark=2))
+    assert stand.settings() == ["x", "y"]
+
+
 # Records
 
 

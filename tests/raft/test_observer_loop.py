@@ -151,7 +151,7 @@ async def test_what_is_no_controller_is_said_to_be_none(
 
 async def test_another_cluster_ends_it(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
     script = Script(FetchResponse(error_code=ErrorCode.INCONSISTENT_CLUSTER_ID))
-    with pytest.RaisesGroup(pytest.RaisesExc(WrongCluster)):
+    with pytest.raises(WrongCluster):
         await Stand(tmp_path, script).loop.run()
 
 
@@ -166,3 +166,14 @@ async def test_a_snapshot_is_written_beside_the_fetches(
             await trio.sleep(0.1)
     assert stand.log.latest_snapshot() == SnapshotId(1, 1)
     nursery.cancel_scope.cancel()
+
+
+async def test_a_snapshot_that_cannot_be_written_ends_it(
+    tmp_path: Path, nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    script = Script(fetched(batch(0, "a"), high_watermark=1))
+    stand = Stand(tmp_path, script, metadata_log_max_record_bytes_between_snapshots=1)
+    (tmp_path / "__cluster_metadata-0" / f"{1:020}-{1:010}.checkpoint.part").mkdir()
+    with pytest.raises(IsADirectoryError):
+        await stand.loop.run()
+    assert not script.open

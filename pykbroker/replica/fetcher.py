@@ -106,6 +106,8 @@ class Fetcher:
         self._delayed: set[Key] = set()
         self._looking_up: dict[Key, int] = {}
         self._is_busy = False
+        # The last request got no answer: said once.
+        self._is_cut_off = False
         # By the throttle: time alone changes that.
         self._is_held_back = False
 
@@ -240,14 +242,16 @@ class Fetcher:
 
     def on_failure(self, reason: object, now: float) -> None:
         """No answer came: all partitions wait a while, and the session may be lost (handleError)."""
-        logger.info("%r: no answer to a fetch: %s", self, reason)
         self._is_busy = False
+        if not self._is_cut_off and not self.is_closed:
+            logger.info("%r: no answer to a fetch, it is asked until there is one: %s", self, reason)
+        self._is_cut_off = True
         self.session.start_over(is_known=True)
         for key in self.followers:
             self._delay(key, now)
 
     def on_response(self, response: "Message", now: float) -> None:
-        self._is_busy = False
+        self._is_busy = self._is_cut_off = False
         if isinstance(response, FetchResponse):
             self._on_fetched(response, now)
         elif isinstance(response, ListOffsetsResponse):

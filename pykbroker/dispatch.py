@@ -7,6 +7,7 @@ for long leaves it to others: large requests are decoded, and answers of many ro
 that make many rows pause (pending.pause_after).
 """
 
+import gc
 import logging
 import struct
 import types
@@ -445,6 +446,10 @@ class LargeRequest:
 
     async def finish(self) -> Answer:
         """Handles and answers. Raises MalformedFrame."""
+        with _FULL_COLLECTIONS:
+            return await self._finish()
+
+    async def _finish(self) -> Answer:
         session, api, ctx, frame = self._session, self._api, self._ctx, self._frame
         request = None
         try:
@@ -455,6 +460,33 @@ class LargeRequest:
         except Exception as error:
             return await in_thread(partial(session._fail, api, ctx, frame, request, error))
         return await session._answer_late(api, ctx, frame, request, result)
+
+
+class FullCollections:
+    """Postponed while there are large requests, or Python would go through all their rows again and again: 0.2 s each
+    time for a million. What is young is collected as ever."""
+
+    __slots__ = ("_large", "_thresholds")
+
+    RARELY = 1000  # middle collections until the next full one
+
+    def __init__(self) -> None:
+        self._large = 0
+        self._thresholds = (0, 0, 0)
+
+    def __enter__(self) -> None:
+        self._large += 1
+        if self._large == 1:
+            self._thresholds = gc.get_threshold()
+            gc.set_threshold(*self._thresholds[:2], self.RARELY)
+
+    def __exit__(self, *_: object) -> None:
+        self._large -= 1
+        if not self._large:
+            gc.set_threshold(*self._thresholds)
+
+
+_FULL_COLLECTIONS = FullCollections()
 
 
 def count_rows(response: "Struct") -> int:

@@ -1,5 +1,6 @@
 """Requests and answers of very many rows: the loop goes on while they are decoded, handled and encoded."""
 
+import gc
 import logging
 import threading
 from collections.abc import Callable
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 import trio
 
-from pykbroker.dispatch import LARGE_REQUEST, MANY_ROWS, LargeRequest, Suspended, count_rows
+from pykbroker.dispatch import LARGE_REQUEST, MANY_ROWS, FullCollections, LargeRequest, Suspended, count_rows
 from pykbroker.errors import KafkaError, MalformedFrame
 from pykbroker.protocol.apis import ApiKey
 from pykbroker.protocol.error_codes import ErrorCode
@@ -120,6 +121,30 @@ async def test_a_malformed_one_ends_its_connection() -> None:
     assert isinstance(begun, LargeRequest)
     with pytest.raises(MalformedFrame, match=r"^DescribeGroups v6 #77: "):
         await begun.finish()
+
+
+async def test_no_full_collection_while_there_is_one() -> None:
+    before = gc.get_threshold()
+    seen = []
+    second = trio.Event()
+
+    async def handle(broker: Any, ctx: RequestContext, request: DescribeGroupsRequest) -> DescribeGroupsResponse:
+        seen.append(gc.get_threshold())
+        if len(seen) == 1:
+            await second.wait()
+        second.set()
+        return DescribeGroupsResponse()
+
+    async def ask() -> None:
+        begun = open_session(ApiKey.DESCRIBE_GROUPS, handle=handle).begin(framed(LARGE), 0)
+        assert isinstance(begun, LargeRequest)
+        await begun.finish()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ask)
+        nursery.start_soon(ask)
+    assert seen == [(*before[:2], FullCollections.RARELY)] * 2
+    assert gc.get_threshold() == before
 
 
 @pytest.mark.parametrize(("topics", "partitions"), [(1, 6000), (6, 1000), (100, 60), (3000, 2), (3000, 0)])

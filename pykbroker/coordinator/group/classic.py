@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 
 class ClassicGroups:
-    """The classic groups of one shard. `consumer_side`, set right after, knows classic members of consumer groups."""
+    """The classic groups of one shard. `consumer_side` comes with the first consumer group."""
 
     __slots__ = ("_clock", "_groups", "_joiner", "_max_size", "_tombstones", "consumer_side", "rebalancer")
 

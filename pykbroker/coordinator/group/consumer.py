@@ -62,11 +62,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-TIMERS = frozenset((*MEMBER_TIMERS, PATTERNS))
-
 
 class ConsumerGroups:
-    """The consumer groups of one shard. `migration` is set right after."""
+    """The consumer groups of one shard. `migration` is set right after. TIMERS: the first parts of its timers' keys."""
+
+    TIMERS = frozenset((*MEMBER_TIMERS, PATTERNS))
 
     def __init__(
         self,

@@ -36,20 +36,20 @@ class GroupReplay(Generic[G]):
     def __init__(
         self, prefix: str, new_group: type[G], steps: Mapping[str, Step], *, replaces_simple_groups: bool = True
     ) -> None:
-        self._prefix = prefix
+        self.prefix = prefix
         self._new_group = new_group
         self._steps = steps
         self._replaces_simple_groups = replaces_simple_groups
 
     def concerns(self, record: CoordinatorRecord) -> bool:
-        return type(record.key).__name__.startswith(self._prefix)
+        return type(record.key).__name__.startswith(self.prefix)
 
     def replay(self, groups: "Groups", timeline: "Timeline", record: CoordinatorRecord) -> None:
         key = cast("Any", record.key)
         group = self._group(groups, timeline, key.group_id, create=record.value is not None)
         if group is None:
             return
-        name = type(key).__name__.removeprefix(self._prefix).removesuffix("Key")
+        name = type(key).__name__.removeprefix(self.prefix).removesuffix("Key")
         if name == "Metadata" and record.value is None:
             groups.remove(group.group_id)
         else:
@@ -62,7 +62,7 @@ class GroupReplay(Generic[G]):
         if not create:
             return None
         if existing is not None and not self._may_replace(existing):
-            logger.error("A %s record of group %s is passed over: it is %r", self._prefix, group_id, existing)
+            logger.error("A %s record of group %s is passed over: it is %r", self.prefix, group_id, existing)
             return None
         group = self._new_group(group_id, timeline)
         groups.put(group)

@@ -6,37 +6,17 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from pykbroker.coordinator.group.classic import ClassicGroups
-from pykbroker.coordinator.group.classic_describe import described
 from pykbroker.coordinator.group.classic_group import ClassicGroup
-from pykbroker.coordinator.group.consumer import TIMERS as CONSUMER_TIMERS
-from pykbroker.coordinator.group.consumer import ConsumerGroups
-from pykbroker.coordinator.group.consumer_classic import ClassicSide
-from pykbroker.coordinator.group.consumer_describe import described_consumer
 from pykbroker.coordinator.group.consumer_group import ConsumerGroup
-from pykbroker.coordinator.group.consumer_migration import Migration
-from pykbroker.coordinator.group.consumer_records import group_tombstones as consumer_tombstones
-from pykbroker.coordinator.group.consumer_replay import CONSUMER_REPLAY
-from pykbroker.coordinator.group.consumer_settings import ConsumerSettings
 from pykbroker.coordinator.group.group_records import classic_group_tombstone
-from pykbroker.coordinator.group.group_replay import GroupReplay
 from pykbroker.coordinator.group.groups import Group, Groups
+from pykbroker.coordinator.group.modern_groups import ModernGroups
 from pykbroker.coordinator.group.offset_and_metadata import OffsetAndMetadata
 from pykbroker.coordinator.group.offset_commit import OffsetWriter
 from pykbroker.coordinator.group.offset_fetch import OffsetReader
 from pykbroker.coordinator.group.offsets import GroupOffsetTable
-from pykbroker.coordinator.group.share import SHARE_SESSION, ShareGroups
-from pykbroker.coordinator.group.share_describe import described_share
 from pykbroker.coordinator.group.share_group import ShareGroup
-from pykbroker.coordinator.group.share_records import group_tombstones as share_tombstones
-from pykbroker.coordinator.group.share_replay import share_replay
-from pykbroker.coordinator.group.share_settings import ShareSettings
-from pykbroker.coordinator.group.streams import StreamsGroups
-from pykbroker.coordinator.group.streams_describe import described_streams
 from pykbroker.coordinator.group.streams_group import NOT_READY, StreamsGroup
-from pykbroker.coordinator.group.streams_records import group_tombstones as streams_tombstones
-from pykbroker.coordinator.group.streams_replay import STREAMS_REPLAY
-from pykbroker.coordinator.group.streams_settings import StreamsSettings
-from pykbroker.coordinator.group.streams_timers import STREAMS_TIMERS
 from pykbroker.coordinator.shard import CoordinatorRecord, Outcome, Replies
 from pykbroker.coordinator.timeline import Timeline
 from pykbroker.coordinator.timers import Timers
@@ -50,6 +30,9 @@ from pykbroker.protocol.persisted.group.offset_commit import OffsetCommitKey, Of
 if TYPE_CHECKING:
     from pykbroker.clock import Clock
     from pykbroker.config.broker_config import BrokerConfig
+    from pykbroker.coordinator.group.consumer import ConsumerGroups
+    from pykbroker.coordinator.group.share import ShareGroups
+    from pykbroker.coordinator.group.streams import StreamsGroups
     from pykbroker.protocol.messages.consumer_group_describe import DescribedGroup as DescribedConsumerGroup
     from pykbroker.protocol.messages.delete_groups import DeletableGroupResult
     from pykbroker.protocol.messages.describe_groups import DescribedGroup
@@ -83,19 +66,16 @@ class GroupShard:
         "_clock",
         "_expiring",
         "_image",
-        "_replays",
+        "_modern",
         "_timers",
         "_writer",
         "classic",
         "commit_offsets",
         "commit_transactional_offsets",
-        "consumers",
         "delete_offsets",
         "fetch_offsets",
         "groups",
         "offsets",
-        "shares",
-        "streams",
         "timeline",
     )
 
@@ -125,14 +105,9 @@ class GroupShard:
             new_id=new_id,
             tombstones=group_tombstones,
         )
-        self.consumers = ConsumerGroups(
-            ConsumerSettings(config, image, current), clock, self._timers, self.groups, image
+        self._modern = ModernGroups(
+            config, current, clock, self._timers, self.timeline, self.groups, image, self.classic
         )
-        self.consumers.migration = Migration(self.consumers, self.classic.rebalancer)
-        self.classic.consumer_side = ClassicSide(self.consumers)
-        self.shares = ShareGroups(ShareSettings(config, image, current), clock, self._timers, self.groups, image)
-        self.streams = StreamsGroups(StreamsSettings(config, image, current), clock, self._timers, self.groups, image)
-        self._replays: tuple[GroupReplay[Any], ...] = (CONSUMER_REPLAY, share_replay(clock), STREAMS_REPLAY)
         self._writer = OffsetWriter(
             clock,
             self.groups,
@@ -146,6 +121,18 @@ class GroupShard:
         self.commit_transactional_offsets = self._writer.commit_transactional
         self.delete_offsets = self._writer.delete
         self.fetch_offsets = OffsetReader(self.groups, self.offsets).fetch
+
+    @property
+    def consumers(self) -> "ConsumerGroups":
+        return self._modern.consumers
+
+    @property
+    def shares(self) -> "ShareGroups":
+        return self._modern.shares
+
+    @property
+    def streams(self) -> "StreamsGroups":
+        return self._modern.streams
 
     def _topic_id(self, name: str) -> Uuid:
         topic = self._image().topics.get(name)
@@ -162,15 +149,9 @@ class GroupShard:
         elif key.API_KEY == LEGACY_OFFSET_COMMIT:
             legacy = cast("LegacyOffsetCommitKey", key)
             modern = OffsetCommitKey(group=legacy.group, topic=legacy.topic, partition=legacy.partition)
-            self._replay_offset(offset, producer_id, modern, _modern(cast("LegacyOffsetCommitValue | None", value)))
+            self._replay_offset(offset, producer_id, modern, _modernized(cast("LegacyOffsetCommitValue | None", value)))
         else:
-            self._replay_group(record)
-
-    def _replay_group(self, record: CoordinatorRecord) -> None:
-        for kind in self._replays:
-            if kind.concerns(record):
-                kind.replay(self.groups, self.timeline, record)
-                return
+            self._modern.replay(record)
 
     def _replay_offset(
         self, offset: int, producer_id: int, key: OffsetCommitKey, value: OffsetCommitValue | None
@@ -200,9 +181,7 @@ class GroupShard:
 
     def on_loaded(self) -> list[Outcome[Any]]:
         self._schedule_expiration(self._check_interval)
-        self.consumers.on_loaded()
-        self.shares.on_loaded()
-        self.streams.on_loaded()
+        self._modern.on_loaded()
         return [*self.classic.on_loaded()]
 
     def on_unloaded(self) -> Replies:
@@ -218,14 +197,7 @@ class GroupShard:
         if key == EXPIRATION_TIMER:
             return self.expire_offsets()
         out: Outcome[None] = Outcome()
-        if key[0] in CONSUMER_TIMERS:
-            self.consumers.on_deadline(key, out)
-            return out
-        if key[0] == SHARE_SESSION:
-            self.shares.on_deadline(key, out)
-            return out
-        if key[0] in STREAMS_TIMERS:
-            self.streams.on_deadline(key, out)
+        if self._modern.on_deadline(key, out):
             return out
         group = self.groups.classic(key[1])
         if group is not None:
@@ -269,7 +241,7 @@ class GroupShard:
         """Their offsets go, so that a new topic of the same name starts afresh; share groups forget them."""
         deleted = list(topics)
         out: Outcome[None] = Outcome(records=self._writer.topics_deleted(deleted))
-        out.records.extend(self.shares.initialization.topics_deleted(topic_id for _, topic_id in deleted))
+        out.records.extend(self._modern.topics_deleted(topic_id for _, topic_id in deleted))
         out.atomic = False
         return out
 
@@ -293,6 +265,7 @@ class GroupShard:
         return [*self._writer.delete_all(group_id), *group_tombstones(group)]
 
     def describe_consumer_groups(self, group_ids: Iterable[str]) -> list["DescribedConsumerGroup"]:
+        from pykbroker.coordinator.group.consumer_describe import described_consumer
         from pykbroker.protocol.messages.consumer_group_describe import DescribedGroup
 
         rows = []
@@ -307,10 +280,14 @@ class GroupShard:
 
     def describe_share_group(self, group_id: str) -> "DescribedShareGroup":
         """Raises KafkaError GROUP_ID_NOT_FOUND."""
+        from pykbroker.coordinator.group.share_describe import described_share
+
         return described_share(self.groups.require_share(group_id), self._image().topics)
 
     def describe_streams_group(self, group_id: str) -> "DescribedStreamsGroup":
         """Raises KafkaError GROUP_ID_NOT_FOUND."""
+        from pykbroker.coordinator.group.streams_describe import described_streams
+
         return described_streams(self.groups.require_streams(group_id))
 
     # -- questions
@@ -334,6 +311,7 @@ class GroupShard:
         return [self._describe(api_version, group_id) for group_id in group_ids]
 
     def _describe(self, api_version: int, group_id: str) -> "DescribedGroup":
+        from pykbroker.coordinator.group.classic_describe import described
         from pykbroker.protocol.messages.describe_groups import DescribedGroup
 
         try:
@@ -356,15 +334,21 @@ def _filtered_as(state: str) -> str:
 
 def group_tombstones(group: Group) -> list[CoordinatorRecord]:
     if isinstance(group, ConsumerGroup):
-        return consumer_tombstones(group)
+        from pykbroker.coordinator.group.consumer_records import group_tombstones as of_consumers
+
+        return of_consumers(group)
     if isinstance(group, ShareGroup):
-        return share_tombstones(group)
+        from pykbroker.coordinator.group.share_records import group_tombstones as of_shares
+
+        return of_shares(group)
     if isinstance(group, StreamsGroup):
-        return streams_tombstones(group)
+        from pykbroker.coordinator.group.streams_records import group_tombstones as of_streams
+
+        return of_streams(group)
     return [classic_group_tombstone(group.group_id)]
 
 
-def _modern(value: "LegacyOffsetCommitValue | None") -> OffsetCommitValue | None:
+def _modernized(value: "LegacyOffsetCommitValue | None") -> OffsetCommitValue | None:
     """Offsets as Kafka 0.8 wrote them have an offset, metadata and a timestamp only."""
     if value is None:
         return None

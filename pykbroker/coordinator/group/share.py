@@ -56,7 +56,9 @@ class ShareHeartbeat(NamedTuple):
 
 
 class ShareGroups:
-    """The share groups of one shard."""
+    """The share groups of one shard. TIMERS: the first parts of its timers' keys."""
+
+    TIMERS = frozenset((SHARE_SESSION,))
 
     def __init__(
         self,

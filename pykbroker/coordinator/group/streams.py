@@ -32,7 +32,7 @@ from pykbroker.coordinator.group.streams_records import (
 from pykbroker.coordinator.group.streams_settings import StreamsSettings
 from pykbroker.coordinator.group.streams_target import update_target
 from pykbroker.coordinator.group.streams_tasks import Tasks, in_heartbeat_order, task_set
-from pykbroker.coordinator.group.streams_timers import INITIAL, REBALANCE, StreamsTimers
+from pykbroker.coordinator.group.streams_timers import INITIAL, REBALANCE, STREAMS_TIMERS, StreamsTimers
 from pykbroker.coordinator.group.streams_topology import Topology, topology_from
 from pykbroker.coordinator.shard import Outcome
 from pykbroker.coordinator.timeline import Timeline
@@ -64,7 +64,9 @@ class HeartbeatResult(NamedTuple):
 
 
 class StreamsGroups:
-    """The streams groups of one shard."""
+    """The streams groups of one shard. TIMERS: the first parts of its timers' keys."""
+
+    TIMERS = STREAMS_TIMERS
 
     def __init__(
         self,

@@ -22,6 +22,8 @@ from tests.coordinator.group.plays import (
     delete_groups,
     delete_offsets,
     fetched,
+    in_state,
+    reload,
 )
 from tests.playbook import after
 
@@ -120,6 +122,23 @@ def test_offsets_of_what_nobody_subscribes_to_expire() -> None:
     assert play.take("x").topics[0].partitions[0].error_code == E.GROUP_SUBSCRIBED_TO_TOPIC
     play << after(7.1 * DAY)
     play >> stored(-1) >> stored(6, "u")
+
+
+def test_nothing_expires_in_a_reconciliation() -> None:
+    """Scenario 23: what is subscribed to stays, whoever has the partition; without subscribers its age counts."""
+    play = ConsumerPlay({"t": 2}, group_consumer_session_timeout_ms=30 * DAY * 1000)
+    play << joins("a", rebalance_timeout_ms=20 * DAY * 1000) >> hears("a", 2, {"t": [0, 1]})
+    play << member_commit(2, 5) >> commit_answered("a") << joins("b") << beat("a", 2, {"t": [0, 1]})
+    play >> in_state("Reconciling") << after(8 * DAY) >> in_state("Reconciling") >> stored(5)
+    play << beat("a", -1) << beat("b", -1) << after(0.1 * DAY) >> stored(-1)
+
+
+def test_a_reload_keeps_offsets_and_their_age() -> None:
+    """Scenario 25."""
+    play = ConsumerPlay({"t": 1, "u": 1}, group_consumer_session_timeout_ms=30 * DAY * 1000)
+    play << joins("a", "u") >> hears("a", 2, {"u": [0]}) << member_commit(2, 5) >> commit_answered("a")
+    play << after(6 * DAY) << reload >> stored(5) << after(0.9 * DAY) << reload >> stored(5)
+    play << after(0.2 * DAY) >> stored(-1)
 
 
 def test_a_group_is_deleted_when_it_is_empty() -> None:

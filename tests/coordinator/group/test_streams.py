@@ -22,6 +22,7 @@ from tests.coordinator.group.streams_plays import StreamsPlay, beat, hears, join
 from tests.playbook import after, answered
 
 DELAYED = Status.ASSIGNMENT_DELAYED
+DAY = 24 * 3600
 
 
 def pair() -> StreamsPlay:
@@ -244,6 +245,19 @@ def test_offsets_of_members() -> None:
 def committed_and_kept(play: StreamsPlay) -> None:
     play >> committed(6)
     play << delete_offsets("x") << reload >> committed(6)
+
+
+def test_offsets_stay_while_the_topology_reads_the_topic() -> None:
+    """Scenarios 23 and 25: over a rebalance that stands still and over a reload; without members their age counts."""
+    play = StreamsPlay(group_streams_session_timeout_ms=30 * DAY * 1000)
+    play << joins("a", rebalance_timeout_ms=20 * DAY * 1000) >> hears("a", 2, {"0": [0, 1, 2, 3]})
+    for topic in ("t", "u"):
+        play << commit("a", 7, topic=topic, member=False, member_id="a", generation_id_or_member_epoch=2)
+        play >> commit_answered("a")
+    play << joins("b") << beat("a", 2, {"0": [0, 1, 2, 3]}) >> in_state("Reconciling")
+    play << after(6.9 * DAY) >> committed(7) >> committed(7, topic="u") << reload >> in_state("Reconciling")
+    play << after(0.2 * DAY) >> in_state("Reconciling") >> committed(7) >> committed(None, topic="u")
+    play << beat("a", -1) << beat("b", -1) << after(0.1 * DAY) >> committed(None)
 
 
 def test_an_empty_group_is_deleted_or_expires() -> None:

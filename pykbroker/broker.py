@@ -8,7 +8,7 @@ Kafka: BrokerServer.
 
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING
@@ -330,8 +330,8 @@ class Broker:
             data.start_soon(self.transactions.runtime.run, name="transaction coordinator")
             data.start_soon(self.transactions.markers.run, name="transaction markers")
             self._follow_metadata()
-            await lifecycle.unfence()
-            data.start_soon(self._live, lifecycle, name="lifecycle")
+            await self._live(lifecycle.unfence)
+            data.start_soon(self._live, lifecycle.run, name="lifecycle")
             data.start_soon(lifecycle.watch_failures, name="failed log directories")
             directories = DirectoryLoop(
                 self.replicas.directories,
@@ -348,9 +348,10 @@ class Broker:
             data.cancel_scope.cancel()
         await trio.to_thread.run_sync(self.logs.shutdown, lifecycle.broker_epoch)
 
-    async def _live(self, lifecycle: LifecycleLoop) -> None:
+    async def _live(self, part: Callable[[], Awaitable[None]]) -> None:
+        """A part of this broker's life; another that has taken its place ends it."""
         try:
-            await lifecycle.run()
+            await part()
         except KafkaError as error:
             self._fail(str(error.message or error))
 

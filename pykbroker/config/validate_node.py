@@ -11,6 +11,7 @@ from pykbroker.config.listeners import (
     controller_listeners,
     listeners,
 )
+from pykbroker.config.quorum import bootstrap_controllers, quorum_voters
 
 if TYPE_CHECKING:
     from pykbroker.config.broker_config import BrokerConfig
@@ -105,7 +106,7 @@ def _check_inter_broker_listener(config: "BrokerConfig", advertised: list[str]) 
 def _check_quorum(config: "BrokerConfig") -> None:
     voters = config.controller_quorum_voters
     told = f"controller.quorum.voters={','.join(voters)}"
-    ids = [_voter_id(voter) for voter in voters]
+    ids = list(quorum_voters(config))
     if "controller" in config.process_roles:
         require(
             not ids or config.node_id in ids,
@@ -114,7 +115,7 @@ def _check_quorum(config: "BrokerConfig") -> None:
         require(len(ids) < 2, f"{told}: pykbroker's controller is a quorum of one; name no other node")
         return
     require(
-        bool(ids or config.controller_quorum_bootstrap_servers),
+        bool(ids or bootstrap_controllers(config)),
         "process.roles=broker: set controller.quorum.bootstrap.servers, or controller.quorum.voters, "
         "to say where the controller is",
     )
@@ -126,11 +127,3 @@ def _check_quorum(config: "BrokerConfig") -> None:
         bool(controller_listener_names(config)),
         "controller.listener.names: must name the listener of the controller to which this broker speaks",
     )
-
-
-def _voter_id(voter: str) -> int:
-    number, at, address = voter.partition("@")
-    host, colon, port = address.rpartition(":")
-    if not (at and colon and host and number.isdecimal() and port.isdecimal() and len(number) < 11):
-        raise ConfigError(f"controller.quorum.voters={voter}: must be ID@HOST:PORT")
-    return int(number)

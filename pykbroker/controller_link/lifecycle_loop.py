@@ -210,11 +210,17 @@ class LifecycleLoop:
                 return
 
     async def controlled_shutdown(self) -> None:
-        """Returns once this broker leads nothing and is fenced; then the logs may be closed. Raises KafkaError.
+        """Returns once this broker leads nothing and is fenced; then the logs may be closed.
 
         Also when no controller has answered for a whole session: by then it has fenced this broker, if there is one.
         """
         self._is_shutting_down = True
+        try:
+            await self._leave()
+        except KafkaError as error:
+            LOG.warning("Stopping without the controller's leave: %s", error.message or error)
+
+    async def _leave(self) -> None:
         answered_before = False
         patience = self._config.broker_session_timeout_ms / 1000
         deadline = trio.current_time() + patience

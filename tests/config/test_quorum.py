@@ -3,6 +3,7 @@ import pytest
 from pykbroker.config.broker_config import BrokerConfig
 from pykbroker.config.errors import ConfigError
 from pykbroker.config.quorum import bootstrap_controllers, quorum_voters
+from pykbroker.config.validate_node import check_node
 
 
 def config(voters: list[str] | None = None, servers: list[str] | None = None) -> BrokerConfig:
@@ -36,3 +37,10 @@ def test_what_is_no_voter(voter: str) -> None:
 def test_what_is_no_server(server: str) -> None:
     with pytest.raises(ConfigError, match=r"controller\.quorum\.bootstrap\.servers=.*must be HOST:PORT"):
         bootstrap_controllers(config(servers=[server]))
+
+
+@pytest.mark.parametrize("name", ["controller.quorum.voters", "controller.quorum.bootstrap.servers"])
+def test_a_broker_does_not_start_with_them(name: str) -> None:
+    texts = {"process.roles": "broker", "node.id": "2", "controller.listener.names": "CONTROLLER", name: "1@localhost"}
+    with pytest.raises(ConfigError, match="must be"):
+        check_node(BrokerConfig(texts))

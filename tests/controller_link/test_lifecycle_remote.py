@@ -184,3 +184,11 @@ async def test_leaving_does_not_wait_for_a_controller_that_goes_meanwhile(
     life, _ = lifecycle(lambda *_: answers.pop(0))
     await life.controlled_shutdown()
     assert trio.current_time() == pytest.approx(9, abs=0.1)
+
+
+async def test_who_was_replaced_just_goes(
+    autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    life, _ = lifecycle(lambda *_: KafkaError(ErrorCode.STALE_BROKER_EPOCH), brokers={2: broker(2, epoch=34)})
+    await life.controlled_shutdown()
+    assert "Stopping without the controller's leave: another process has registered with node.id=2" in caplog.text

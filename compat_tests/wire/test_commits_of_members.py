@@ -272,3 +272,35 @@ def check(question: Question, answers: Answers) -> None:
         for version in versions:
             for case, code in zip(CASES, codes, strict=False):
                 assert ask(question, version, case) == CODES[code], (ask.__name__, version, case)
+
+
+def test_an_epoch_of_before_counts_for_what_was_assigned_by_then(asker: SocketAsker) -> None:
+    """A consumer may commit under the epoch in which it got a partition, and under all that followed (KIP-1251)."""
+    question = Question(asker, consumer)
+    first, second = question.topic, asker.create(1)
+    epoch = question.member.epoch
+
+    def beat(epoch: int, owned: list[Topic], **fields: Any) -> Any:
+        rows = [ConsumerPartitions(topic_id=topic.id, partitions=[0]) for topic in owned]
+        request = ConsumerGroupHeartbeatRequest(
+            group_id=question.group, member_id="member", member_epoch=epoch, topic_partitions=rows, **fields
+        )
+        return asker.ask(request, 1)
+
+    answer = beat(epoch, [first], subscribed_topic_names=[first.name, second.name])
+    now = answer.member_epoch
+    while answer.assignment is None or len(answer.assignment.topic_partitions) < 2:
+        answer = beat(now, [first])
+        assert answer.error_code == 0
+        now = answer.member_epoch
+    assert beat(now, [first, second]).error_code == 0
+    before = Case("before", OWN, 0)
+    for version in COMMITS:
+        assert question.commit(version, before) == E.NONE
+    for version in TRANSACTIONAL:
+        assert question.commit_transactional(version, before) == E.NONE
+    question.topic = second
+    for version in COMMITS:
+        assert question.commit(version, before) == E.STALE_MEMBER_EPOCH
+    for version in TRANSACTIONAL:
+        assert question.commit_transactional(version, before) == E.ILLEGAL_GENERATION

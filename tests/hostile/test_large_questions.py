@@ -49,7 +49,7 @@ def test_find_coordinator_of_a_hundred_thousand_groups(broker: WatchedBroker) ->
     assert len(broker.ask(FindCoordinatorRequest(coordinator_keys=NAMES), 4).coordinators) == MOST
 
 
-MILLIONS = [OffsetForLeaderTopic(f"t{n}", [OffsetForLeaderPartition(index) for index in range(MOST)]) for n in range(5)]
+MILLIONS = [OffsetForLeaderTopic(f"t{n}", [OffsetForLeaderPartition(index) for index in range(MOST)]) for n in range(3)]
 LONG: list[tuple[Message, int]] = [
     (DescribeGroupsRequest(groups=NAMES), 6),
     (ConsumerGroupDescribeRequest(group_ids=NAMES), 1),

@@ -19,7 +19,7 @@ from compat_tests.cluster.nodes import (
 )
 from tools.oracle.cluster import HOST, free_ports
 
-pytestmark = pytest.mark.own_broker
+pytestmark = [pytest.mark.own_broker, pytest.mark.timeout(600)]
 TOPIC = "replicated"
 
 

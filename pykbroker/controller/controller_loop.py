@@ -9,6 +9,9 @@ from pykbroker.controller.controller import Controller
 
 # At least this long between two looks at the deadlines: a deadline is never missed by more, and nothing spins.
 MINIMUM_PAUSE = 0.01
+# Who looks at a deadline so much later was held up, and whoever reads heartbeats too: they get so many turns to do so.
+LATE = 0.2
+TURNS = 20
 
 
 class ControllerLoop:
@@ -33,7 +36,7 @@ class ControllerLoop:
                     await self._wait()
                     if self._controller.has_writes:
                         await self._commit()
-                    self._on_deadline()
+                    await self._on_deadline()
                     self._maybe_snapshot(nursery)
         finally:
             self._controller.on_write = None
@@ -52,8 +55,12 @@ class ControllerLoop:
         offset = await trio.to_thread.run_sync(self._controller.sync_job())
         self._controller.commit(offset)
 
-    def _on_deadline(self) -> None:
-        now = self._controller.clock.monotonic()
+    async def _on_deadline(self) -> None:
+        clock = self._controller.clock
+        if clock.monotonic() - self._controller.next_deadline() > LATE:
+            for _ in range(TURNS):
+                await trio.lowlevel.checkpoint()
+        now = clock.monotonic()
         if now >= self._controller.next_deadline():
             self._controller.on_deadline(now)
 

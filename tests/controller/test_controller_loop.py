@@ -198,3 +198,24 @@ async def test_without_the_loop_writes_are_durable_at_once(node, nursery):
             scope.cancel()
     assert node.controller.submit(answer(1, "a")).result() == 1
     assert node.image.configs.topic("t") == {"a": "v"}
+
+
+async def test_a_loop_that_was_held_up_reads_heartbeats_before_it_fences(node, nursery, mock_clock):
+    node.bring_up(2, 3)
+    await nursery.start(ControllerLoop(node.controller).run)
+    await wait_all_tasks_blocked()
+
+    async def read_what_came():
+        for _ in range(5):  # by the poller, the connection, its handler
+            await trio.lowlevel.checkpoint()
+        node.heartbeat(2)
+
+    # As after SIGSTOP: nothing ran for longer than a session, and what 2 has said meanwhile is still to be read.
+    nursery.start_soon(read_what_came)
+    mock_clock.jump(30)
+    with trio.fail_after(60):
+        await node.controller.submit(answer(None, "a")).wait()
+        while not node.image.brokers[3].fenced:
+            await trio.lowlevel.checkpoint()
+    assert not node.image.brokers[2].fenced
+    nursery.cancel_scope.cancel()

@@ -48,6 +48,9 @@ class Client:
             **{"max_wait_ms": 10_000, "min_bytes": 1, "session_epoch": -1, "max_bytes": 1 << 20, **fields},
             topics=[topic] if partitions else [],
         )
+        return await self.ask(request)
+
+    async def ask(self, request: FetchRequest) -> FetchResponse:
         ctx = context(ApiKey.FETCH, self.version)
         start = ctx.received_at = trio.current_time()
         answer = fetch.handle_frame(self.stand, ctx, memoryview(request.encode(self.version)), 0)  # type: ignore[arg-type]

@@ -8,6 +8,6 @@ KIP-226, KIP-339, KIP-1161.
 
 definitions, documentation, broker_config and topic_config are generated from protocol_specs/config.
 types, values and levels turn texts into typed values. parse (properties, environment, known_names) reads what the node
-is started with, validate and listeners check it. dynamic lays the configs of the image over it; describe tells where
-each value comes from; admin, broker_updates, validate_group and loggers judge the changes that clients ask for.
+is started with; validate, listeners and quorum check it. dynamic lays the configs of the image over it; describe tells
+where each value comes from; admin, broker_updates, validate_group and loggers judge the changes that clients ask for.
 """

@@ -2,6 +2,7 @@
 
 listener → connection → dispatch (given in, not imported). Below: receive_buffer (bytes → frames, sans-I/O), buffer_pool
 and memory_budget (what may be held before a frame is whole), response_writer and file_region (answers → socket),
-connection_limits and sweep (who may come, who must go). Imports layers 0–3 and request.py's types only.
+connection_limits and sweep (who may come, who must go). node_channel is the other side: our requests to other nodes,
+each answered before the next. Imports layers 0–3 and request.py's types only.
 Kafka: kafka.network.SocketServer, org.apache.kafka.common.network; KIP-72, KIP-402, KIP-612.
 """

@@ -4,6 +4,11 @@ opening        the log of a directory, formatted where it is new                
 metadata_log   batches of metadata records on top of log/; one append = one atomic batch
 quorum_state   the quorum-state file                                            (FileQuorumStateStore)
 single_voter   leader of a quorum of one                                        (KafkaRaftClient, for one voter)
+observer       follower of a quorum elsewhere as a state machine: find the leader, fetch, diverge, snapshot
+observer_log   its log: the leader's batches as they came, of which those below the high watermark count
+metadata_loader  from committed batches to published images                     (MetadataLoader)
+snapshot_generator  when an observer snapshots its image                        (SnapshotGenerator)
+observer_loop  its sockets
 snapshot       *.checkpoint files                                               (FileRawSnapshotWriter)
 control        control batches of the metadata log
 formatting     what kafka-storage format writes into an empty directory         (Formatter)

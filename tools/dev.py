@@ -16,7 +16,8 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 VENV = Path(os.environ.get("PYKBROKER_VENV") or ROOT / ".venv")
 PYTHON = VENV / ("Scripts" if os.name == "nt" else "bin") / "python"
-NEED_JAVA = ("java", "disk", "test_transactions_handover.py", "test_consumer_groups_handover.py")  # of compat_tests
+# Of compat_tests.
+NEED_JAVA = ("java", "disk", "cluster", "test_transactions_handover.py", "test_consumer_groups_handover.py")
 IN_CI = os.environ.get("CI", "").lower() not in ("", "0", "false")
 
 # So many failing tests may be run again.

@@ -476,7 +476,10 @@ class UnifiedLog:
     # Truncating
 
     def truncate_to(self, offset: int) -> bool:
-        """Drops everything from `offset` on; True when something was dropped. Raises OSError."""
+        """Drops everything from `offset` on, and the whole batch that holds it; True when something was dropped.
+
+        Raises OSError.
+        """
         if offset >= self.log_end_offset:
             # This broker may have begun an epoch here as leader, in which it then appended nothing.
             self.leader_epochs.truncate_from_end(self.log_end_offset)
@@ -490,6 +493,9 @@ class UnifiedLog:
         if going:
             sync_directory(self.files, self.directory)
         self._set_segments([segment for segment in self.segments if segment.base_offset <= offset])
+        cut = self.active.find(offset)
+        if cut is not None and cut.base_offset < offset:
+            offset = cut.base_offset  # Kafka's log ends at the offset asked for, with a hole before it
         self.active.truncate_to(offset)
         self.leader_epochs.truncate_from_end(offset)
         self._end_at(offset)

@@ -312,6 +312,13 @@ class TestTruncation:
         assert not log.truncate_to(7)
         assert log.leader_epochs.entries == [(0, 0)]
 
+    def test_within_a_batch(self, log: UnifiedLog) -> None:
+        """No offset is left out: a follower goes on fetching where the log ends."""
+        produce(log)
+        produce(log, NOW, NOW, NOW)
+        assert log.truncate_to(2)
+        assert (log.log_end_offset, offsets(log)) == (1, [0])
+
     def test_to_before_the_first_segment(self, log: UnifiedLog) -> None:
         log.truncate_fully_and_start_at(10)
         produce(log)

@@ -15,8 +15,10 @@ STATIC, DYNAMIC = "voters", "bootstrap.servers"
 class RealNode:
     """Node 1 of a cluster: controller, or controller and broker; `quorum` says how others find it."""
 
-    def __init__(self, folder: Path, quorum: str, roles: str = "broker,controller") -> None:
+    def __init__(self, folder: Path, quorum: str, roles: str = "broker,controller", *settings: str) -> None:
+        """`settings`: name=value, over the usual ones."""
         self.folder = folder
+        self._more = dict(setting.split("=", 1) for setting in settings)
         self.port, self.controller_port = free_ports(2)
         self.roles = roles
         where = f"{HOST}:{self.controller_port}"
@@ -39,7 +41,7 @@ class RealNode:
         if "broker" not in self.roles:
             properties["listeners"] = f"CONTROLLER://{HOST}:{self.controller_port}"
             del properties["advertised.listeners"], properties["inter.broker.listener.name"]
-        write_properties(self._file, properties)
+        write_properties(self._file, properties | self._more)
 
     def start(self) -> None:
         port = self.port if "broker" in self.roles else self.controller_port
@@ -73,8 +75,8 @@ class RealNode:
 
 
 @contextmanager
-def real_node(folder: Path, quorum: str, roles: str = "broker,controller") -> Iterator[RealNode]:
-    node = RealNode(folder, quorum, roles)
+def real_node(folder: Path, quorum: str, roles: str = "broker,controller", *settings: str) -> Iterator[RealNode]:
+    node = RealNode(folder, quorum, roles, *settings)
     try:
         node.start()
         yield node

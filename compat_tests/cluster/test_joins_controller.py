@@ -2,25 +2,28 @@
 
 import subprocess
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import NewTopic
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from compat_tests.brokers import pykbroker
 from compat_tests.cluster.real_nodes import DYNAMIC, real_node
 from compat_tests.cluster.test_joins_kafka import OURS, THEIRS, Pair, done, eventually, read, send
 from tools.oracle.jars import java
 
+LATE = 3
 pytestmark = [pytest.mark.own_broker, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     folder = tmp_path_factory.mktemp("cluster")
-    few = "offsets.topic.num.partitions=3", "metadata.log.max.record.bytes.between.snapshots=4000"
+    often = "metadata.log.max.record.bytes.between.snapshots=4000"
+    few = "offsets.topic.num.partitions=3", often
     with (
-        real_node(folder / "n1", DYNAMIC, roles="controller") as kafka,
+        real_node(folder / "n1", DYNAMIC, "controller", often) as kafka,
         pykbroker(folder / "n2", *kafka.settings(OURS), *few) as ours,
     ):
         yield Pair(kafka, ours)
@@ -57,6 +60,23 @@ def test_it_snapshots_its_metadata_and_starts_from_that(pair: Pair, unique: Call
     pair.ours.start()
     known = pair.admin.list_topics(timeout=30).topics
     assert known.keys() >= set(names)
+
+
+def test_who_comes_late_begins_with_the_controllers_snapshot(
+    pair: Pair, topic: str, tmp_path: Path, unique: Callable[[str], str]
+) -> None:
+    pair.create(topic, OURS)
+    theirs = pair.kafka.folder / "data" / "__cluster_metadata-0"
+    with pykbroker(tmp_path / "n3", *pair.kafka.settings(LATE)) as late:
+        folder = late.data_dir / "__cluster_metadata-0"
+        (snapshot,) = folder.glob("*-*.checkpoint")
+        assert snapshot.read_bytes() == (theirs / snapshot.name).read_bytes()
+        (log,) = folder.glob("*.log")
+        assert int(log.stem) == int(snapshot.name.split("-")[0]) > 0
+        assert topic in AdminClient({"bootstrap.servers": late.bootstrap}).list_topics(timeout=30).topics
+        on_it = pair.create(unique("late"), LATE)
+        send(pair, on_it, "a")
+        assert read(pair, on_it, 1) == ["a"]
 
 
 def test_what_it_stores_kafkas_own_tool_reads(pair: Pair) -> None:

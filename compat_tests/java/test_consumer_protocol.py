@@ -1,6 +1,8 @@
-"""Kafka's own consumers with group.protocol=consumer (KIP-848): console consumer, VerifiableConsumer, group command."""
+"""Kafka's own consumers with group.protocol=consumer (KIP-848): console consumer and group command; VerifiableConsumer
+by either protocol."""
 
 import json
+import subprocess
 
 import pytest
 
@@ -29,13 +31,20 @@ def test_console_consumer_and_the_group_command(bootstrap: str, topic: str, grou
 
 
 @pytest.mark.timeout(240)
-def test_verifiable_consumer(bootstrap: str, topic: str, group: str) -> None:
-    import subprocess
-
+@pytest.mark.parametrize(
+    "protocol",
+    [
+        ["--group-protocol", "consumer", "--group-remote-assignor", "range", "--group-instance-id", "static"],
+        ["--assignment-strategy", "org.apache.kafka.clients.consumer.RangeAssignor"],
+        ["--assignment-strategy", "org.apache.kafka.clients.consumer.CooperativeStickyAssignor"],
+    ],
+    ids=["consumer", "classic", "cooperative"],
+)
+def test_verifiable_consumer(bootstrap: str, topic: str, group: str, protocol: list[str]) -> None:
     topics(bootstrap, "--create", "--topic", topic, "--partitions", "2")
     run(PRODUCER, "--bootstrap-server", bootstrap, "--topic", topic, stdin="".join(f"{i}\n" for i in range(50)))
     arguments = ["--bootstrap-server", bootstrap, "--topic", topic, "--group-id", group, "--max-messages", "50"]
-    arguments += ["--group-protocol", "consumer", "--group-remote-assignor", "range"]
+    arguments += ["--reset-policy", "earliest", *protocol]
     done = subprocess.run(command(VERIFIABLE, *arguments), capture_output=True, text=True, timeout=120, check=False)
     events = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     assert sum(event["count"] for event in events if event["name"] == "records_consumed") == 50, done.stdout

@@ -30,9 +30,9 @@ OPTIMIZED, LIMITED = 0, 1
 class Shared:
     """One topic of two partitions whose first one has state for a group: it begins at offset 0."""
 
-    def __init__(self, asker: Asker, topic: Topic | None = None) -> None:
+    def __init__(self, asker: Asker, topic: Topic | None = None, group: str | None = None) -> None:
         self.asker = asker
-        self.state = ShareState(asker, topic)
+        self.state = ShareState(asker, topic, group)
         self.topic = self.state.topic
         self.group = self.state.group
         assert self.state.initialize(start_offset=0).error_code == 0

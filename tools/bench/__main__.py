@@ -90,11 +90,13 @@ def main() -> int:
     parser.add_argument("suites", nargs="*", metavar="SUITE", help=f"{', '.join(ALL)} (all but the last two)")
     parser.add_argument("--rounds", type=int, default=3, help="counted rounds; one more warms up (3)")
     parser.add_argument("--only", choices=("pykbroker", "kafka"), help="one of the two, without a ratio")
+    parser.add_argument("--realtime", action="store_true", help="groups and commits before all else; root on Linux")
     parser.add_argument("--partitions", type=int, default=1000, help=f"in the suite {restarts.NAME} (1000)")
     parser.add_argument("--megabytes", type=int, default=200, help="in the last two suites (200)")
     arguments = parser.parse_args()
     if unknown := set(arguments.suites) - set(ALL):
         parser.error(f"no suite {', '.join(sorted(unknown))}; there are {', '.join(ALL)}")
+    Broker.realtime = arguments.realtime
     with tempfile.TemporaryDirectory(prefix="pykbroker-bench-", ignore_cleanup_errors=True) as folder:
         fresh = (Path(folder) / str(number) for number in count())
         starters: Starters = {"pykbroker": Pykbroker, "kafka": Kafka}

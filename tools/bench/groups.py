@@ -103,7 +103,8 @@ def until_stable(broker: Broker, team: Sequence[M], is_stable: Callable[[Sequenc
         for wire in wires:
             wire.ask(frame(ApiKey.API_VERSIONS, 0, ApiVersionsRequest()))
         under_way: set[int] = set()
-        elapsed = _exchange(team, wires, under_way, lambda: is_stable(team))
+        with broker.ahead():
+            elapsed = _exchange(team, wires, under_way, lambda: is_stable(team))
         _leave(team, wires, under_way)
         return elapsed
 
@@ -187,7 +188,8 @@ def offset_commits(broker: Broker, topic: str, seconds: float = 3, connections: 
     """Per second from 20 connections, and the broker's CPU seconds for each."""
     frames = [_commit_frame(f"committer-{number}", topic) for number in range(connections)]
     cpu = broker.cpu_seconds()
-    answered, elapsed = loads.tiny_requests(broker.address, frames, connections, seconds)
+    with broker.ahead():
+        answered, elapsed = loads.tiny_requests(broker.address, frames, connections, seconds)
     return answered / elapsed, (broker.cpu_seconds() - cpu) / answered
 
 

@@ -1,0 +1,36 @@
+"""Loads that run before everything else do so while they last, and only where it is asked for."""
+
+import os
+
+import pytest
+
+from tools.bench.processes import Broker
+
+
+@pytest.fixture
+def scheduled(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """(task, policy) as they are set."""
+    told: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "sched_setscheduler", lambda task, policy, _: told.append((task, policy)))
+    return told
+
+
+def test_loads_are_like_others(scheduled: list[tuple[int, int]]) -> None:
+    with Broker(os.getpid(), "localhost:1", 0).ahead():
+        pass
+    assert not scheduled
+
+
+def test_loads_ahead_of_others(scheduled: list[tuple[int, int]]) -> None:
+    broker = Broker(os.getpid(), "localhost:1", 0)
+    broker.realtime = True
+    with broker.ahead():
+        assert {policy for _, policy in scheduled} == {os.SCHED_RR}
+        assert {0, os.getpid()} <= {task for task, _ in scheduled}
+        scheduled.clear()
+    assert {policy for _, policy in scheduled} == {os.SCHED_OTHER}
+    assert {0, os.getpid()} <= {task for task, _ in scheduled}
+
+
+def test_an_address() -> None:
+    assert Broker(1, "localhost:9092", 0).address == ("localhost", 9092)

@@ -5,7 +5,7 @@ KIP-101, KIP-279, KIP-595 (truncation by what a fetch says).
 """
 
 from enum import Enum
-from logging import getLogger
+from logging import DEBUG, WARNING, getLogger
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -140,7 +140,9 @@ class Follower:
         if code == ErrorCode.FENCED_LEADER_EPOCH:
             logger.info("%s has a later leader epoch than %d: waiting for the metadata", self.name, self.leader_epoch)
             return Outcome.FAILED
-        logger.info("The leader of %s answers error code %d, it is asked again", self.name, code)
+        # Usual while leaders change: it knows less or more than this broker.
+        level = DEBUG if code in (ErrorCode.UNKNOWN_LEADER_EPOCH, ErrorCode.NOT_LEADER_OR_FOLLOWER) else WARNING
+        logger.log(level, "The leader of %s answers error code %d, it is asked again", self.name, code)
         return Outcome.RETRIED
 
     def _store(self, row: "PartitionData", now_ms: int) -> None:

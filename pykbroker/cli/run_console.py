@@ -3,6 +3,7 @@
 import logging
 import os
 import shlex
+import socket
 import sys
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
@@ -13,10 +14,12 @@ import trio
 
 from pykbroker import __version__
 from pykbroker.cli.cluster import default_cluster_directory
+from pykbroker.cli.main import main
 from pykbroker.cli.run_broker import BROKEN, LoopClock, format_fresh_for, spare_the_garbage_collector
 from pykbroker.config.environment import cluster_id
 from pykbroker.config.errors import ConfigError
 from pykbroker.config.parse import load
+from pykbroker.console import spawner
 from pykbroker.console.console_loop import Console
 from pykbroker.console.settings import MAX_BROKERS, Plan
 from pykbroker.shared_server import StartError
@@ -83,7 +86,8 @@ def _run(plan: Plan, is_default: bool) -> int:
     command = "pykbroker cluster" if is_default else f"pykbroker cluster --data-dir {shlex.quote(plan.directory)}"
     chosen = set(load(plan.config, os.environ, plan.settings).texts)
     try:
-        return trio.run(_run_console, plan, config, chosen, command, clock=LoopClock())
+        with spawner.start(main) as channel:
+            return trio.run(_run_console, plan, config, chosen, channel, command, clock=LoopClock())
     except StartError:
         raise
     except Exception as error:
@@ -91,8 +95,10 @@ def _run(plan: Plan, is_default: bool) -> int:
         return BROKEN
 
 
-async def _run_console(plan: Plan, config: "BrokerConfig", chosen: set[str], command: str) -> int:
-    console = Console(plan, config, chosen, lambda addresses: _announce(addresses, plan, command), command)
+async def _run_console(
+    plan: Plan, config: "BrokerConfig", chosen: set[str], channel: socket.socket, command: str
+) -> int:
+    console = Console(plan, config, chosen, channel, lambda addresses: _announce(addresses, plan, command), command)
     return await console.run()
 
 

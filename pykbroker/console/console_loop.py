@@ -4,16 +4,18 @@ import json
 import logging
 import os
 import signal
-import subprocess
+import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Container
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import trio
 
 from pykbroker.console import socket_path
-from pykbroker.console.lines import Lines, marked, ready_address
+from pykbroker.console.lines import marked, ready_address
+from pykbroker.console.processes_loop import Process, Processes
 from pykbroker.console.status import status
 from pykbroker.console.supervisor import (
     BROKEN,
@@ -31,6 +33,7 @@ from pykbroker.console.supervisor import (
 from pykbroker.controller_node import ControllerNode
 from pykbroker.log import log_dir
 from pykbroker.log.log_dir import DirectoryLock, LogDirError
+from pykbroker.pending import Pending
 from pykbroker.shared_server import StartError
 
 if TYPE_CHECKING:
@@ -42,17 +45,19 @@ if TYPE_CHECKING:
 LOG = logging.getLogger("pykbroker.console")
 # A request is one short line.
 _MAX_REQUEST = 4096
-_READ_BYTES = 64 * 1024
 
 
 class Console:
-    """run() once. `chosen`: names of all that the user has set; `on_ready(addresses)`: all brokers serve."""
+    """run() once. `chosen`: names of all that the user has set; `channel`: to the spawner; `on_ready(addresses)`: all
+    brokers serve; `command`: what people type to speak to this console.
+    """
 
     def __init__(
         self,
         plan: "Plan",
         config: "BrokerConfig",
         chosen: Container[str],
+        channel: socket.socket,
         on_ready: Callable[[tuple[str, ...]], None],
         command: str,
     ) -> None:
@@ -62,8 +67,9 @@ class Console:
         self._node = ControllerNode(config)
         self._controller_port = 0
         self._supervisor = Supervisor(plan.brokers, command)
-        self._processes: dict[int, trio.Process] = {}
-        self._answers: dict[int, _Pending] = {}
+        self._processes = Processes(channel)
+        self._running: dict[int, Process] = {}
+        self._answers: dict[int, Pending[str]] = {}
         self._last_request = 0
         self._changed = trio.Event()
         self._code = 0
@@ -84,6 +90,7 @@ class Console:
                     refusal = error
                     nursery.cancel_scope.cancel()
                 else:
+                    nursery.start_soon(self._processes.run, name="processes")
                     nursery.start_soon(self._watch_signals, signals, name="signals")
                     nursery.start_soon(self._serve_commands, listener, name="commands")
                     nursery.start_soon(self._watch_deadlines, name="deadlines")
@@ -143,8 +150,8 @@ class Console:
             self._node.stop()
 
     def _signal(self, number: int, which: signal.Signals) -> None:
-        """Nothing to do for one that is gone already, or not made yet: see _run_broker."""
-        process = self._processes.get(number)
+        """Nothing to do for one that is gone already, or not made yet: see _started."""
+        process = self._running.get(number)
         if process is not None:
             process.send_signal(which)
 
@@ -153,52 +160,28 @@ class Console:
     async def _run_broker(self, number: int) -> None:
         child = self._supervisor.children[number]
         port = int(child.address.rpartition(":")[2]) if child.address else self._plan.first_port(number)
-        arguments = self._plan.broker(number, port, self._controller_port, self._chosen)
         try:
-            process = await self._open_process(arguments)
+            code = await self._processes.work(
+                f"broker-{number}",
+                self._plan.broker(number, port, self._controller_port, self._chosen),
+                {"CLUSTER_ID": self._node.cluster_id},
+                on_start=partial(self._started, number),
+                on_output=partial(self._take, number),
+                on_errors=partial(self._show, number),
+            )
         except OSError as error:
             LOG.error("broker %d cannot be started: %s", number, error.strerror)
-            self._do(self._supervisor.exited(number, BROKEN, trio.current_time()))
-            return
-        self._processes[number] = process
-        self._supervisor.started(number, process.pid)
-        if child.state is not State.STARTING:
-            process.kill()  # the end came before the process
-        try:
-            async with trio.open_nursery() as readers:
-                readers.start_soon(self._read, process.stdout, lambda line: self._take(number, line))
-                readers.start_soon(self._read, process.stderr, lambda line: self._show(number, line))
-                await process.wait()
-        finally:
-            del self._processes[number]
-            with trio.CancelScope(shield=True):
-                process.kill()
-                await process.wait()
-        await process.stdin.aclose()  # type: ignore[union-attr]
-        self._do(self._supervisor.exited(number, process.returncode or 0, trio.current_time()))
+            code = BROKEN
+        self._running.pop(number, None)
+        self._do(self._supervisor.exited(number, code, trio.current_time()))
         if child.state is State.DIED:
             self._node.server.controller.broker_died(number)
 
-    async def _open_process(self, arguments: list[str]) -> trio.Process:
-        """Raises OSError."""
-        return await trio.lowlevel.open_process(
-            [sys.executable, "-m", "pykbroker", *arguments],
-            stdin=subprocess.PIPE,  # its end tells the broker that the console has gone
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={**os.environ, "CLUSTER_ID": self._node.cluster_id},
-            process_group=0,  # Ctrl-C is for the console alone
-        )
-
-    async def _read(self, stream: trio.abc.ReceiveStream | None, take: Callable[[str], None]) -> None:
-        assert stream is not None
-        lines = Lines()
-        async with stream:
-            while data := await stream.receive_some(_READ_BYTES):
-                for line in lines.feed(bytes(data)):
-                    take(line)
-        for line in lines.end():
-            take(line)
+    def _started(self, number: int, process: Process) -> None:
+        self._running[number] = process
+        self._supervisor.started(number, process.pid)
+        if self._supervisor.children[number].state is not State.STARTING:
+            process.send_signal(signal.SIGKILL)  # the end came before the process
 
     def _take(self, number: int, line: str) -> None:
         address = ready_address(line)
@@ -250,23 +233,10 @@ class Console:
     def _ask(self, command: Callable[[int, int], list[Effect]], number: int) -> Awaitable[str]:
         """Waits until it is done; what kept it from being done, else an empty text."""
         self._last_request += 1
-        pending = self._answers[self._last_request] = _Pending()
+        pending: Pending[str] = Pending()
+        self._answers[self._last_request] = pending
         self._do(command(number, self._last_request))
         return pending.wait()
-
-
-class _Pending:
-    def __init__(self) -> None:
-        self._done = trio.Event()
-        self._error = ""
-
-    def complete(self, error: str) -> None:
-        self._error = error
-        self._done.set()
-
-    async def wait(self) -> str:
-        await self._done.wait()
-        return self._error
 
 
 async def _receive_line(stream: trio.SocketStream) -> bytes:

@@ -120,7 +120,7 @@ class Controller:
         """
         delta = MetadataDelta(self.image)
         offset, epoch = self._load(delta)
-        become_leader(self._log, self.node_id, epoch, self._directory_id, self._endpoints)
+        become_leader(self._log, self.node_id, epoch, self._endpoints)
         if delta.in_transaction:
             aborted = activation.abort_transaction()
             delta.replay(aborted)

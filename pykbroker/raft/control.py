@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from pykbroker.errors import MalformedFrame
-from pykbroker.ids import ZERO_UUID, Uuid
 from pykbroker.record.builder import SimpleRecord, build_batch
 
 if TYPE_CHECKING:
@@ -40,17 +39,15 @@ def control_batch(
     return build_batch(entries, base_offset=base_offset, is_control=True, leader_epoch=epoch)
 
 
-def leader_change(leader: int, voters: Sequence[int], directory_id: Uuid, kraft_version: int) -> "Message":
-    """The first record of each epoch; all voters granted it, for the quorum has but one."""
+def leader_change(leader: int, voters: Sequence[int]) -> "Message":
+    """The first record of each epoch; all voters granted it, for the quorum has but one. Kafka reads version 0 only,
+    which knows no directories, in dynamic quorums too (LEADER_CHANGE_CURRENT_VERSION)."""
     from pykbroker.protocol.embedded.leader_change import LeaderChangeMessage, Voter
 
-    version = 1 if kraft_version else 0
-    directory = directory_id if version else ZERO_UUID
-
     def members() -> list[Voter]:
-        return [Voter(voter_id=voter, voter_directory_id=directory) for voter in voters]
+        return [Voter(voter_id=voter) for voter in voters]
 
-    return LeaderChangeMessage(version=version, leader_id=leader, voters=members(), granting_voters=members())
+    return LeaderChangeMessage(leader_id=leader, voters=members(), granting_voters=members())
 
 
 def voters_change(kraft_version: int, voters: "VotersRecord") -> "list[tuple[int, Message]]":

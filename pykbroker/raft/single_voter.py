@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pykbroker.ids import ZERO_UUID, Endpoint, Uuid
+from pykbroker.ids import ZERO_UUID, Endpoint
 from pykbroker.raft import control, quorum_state
 from pykbroker.raft.metadata_log import MetadataLog
 from pykbroker.raft.quorum_state import QuorumState
@@ -16,9 +16,7 @@ class NotTheOnlyVoter(Exception):
     """The log belongs to a quorum that this node alone is not: leading it would split the cluster."""
 
 
-def become_leader(
-    log: MetadataLog, node_id: int, last_epoch: int, directory_id: Uuid, endpoints: Sequence[Endpoint] = ()
-) -> int:
+def become_leader(log: MetadataLog, node_id: int, last_epoch: int, endpoints: Sequence[Endpoint] = ()) -> int:
     """Leads the loaded `log` in a new epoch, which is returned; `last_epoch` is its last batch's, -1 when it is empty.
 
     `endpoints`: where this voter is reached now. Raises NotTheOnlyVoter, QuorumStateError, OSError.
@@ -29,7 +27,7 @@ def become_leader(
     kraft_version = log.quorum.kraft_version
     # On disk before the first batch of the epoch: no epoch is ever led twice.
     quorum_state.write(log.directory, leader_state(node_id, epoch, kraft_version), log.files)
-    change = control.leader_change(node_id, [node_id], directory_id, kraft_version)
+    change = control.leader_change(node_id, [node_id])
     log.lead(epoch, change, _new_voters(log, endpoints))
     return epoch
 

@@ -5,7 +5,6 @@ from random import Random
 
 from pykbroker.clock import ManualClock
 from pykbroker.config.broker_config import BrokerConfig
-from pykbroker.ids import Uuid
 from pykbroker.log.files import Files
 from pykbroker.protocol.metadata_records import frame_record
 from pykbroker.protocol.persisted.metadata.config_record import ConfigRecord
@@ -16,8 +15,6 @@ from pykbroker.raft.single_voter import become_leader
 from pykbroker.raft.snapshot import SnapshotId
 from tests.crash.models import expect
 from tests.raft.logs import latest, setting
-
-DIRECTORY_ID = Uuid(range(16))
 
 
 class MetadataModel:
@@ -49,7 +46,7 @@ class MetadataModel:
         self.names = found
         self.written = len(found)
         self.durable = min(self.durable, len(found))
-        epoch = become_leader(self.log, 1, loaded[-1].epoch if loaded else -1, DIRECTORY_ID)
+        epoch = become_leader(self.log, 1, loaded[-1].epoch if loaded else -1)
         expect(epoch > self.epoch, "metadata: epoch", epoch, "is led twice")
         self.epoch = epoch
         self.count_at[self.log.end_offset] = len(found)

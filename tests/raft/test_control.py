@@ -7,7 +7,6 @@ from pykbroker.protocol.embedded.leader_change import LeaderChangeMessage
 from pykbroker.protocol.embedded.voters import Voter, VotersRecord
 from pykbroker.raft import control
 from pykbroker.record.batch import iterate_batches
-from pykbroker.record.reader import iterate_records
 from tests.log.logs import golden_directory
 
 DIRECTORY = Uuid.parse("OdJgfWOTZ11Ni3htMe_PbA")
@@ -18,7 +17,7 @@ def test_the_leader_change_of_a_static_quorum_is_kafkas_batch(tmp_path):
     log = (data / "__cluster_metadata-0" / "00000000000000000000.log").read_bytes()
     header, at = next(iterate_batches(log))
     ours = control.control_batch(
-        [(control.LEADER_CHANGE, control.leader_change(1, [1], DIRECTORY, 0))],
+        [(control.LEADER_CHANGE, control.leader_change(1, [1]))],
         base_offset=0,
         epoch=1,
         timestamp=header.base_timestamp,
@@ -26,21 +25,10 @@ def test_the_leader_change_of_a_static_quorum_is_kafkas_batch(tmp_path):
     assert bytes(ours) == log[at : at + header.size_in_bytes]
 
 
-def test_a_dynamic_quorum_names_the_directories_of_its_voters():
-    message = control.leader_change(1, [1], DIRECTORY, 1)
+def test_a_leader_change_names_no_directories():
+    message = control.leader_change(1, [1])
     assert isinstance(message, LeaderChangeMessage)
-    assert message.version == 1
-    assert [voter.voter_directory_id for voter in message.voters] == [DIRECTORY]
-    batch = control.control_batch([(control.LEADER_CHANGE, message)], base_offset=5, epoch=3, timestamp=1)
-    record = next(iterate_records(batch, 0))
-    assert control.control_type(record.key) == control.LEADER_CHANGE
-    decoded, _ = LeaderChangeMessage.decode(record.value or b"", 1)
-    assert [voter.voter_directory_id for voter in decoded.granting_voters] == [DIRECTORY]
-
-
-def test_a_static_quorum_names_none():
-    message = control.leader_change(1, [1], DIRECTORY, 0)
-    assert isinstance(message, LeaderChangeMessage)
+    assert message.version == 0
     assert [voter.voter_directory_id for voter in message.voters] == [ZERO_UUID]
 
 

@@ -17,7 +17,7 @@ SEGMENT = "00000000000000000000.log"
 
 
 def lead(log, epoch=1):
-    log.lead(epoch, control.leader_change(1, [1], Uuid(range(16)), 0))
+    log.lead(epoch, control.leader_change(1, [1]))
 
 
 def write_snapshot(log, end_offset, *values, epoch=1, timestamp=NOW):

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from pykbroker.clock import ManualClock
-from pykbroker.ids import ZERO_UUID
 from pykbroker.log.files import Files
 from pykbroker.raft import control, snapshot
 from pykbroker.raft.metadata_log import LoadedBatch
@@ -67,7 +66,7 @@ def test_each_batch_counts_once_and_in_order(tmp_path: Path) -> None:
 
 def test_control_records_tell_of_the_quorum(tmp_path: Path) -> None:
     log = open_log(tmp_path)
-    change = control.leader_change(100, [100], ZERO_UUID, 0)
+    change = control.leader_change(100, [100])
     log.append_as_follower(
         control.control_batch([(control.LEADER_CHANGE, change)], base_offset=0, epoch=1, timestamp=5), 1
     )

@@ -1,6 +1,8 @@
 import pytest
 
+from pykbroker.clock import ManualClock
 from pykbroker.ids import Endpoint, Uuid
+from pykbroker.protocol.apis import ApiKey
 from pykbroker.protocol.embedded.voters import KRaftVersionFeature, Voter, VotersRecord
 from pykbroker.raft import control, quorum_state
 from pykbroker.raft.control import KRAFT_VERSION, KRAFT_VOTERS, LEADER_CHANGE, Quorum
@@ -10,6 +12,7 @@ from pykbroker.raft.quorum_state import QuorumState
 from pykbroker.raft.single_voter import NotTheOnlyVoter, become_leader, next_epoch
 from pykbroker.record.batch import iterate_batches
 from pykbroker.record.reader import iterate_records
+from tests.raft.conversations import exchanges
 from tests.raft.logs import NOW, append, open_log
 
 DIRECTORY = Uuid(range(16))
@@ -20,7 +23,7 @@ def lead(tmp_path, node_id=1):
     last_epoch = -1
     for batch in log.load():
         last_epoch = batch.epoch
-    return log, become_leader(log, node_id, last_epoch, DIRECTORY)
+    return log, become_leader(log, node_id, last_epoch)
 
 
 def voters(*ids):
@@ -60,7 +63,7 @@ def test_the_epoch_is_taken_before_it_is_used(tmp_path, monkeypatch):
     log = open_log(tmp_path)
     monkeypatch.setattr(log, "lead", lambda *_: pytest.fail("stop"))
     with pytest.raises(BaseException, match="stop"):
-        become_leader(log, 1, -1, DIRECTORY)
+        become_leader(log, 1, -1)
     _, epoch = lead(tmp_path)
     assert epoch == 2
 
@@ -69,7 +72,7 @@ def test_a_log_of_other_voters_is_not_led(tmp_path):
     log = open_log(tmp_path)
     quorum_state.write(log.directory, QuorumState(2, 5, voters=(1, 2, 3)))
     with pytest.raises(NotTheOnlyVoter, match="1, 2, 3"):
-        become_leader(log, 1, -1, DIRECTORY)
+        become_leader(log, 1, -1)
     assert log.end_offset == 0
     assert quorum_state.read(log.directory) == QuorumState(2, 5, voters=(1, 2, 3))
 
@@ -78,9 +81,9 @@ def test_the_voters_in_the_log_count_more_than_those_in_the_file(tmp_path):
     log = open_log(tmp_path)
     log.quorum = Quorum(1, voters(1, 2))
     with pytest.raises(NotTheOnlyVoter, match="1, 2"):
-        become_leader(log, 1, -1, DIRECTORY)
+        become_leader(log, 1, -1)
     log.quorum = Quorum(1, voters(1))
-    assert become_leader(log, 1, -1, DIRECTORY) == 1
+    assert become_leader(log, 1, -1) == 1
     assert quorum_state.read(log.directory) == QuorumState(1, 1, version=1)
 
 
@@ -105,7 +108,7 @@ def dynamic(folder, port=9093):
     last_epoch = -1
     for batch in log.load():
         last_epoch = batch.epoch
-    become_leader(log, 1, last_epoch, DIRECTORY, [Endpoint("CONTROLLER", "PLAINTEXT", "h", port)])
+    become_leader(log, 1, last_epoch, [Endpoint("CONTROLLER", "PLAINTEXT", "h", port)])
     log.sync()
     return log
 
@@ -127,3 +130,24 @@ def test_a_voter_that_moves_says_so(tmp_path):
     assert len(list(loaded.load())) == 3
     (voter,) = loaded.quorum.voters.voters
     assert (loaded.quorum.kraft_version, voter.endpoints[0].port) == (1, 9999)
+
+
+def test_the_first_batch_of_a_dynamic_quorum_is_kafkas(tmp_path):
+    """As a real controller that was formatted with --standalone gave it to its brokers."""
+    first = next(
+        data
+        for exchange in exchanges("kraft-controller-dynamic", "raft-client-1")
+        if exchange.api_key == ApiKey.FETCH and (data := exchange.response.responses[0].partitions[0].records)
+    )
+    theirs, at = next(iterate_batches(bytes(first)))
+    kinds = [record.value for record in iterate_records(bytes(first), at)]
+    (voter,) = VotersRecord.decode(kinds[2], 0)[0].voters
+    (endpoint,) = voter.endpoints
+    write_first_voters(
+        str(tmp_path), [DynamicVoter(100, endpoint.host, endpoint.port, voter.voter_directory_id)], "CONTROLLER", NOW
+    )
+    log = open_log(tmp_path, clock=ManualClock(wall_ms=theirs.base_timestamp))
+    list(log.load())
+    become_leader(log, 100, -1, [Endpoint("CONTROLLER", "PLAINTEXT", endpoint.host, endpoint.port)])
+    log.sync()
+    assert log.read_committed(0, 1) == bytes(first)[at : at + theirs.size_in_bytes]

@@ -4,6 +4,7 @@ from pykbroker.controller.configuration_control import ConfigurationControl, Res
 from pykbroker.controller.controller import Controller
 from pykbroker.controller.result import ControllerResult
 from pykbroker.errors import KafkaError
+from pykbroker.handlers.config_resources import distinct
 from pykbroker.metadata.image import MetadataImage
 from pykbroker.protocol.messages.alter_configs import (
     AlterConfigsRequest,
@@ -14,11 +15,9 @@ from pykbroker.request import RequestContext
 
 
 async def handle(controller: Controller, ctx: RequestContext, request: AlterConfigsRequest) -> AlterConfigsResponse:
-    """`request` went through the broker: no resource comes twice, no value is null."""
-    configs = {
-        (resource.resource_type, resource.resource_name): {c.name: c.value or "" for c in resource.configs}
-        for resource in request.resources
-    }
+    """A broker has seen to it that no value is null."""
+    resources, refused = distinct(request.resources)
+    configs = {key: {c.name: c.value or "" for c in resource.configs} for key, resource in resources.items()}
 
     def decide(image: MetadataImage) -> ControllerResult[dict[Resource, KafkaError | None]]:
         control = ConfigurationControl(image, controller.config, controller.node_id)
@@ -26,7 +25,7 @@ async def handle(controller: Controller, ctx: RequestContext, request: AlterConf
         return ControllerResult([], result.response) if request.validate_only else result
 
     results = await controller.execute(decide)
-    return AlterConfigsResponse(responses=[_row(resource, error) for resource, error in results.items()])
+    return AlterConfigsResponse(responses=[_row(*each) for each in (*refused, *results.items())])
 
 
 def _row(resource: Resource, error: KafkaError | None) -> AlterConfigsResourceResponse:

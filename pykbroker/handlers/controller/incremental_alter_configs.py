@@ -4,6 +4,7 @@ from pykbroker.controller.configuration_control import ConfigurationControl, Ope
 from pykbroker.controller.controller import Controller
 from pykbroker.controller.result import ControllerResult
 from pykbroker.errors import KafkaError
+from pykbroker.handlers.config_resources import distinct
 from pykbroker.metadata.image import MetadataImage
 from pykbroker.protocol.messages.incremental_alter_configs import (
     AlterConfigsResourceResponse,
@@ -16,12 +17,10 @@ from pykbroker.request import RequestContext
 async def handle(
     controller: Controller, ctx: RequestContext, request: IncrementalAlterConfigsRequest
 ) -> IncrementalAlterConfigsResponse:
-    """`request` went through the broker: no resource and no config comes twice."""
+    resources, refused = distinct(request.resources)
     changes = {
-        (resource.resource_type, resource.resource_name): [
-            Operation(config.name, config.config_operation, config.value) for config in resource.configs
-        ]
-        for resource in request.resources
+        key: [Operation(config.name, config.config_operation, config.value) for config in resource.configs]
+        for key, resource in resources.items()
     }
 
     def decide(image: MetadataImage) -> ControllerResult[dict[Resource, KafkaError | None]]:
@@ -30,7 +29,7 @@ async def handle(
         return ControllerResult([], result.response) if request.validate_only else result
 
     results = await controller.execute(decide)
-    return IncrementalAlterConfigsResponse(responses=[_row(resource, error) for resource, error in results.items()])
+    return IncrementalAlterConfigsResponse(responses=[_row(*each) for each in (*refused, *results.items())])
 
 
 def _row(resource: Resource, error: KafkaError | None) -> AlterConfigsResourceResponse:

@@ -48,6 +48,7 @@ class ControllerServer:
         for endpoint in controller_listeners(shared.config):
             self.bound.append(BoundListener(endpoint, shared.config.socket_listen_backlog_size))
             opened.callback(self.bound[-1].close)
+            self.bound[-1].warn_of_exposure()
         directory = shared.metadata_directory
         self._format_dynamic(directory)
         log = open_metadata_log(directory.path, files=shared.logs.files, clock=shared.clock, config=shared.config)

@@ -147,6 +147,15 @@ async def test_who_waits_for_a_controller_that_stops_is_answered(tmp_path: Path,
     assert [row.error_code for row in answers] == [ErrorCode.BROKER_NOT_AVAILABLE]
 
 
+@pytest.mark.parametrize(("host", "warned"), [("127.0.0.1", False), ("0.0.0.0", True)])
+async def test_who_is_open_to_everybody_is_told_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, host: str, warned: bool
+) -> None:
+    async with running(tmp_path, listeners=f"CONTROLLER://{host}:0") as (_, channel):
+        assert (channel.host, bool(channel.port)) == ("localhost" if warned else host, True)
+    assert ("Listener CONTROLLER" in caplog.text and "is open to other machines" in caplog.text) is warned
+
+
 def quorum_request() -> DescribeQuorumRequest:
     return DescribeQuorumRequest(topics=[TopicData("__cluster_metadata", [PartitionData(0)])])
 

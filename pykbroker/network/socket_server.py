@@ -1,5 +1,6 @@
 """All listeners of a broker and the connections on them. Kafka: SocketServer."""
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from pykbroker.config.broker_config import BrokerConfig
     from pykbroker.ids import Endpoint
 
+LOG = logging.getLogger("pykbroker.network")
+
 OpenSession = Callable[[str, str, Address], Session]
 
 
@@ -36,6 +39,15 @@ class BoundListener:
     def is_exposed(self) -> bool:
         """Whether other machines may reach it."""
         return any(not is_loopback(one.getsockname()[0]) for one in self.sockets)
+
+    def warn_of_exposure(self) -> None:
+        if self.is_exposed:
+            LOG.warning(
+                "Listener %s (port %d) is open to other machines without authentication or encryption: "
+                "who reaches it may read, change and delete everything",
+                self.endpoint.listener,
+                self.endpoint.port,
+            )
 
     def close(self) -> None:
         for one in self.sockets:

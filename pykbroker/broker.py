@@ -77,6 +77,7 @@ class Broker:
         self._stop = trio.Event()
         self._farewell = trio.CancelScope()
         self._failure: str | None = None
+        self._starting = trio.CancelScope()
         self._lifecycle: LifecycleLoop | None = None
         self._bound: list[BoundListener] = []
         self._advertised = advertised_listeners(config)
@@ -239,6 +240,7 @@ class Broker:
     def _fail(self, reason: str) -> None:
         """Stops without asking the controller, who may not answer; run() raises."""
         self._failure = self._failure or reason
+        self._starting.cancel()
         self._stop.set()
 
     def _on_directory_failure(self, path: str) -> None:
@@ -330,7 +332,8 @@ class Broker:
             data.start_soon(self.transactions.runtime.run, name="transaction coordinator")
             data.start_soon(self.transactions.markers.run, name="transaction markers")
             self._follow_metadata()
-            await self._live(lifecycle.unfence)
+            with self._starting:
+                await self._live(lifecycle.unfence)
             data.start_soon(self._live, lifecycle.run, name="lifecycle")
             data.start_soon(lifecycle.watch_failures, name="failed log directories")
             directories = DirectoryLoop(

@@ -17,9 +17,10 @@ from pykbroker.protocol.apis import API_TABLE
 from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.protocol.message import Message
 from pykbroker.protocol.messages.api_versions import ApiVersionsRequest
+from pykbroker.protocol.messages.broker_heartbeat import BrokerHeartbeatResponse
 from pykbroker.protocol.messages.broker_registration import BrokerRegistrationResponse
 from pykbroker.protocol.messages.describe_cluster import DescribeClusterResponse
-from pykbroker.protocol.messages.fetch import FetchResponse
+from pykbroker.protocol.messages.fetch import EpochEndOffset, FetchResponse
 from pykbroker.raft.observer_log import MetadataLost
 from pykbroker.raft.observer_loop import ObserverLoop
 from tests.controller_link.scripted_channels import Controllers
@@ -212,3 +213,23 @@ async def test_metadata_that_is_lost_while_it_runs_ends_it(tmp_path: Path, monke
             BrokerFailure, match="cannot follow the metadata any longer: the controllers have lost some"
         ):
             await broker.run(lambda *_: lost.set())
+
+
+async def test_metadata_that_is_lost_while_it_starts_ends_it(tmp_path: Path) -> None:
+    """The controller keeps it fenced, and answers nothing more that an observer can follow."""
+    other = EpochEndOffset(epoch=1, end_offset=0)
+    told: list[Message] = [fetched(batch(0, "a"), high_watermark=1), fetched(epoch=2, diverging_epoch=other)]
+    rows = {60: TOLD, 62: BrokerRegistrationResponse(broker_epoch=5), 63: BrokerHeartbeatResponse(is_fenced=True)}
+    asked = 0
+
+    def answer(_: object, key: int, __: object) -> Message | None:
+        nonlocal asked
+        if key == 63:
+            asked += 1
+        if key != 1:
+            return rows[key]
+        return told.pop(0) if len(told) == 2 or asked else fetched(high_watermark=1)
+
+    broker = Broker(broker_config(tmp_path, 9), connect=Controllers(answer).connect)
+    with trio.fail_after(30), pytest.raises(BrokerFailure, match="cannot follow the metadata any longer"):
+        await broker.run(lambda *_: None)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from pykbroker.coordinator.context import ACTIVE
 from pykbroker.coordinator.group.classic_group import STABLE, ClassicGroup
 from pykbroker.coordinator.group.consumer_group import ConsumerGroup
 from pykbroker.coordinator.group.subscription import encode_assignment, parse_assignment, parse_subscription
@@ -51,6 +52,7 @@ class OldClient(Client):
         self.step = "join"
         self.leads: dict[str, set[int]] | None = None
         self.told_at = -1  # the generation in which it heard what it owns
+        self.is_surprised = False  # since then, by something that may take it away
 
     def ask(self, run: GroupRun) -> Event:
         self.waiting = self.step
@@ -98,7 +100,7 @@ class OldClient(Client):
             rows = parse_assignment(answer.assignment).assigned_partitions if answer.assignment else []
             assigned = {p for row in rows for p in row.partitions}
             gives_back = not assigned.issuperset(self.owned.get("t", ()))
-            self.owned, self.told_at = {"t": sorted(assigned)}, self.epoch
+            self.owned, self.told_at, self.is_surprised = {"t": sorted(assigned)}, self.epoch, False
             self.step = "join" if gives_back else "beat"
 
     def leave(self, run: GroupRun) -> Event:
@@ -153,6 +155,7 @@ class Run(GroupRun):
         )
         kinds = [self.random.choice([NewClient, OldClient]) for _ in range(self.random.randint(1, 4))]
         self.clients = [kind(name, self.random) for kind, name in zip(kinds, "abcd", strict=False)]
+        self.kind: type = type(None)  # of the group, when it was looked at last
 
     def replace(self) -> None:
         """A rolling upgrade, or the way back."""
@@ -166,16 +169,29 @@ class Run(GroupRun):
         new.abandon()
         self.clients[index] = new
 
-    def beliefs(self, group: Any) -> Iterator[tuple[Client, Any]]:
-        """A classic member owns in the generation in which it was told so. In the next one, as in Kafka, it may lose
-        it unasked. Kafka's classes, and the dialogue that Kafka 4.3.1 answers the same:
+    def check(self) -> None:
+        if self.play.context.state == ACTIVE:
+            self.note_surprises(self.play.group)
+        super().check()
+
+    def note_surprises(self, group: Any) -> None:
+        """What a classic member owns it may lose unasked, as in Kafka, in the generations after the group has changed
+        its protocol or thrown it out. Kafka's classes, and the dialogue that Kafka 4.3.1 answers the same:
         ConsumerGroup.fromClassicGroup takes the assignments that GroupMetadataManager.prepareRebalance has emptied
         (an_upgrade_amid_a_rebalance_knows_no_owners); ClassicGroup.fromConsumerGroup writes targets, not what is being
         revoked (a_downgrade_forgets_what_is_being_revoked); classicGroupJoinToConsumerGroup creates whoever comes by
         an id, even one thrown out (a_classic_member_comes_back_by_its_old_id).
         """
+        kind, self.kind = self.kind, type(group)
+        for client in self.clients:
+            if isinstance(client, OldClient):
+                is_out = group is None or client.member_id not in group.members
+                client.is_surprised = client.is_surprised or is_out or kind is not self.kind
+
+    def beliefs(self, group: Any) -> Iterator[tuple[Client, Any]]:
         for client, key in super().beliefs(group):
-            if isinstance(client, NewClient) or client.told_at == epoch_of(group, client):
+            is_told = isinstance(client, NewClient) or client.told_at == epoch_of(group, client)
+            if is_told or not client.is_surprised:
                 yield client, key
 
     def is_settled(self) -> bool:

@@ -96,6 +96,9 @@ def read_partitions(
     left = params.max_bytes
     min_one = True
     for row in rows:
+        if row.idle is not None and _is_idle_still(row, row.idle, params, is_first):
+            result.partitions.append(row.idle)
+            continue
         fetched = read_row(replicas, row, params, left, min_one)
         if params.replica_id >= 0:
             fetched = _as_leader(replicas, fetched, params, is_first)
@@ -206,11 +209,32 @@ def _as_leader(
             )
         except KafkaError as error:
             return FetchedPartition(row, row.partition, error.code, must_answer=True)
+    row.idle = fetched if not fetched.size and row.fetch_offset == partition.log.log_end_offset else None
     if fetched.size and replicas.replication is not None and params.replica_id not in partition.isr:
         throttle = replicas.replication.leader_throttle
         if throttle.is_throttled(partition) and throttle.is_exceeded():
             return fetched._replace(regions=(), size=0, must_answer=False)
     return fetched
+
+
+def _is_idle_still(row: FetchRow, idle: FetchedPartition, params: FetchParams, is_first: bool) -> bool:
+    """Whether a follower that had everything gets the same answer again: of the many partitions that it names in a
+    session a few have something new."""
+    partition = idle.partition
+    assert partition is not None
+    log, in_sync = partition.log, partition.in_sync
+    if (
+        in_sync is None
+        or row.current_leader_epoch != partition.leader_epoch
+        or log.log_end_offset != row.fetch_offset
+        or log.high_watermark != idle.high_watermark
+        or log.last_stable_offset != idle.last_stable_offset
+        or log.log_start_offset != idle.log_start_offset
+    ):
+        return False
+    return not is_first or in_sync.polled(
+        params.replica_id, row.fetch_offset, row.follower_log_start, params.replica_epoch
+    )
 
 
 def _nearer_replica(

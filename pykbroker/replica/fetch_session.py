@@ -5,11 +5,15 @@
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Mapping
 from random import Random
+from typing import TYPE_CHECKING
 
 from pykbroker.clock import Clock
 from pykbroker.errors import KafkaError
 from pykbroker.ids import Uuid
 from pykbroker.protocol.error_codes import ErrorCode
+
+if TYPE_CHECKING:
+    from pykbroker.replica.fetch_read import FetchedPartition
 
 NO_SESSION = 0
 INITIAL_EPOCH = 0
@@ -34,6 +38,7 @@ class FetchRow:
         "fetch_offset",
         "follower_log_start",
         "high_watermark",
+        "idle",
         "last_fetched_epoch",
         "log_start_offset",
         "max_bytes",
@@ -63,6 +68,8 @@ class FetchRow:
         self.follower_log_start = follower_log_start
         self.high_watermark = -1
         self.log_start_offset = -1
+        # What a follower was answered when it had everything, to be said again as long as that is so.
+        self.idle: FetchedPartition | None = None
 
     def ask_again(self, asked: "FetchRow") -> None:
         self.fetch_offset = asked.fetch_offset
@@ -70,6 +77,7 @@ class FetchRow:
         self.current_leader_epoch = asked.current_leader_epoch
         self.last_fetched_epoch = asked.last_fetched_epoch
         self.follower_log_start = asked.follower_log_start
+        self.idle = None
 
     def tell(self, high_watermark: int, log_start_offset: int, *, is_error: bool) -> bool:
         """Notes what the client is told now; True when that is news (CachedPartition.maybeUpdateResponseData)."""

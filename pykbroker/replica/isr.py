@@ -159,6 +159,24 @@ class InSyncReplicas:
         registered = peers.alive_epoch(follower.id)
         follower.fetched(offset, log_start_offset, leader_end, broker_epoch, registered, peers.clock.monotonic())
 
+    def polled(self, follower_id: int, log_end_offset: int, log_start_offset: int, broker_epoch: int) -> bool:
+        """The same for one in sync that has everything and says nothing but that; False: fetched() has to look."""
+        follower = self.followers.get(follower_id)
+        if (
+            follower is None
+            or follower.log_end_offset != log_end_offset
+            or follower.log_start_offset != log_start_offset
+            or follower.broker_epoch != broker_epoch
+            or follower_id not in self.state.isr
+        ):
+            return False
+        registered = self._peers.alive_epoch(follower_id)
+        if registered is not None and registered > broker_epoch:
+            return False
+        follower.last_caught_up = follower.last_fetch = self._peers.clock.monotonic()
+        follower.last_fetch_leader_end = max(follower.last_fetch_leader_end, log_end_offset)
+        return True
+
     def ends_of(self, broker_ids: Iterable[int]) -> dict[int, int]:
         """Log end offsets, for people."""
         return {id_: self.followers[id_].log_end_offset for id_ in broker_ids if id_ in self.followers}

@@ -213,3 +213,85 @@ async def test_a_follower_serves_consumers_what_it_knows_to_be_committed(
     old = Client(stand, topic_id, version=10)
     await old.fetch()
     assert old.row.error_code == ErrorCode.NOT_LEADER_OR_FOLLOWER, "before v11 only leaders serve"
+
+
+# Sessions in which most partitions have nothing new
+
+
+class Session(Replica):
+    """A follower at the end of the log in leader epoch 0."""
+
+    async def open(self, offset: int) -> None:
+        self.epoch = 0
+        wanted = FetchPartition(0, current_leader_epoch=0, fetch_offset=offset, partition_max_bytes=1 << 20)
+        await self.again([FetchTopic(topic_id=self.topic_id, partitions=[wanted])])
+
+    async def again(self, topics: list[FetchTopic] | None = None, epoch: int = EPOCH) -> list[Any]:
+        """The rows of the answer."""
+        request = FetchRequest(
+            replica_state=ReplicaState(FOLLOWER, epoch),
+            max_bytes=1 << 20,
+            session_id=self.response.session_id,
+            session_epoch=self.epoch,
+            topics=topics or [],
+        )
+        self.epoch += 1
+        await self.ask(request)
+        return [row for topic in self.response.responses for row in topic.partitions]
+
+
+async def test_a_poll_that_says_nothing_new_keeps_the_follower_in_sync(stand: Stand) -> None:
+    session = Session(stand, led(stand))
+    append(stand)
+    await session.open(1)
+    await session.again()
+    for _ in range(3):
+        stand.clock.advance(20)
+        assert await session.again() == []
+    follower = in_sync(stand).followers[FOLLOWER]
+    assert (follower.last_caught_up, follower.last_fetch_leader_end) == (stand.clock.monotonic(), 1)
+    stand.partition("t").shrink_isr()
+    assert in_sync(stand).state.maximal_isr == (NODE_ID, FOLLOWER)
+
+
+async def test_whatever_changes_is_told(stand: Stand) -> None:
+    session = Session(stand, led(stand))
+    append(stand)
+    await session.open(1)
+    assert [row.high_watermark for row in await session.again()] == [1], "that it had committed"
+    assert await session.again() == []
+    stand.partition("t").delete_records_before(1)
+    assert [row.log_start_offset for row in await session.again()] == [1]
+    append(stand)
+    assert [len(row.records) for row in await session.again()] == [SIZE]
+
+
+async def test_one_that_is_registered_anew_is_another(stand: Stand) -> None:
+    session = Session(stand, led(stand))
+    await session.open(0)
+    await session.again()
+    stand.register(FOLLOWER, epoch=EPOCH + 1)
+    assert [row.error_code for row in await session.again()] == [ErrorCode.NOT_LEADER_OR_FOLLOWER]
+    await session.again(epoch=EPOCH + 1)
+    assert in_sync(stand).followers[FOLLOWER].broker_epoch == EPOCH + 1
+
+
+async def test_another_leader_epoch_is_told(stand: Stand) -> None:
+    session = Session(stand, led(stand))
+    await session.open(0)
+    await session.again()
+    stand.set_partition("t", IMAGE._replace(leader_epoch=1, partition_epoch=1))
+    assert [row.error_code for row in await session.again()] == [ErrorCode.FENCED_LEADER_EPOCH]
+    stand.set_partition("t", IMAGE._replace(leader=FOLLOWER, leader_epoch=2, partition_epoch=2))
+    assert [row.error_code for row in await session.again()] == [ErrorCode.FENCED_LEADER_EPOCH]
+
+
+async def test_one_out_of_sync_that_polls_joins(stand: Stand) -> None:
+    session = Session(stand, led(stand, (NODE_ID,)))
+    stand.register(FOLLOWER, epoch=EPOCH, fenced=True)
+    await session.open(0)
+    await session.again()
+    assert in_sync(stand).state.maximal_isr == (NODE_ID,)
+    stand.register(FOLLOWER, epoch=EPOCH)
+    await session.again()
+    assert in_sync(stand).state.maximal_isr == (NODE_ID, FOLLOWER)

@@ -1,7 +1,7 @@
 """What replaying makes of offset commits: plain, transactional, markers, tombstones (OffsetMetadataManagerTest)."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pykbroker.coordinator.group.offset_and_metadata import OffsetAndMetadata
@@ -135,6 +135,7 @@ EVENTS = st.lists(
 )
 
 
+@example([("commit", "g", 0, 7), ("commit", "g", 0, -1), ("marker", True, 0, 7)], 2)
 @given(EVENTS, st.integers(0, 25))
 def test_equals_a_naive_model_and_reverts_to_it(events: list[tuple[str, object, int, int]], keep: int) -> None:
     """The model keeps the whole history; reverting to any offset gives the state after so many events."""

@@ -47,17 +47,17 @@ class Quorum:
 
     def step(self) -> None:
         rng = self.rng
-        kind = rng.choice(["append", "append", "commit", "commit", "elect", "snapshot"])
+        kind = rng.choice(["append", "append", "commit", "elect", "snapshot"])
         if kind == "append":
             self.log += [(self.epoch, f"s{self.epoch}-{len(self.log) + n}") for n in range(rng.randint(1, 4))]
         elif kind == "commit":
-            self.committed = rng.randint(self.committed, len(self.log))
-        elif kind == "elect" and rng.random() < 0.4:
+            self.committed = min(rng.randint(self.committed, len(self.log)), self.committed + 3)
+        elif kind == "elect" and rng.random() < 0.5:
             self.epoch += rng.randint(1, 2)
             self.leader = rng.choice(list(VOTERS))
             del self.log[rng.randint(self.committed, len(self.log)) :]
             self.log.append((self.epoch, f"elected-{self.epoch}"))
-        elif kind == "snapshot" and rng.random() < 0.2:
+        elif kind == "snapshot" and rng.random() < 0.04:
             self.snapshot = self.committed
 
     def settings(self, end: int) -> list[str]:
@@ -124,6 +124,7 @@ class Run:
         self.folder = folder
         self.quorum = Quorum(self.rng)
         self.stand = Stand(folder, voters=VOTERS)
+        self.is_calm = False
 
     def restart(self) -> None:
         self.stand.log.close()
@@ -133,8 +134,9 @@ class Run:
         stand = self.stand
         request = stand.ask()
         answer = self.quorum.answer(request)
-        fate = self.rng.random()
-        if fate < 0.1:
+        if self.is_calm:
+            stand.observer.on_response(request, answer, stand.now)
+        elif self.rng.random() < 0.1:
             stand.observer.on_error("dropped", stand.now)
         else:
             for _ in range(self.rng.randint(0, 2)):  # what happens while the answer is on its way
@@ -153,11 +155,11 @@ class Run:
         for _ in range(STEPS):
             if self.rng.random() < 0.03:
                 self.restart()
-            if self.rng.random() < 0.6:
+            if self.rng.random() < 0.4:
                 self.quorum.step()
             else:
                 self.ask()
-        self.quorum.committed = len(self.quorum.log)
+        self.quorum.committed, self.is_calm = len(self.quorum.log), True
         for _ in range(200):
             if self.stand.image.offset + 1 == self.quorum.committed:
                 break

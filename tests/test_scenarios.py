@@ -35,6 +35,7 @@ SHOWN_BY = {
          f"{GROUPS}/test_streams.py::test_offsets_stay_while_the_topology_reads_the_topic"],
     24: [f"{GROUPS}/test_offsets.py::test_a_later_plain_commit_wins_over_an_earlier_transactional_one",
          f"{GROUPS}/test_offsets.py::test_equals_a_naive_model_and_reverts_to_it",
+         f"{GROUPS}/test_txn_offsets.py::test_what_an_open_transaction_commits_does_not_expire",
          f"{GROUPS}/test_simulation.py::test_run",
          f"{GROUPS}/test_consumer_simulation.py::test_run",
          f"{GROUPS}/test_streams_simulation.py::test_run",

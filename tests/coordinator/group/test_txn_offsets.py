@@ -29,8 +29,9 @@ from tests.coordinator.group.plays import (
     reload,
     stable,
 )
-from tests.playbook import nothing
+from tests.playbook import after, nothing
 
+DAY = 24 * 3600
 GUARD = object()
 
 
@@ -164,3 +165,12 @@ def test_a_marker_waits_for_its_commit() -> None:
     play << marker("c", True) >> nothing >> committed(-1)
     play.log.commit(TP)
     play >> marked("c") >> committed(5)
+
+
+def test_what_an_open_transaction_commits_does_not_expire() -> None:
+    """Scenario 24, redpanda#31483: a tombstone of the old offset would take along the one that becomes visible."""
+    play = GroupPlay()
+    play << commit("x", 1) >> commit_answered("x") << after(6.9 * DAY) << txn_commit("t", 2) >> txn_answered("t")
+    play << after(0.2 * DAY) >> committed(1) << reload << after(0.2 * DAY) >> committed(1)
+    play << marker("m", True) >> marked("m") >> committed(2) << reload >> committed(2)
+    play << after(6.5 * DAY) >> committed(2) << after(0.2 * DAY) >> committed(None)

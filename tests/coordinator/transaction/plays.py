@@ -170,8 +170,10 @@ class TransactionPlay(Playbook):
             self.service.markers.step()
 
     def reload(self) -> None:
-        """The partition moves away and comes back."""
+        """The partition moves away, for so long that all is forgotten, and comes back."""
         self.service.on_resigned(0, None)
+        self.service.markers.step()
+        assert len(self.service.markers) == 0
         self.epoch += 1
         self.service.on_elected(0, self.epoch)
         self.service.markers.step()

@@ -69,6 +69,7 @@ def _run(options: Namespace) -> int:
     from pykbroker.config.environment import cluster_id
 
     config = load_config(options, os.environ)
+    _refuse_cluster(config)
     return run(
         config,
         ephemeral=options.ephemeral,
@@ -76,6 +77,18 @@ def _run(options: Namespace) -> int:
         stop_with_stdin=options.stop_with_stdin,
         on_ready=lambda host, port: _announce(config, host, port),
     )
+
+
+def _refuse_cluster(config: "BrokerConfig") -> None:
+    """The folders of a cluster's brokers have the names of partitions. Raises StartError."""
+    from pykbroker.shared_server import StartError
+
+    for directory in config.log_dirs or config.log_dir:
+        if os.path.exists(os.path.join(directory, "broker-1", "meta.properties")):
+            raise StartError(
+                f"{directory} holds a cluster: start it with --brokers and the number of its brokers, "
+                "or choose another directory"
+            )
 
 
 def _run_cluster(options: Namespace) -> int:

@@ -150,3 +150,12 @@ def root() -> Iterator[logging.Logger]:
     logger.handlers[:] = handlers
     logger.setLevel(level)
     logging.addLevelName(logging.WARNING, "WARNING")
+
+
+def test_the_directory_of_a_cluster_is_refused(
+    root: logging.Logger, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "broker-1").mkdir()
+    (tmp_path / "broker-1" / "meta.properties").touch()
+    assert serve.main(["--data-dir", str(tmp_path), "--port", "0"]) == MISUSED
+    assert f"{tmp_path} holds a cluster: start it with --brokers" in capsys.readouterr().err

@@ -15,7 +15,7 @@ from pykbroker.controller_node import ControllerNode
 from pykbroker.ids import METADATA_TOPIC_ID, Uuid
 from pykbroker.log.files import Files
 from pykbroker.log.log_dir import read_meta_properties
-from pykbroker.metadata.features import SUPPORTED_FEATURES
+from pykbroker.metadata.features import INITIAL_FEATURES, SUPPORTED_FEATURES
 from pykbroker.network.node_channel import SocketChannel
 from pykbroker.protocol.apis import ApiKey
 from pykbroker.protocol.error_codes import ErrorCode
@@ -23,6 +23,7 @@ from pykbroker.protocol.messages.broker_heartbeat import BrokerHeartbeatRequest
 from pykbroker.protocol.messages.broker_registration import BrokerRegistrationRequest, Feature, Listener
 from pykbroker.protocol.messages.describe_quorum import DescribeQuorumRequest, PartitionData, TopicData
 from pykbroker.protocol.messages.fetch import FetchPartition, FetchRequest, FetchTopic, ReplicaState
+from pykbroker.raft.formatting import write_bootstrap
 from pykbroker.shared_server import StartError
 
 CONTROLLER_ID = 100
@@ -176,6 +177,13 @@ async def test_found_by_bootstrap_servers_it_is_a_dynamic_quorum(tmp_path: Path)
 
 async def test_found_by_voters_it_is_a_static_one(tmp_path: Path) -> None:
     async with running(tmp_path, controller_quorum_voters=f"{CONTROLLER_ID}@127.0.0.1:1") as (node, _):
+        assert node.server.controller.quorum.kraft_version == 0
+
+
+async def test_what_was_formatted_without_voters_stays_static(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    write_bootstrap(str(tmp_path / "data"), INITIAL_FEATURES, 0)
+    async with running(tmp_path, controller_quorum_bootstrap_servers="127.0.0.1:1") as (node, _):
         assert node.server.controller.quorum.kraft_version == 0
 
 

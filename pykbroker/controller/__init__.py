@@ -22,7 +22,7 @@ activation           what a new leader writes first                            (
 
 May import layers 0–2, raft, request and pending; trio only in controller_loop.
 
-How broker.py composes it:
+How shared_server.py, controller_server.py and broker.py compose it:
     logs.open(node_id=…, …)                       # LogManager: directories made, formatted, locked
     log = open_metadata_log(directory, files=logs.files, clock=clock, config=config)       # pykbroker.raft.opening
     publisher = MetadataPublisher(cluster_id)     # pykbroker.metadata.publisher; publisher.image is Services.image

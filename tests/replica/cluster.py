@@ -68,6 +68,7 @@ class Cluster:
     def _boot(self, node_id: int) -> None:
         node = self.nodes[node_id] = Stand(self.folder / str(node_id), node_id, self.clock)
         node.overrides[TOPIC] = self.configs
+        node.logs.update_config(TOPIC, node.config_for(TOPIC))
 
     def _register(self, node_id: int, *, fenced: bool) -> None:
         self._next_epoch += 1

@@ -206,6 +206,21 @@ def test_elections_without_data_leave_no_epochs_that_loop(cluster: Cluster) -> N
     assert cluster.partition(1).log.leader_epochs.entries == [(0, 0), (5, 1)]
 
 
+def test_the_high_watermark_is_told_after_a_truncation(cluster: Cluster) -> None:
+    """It came with the diverging epoch, when it did not count: nothing else moves it while nobody writes."""
+    replicated(cluster, "a", "b")
+    cluster.elect(2)
+    cluster.publish(2)
+    cluster.elect(3)
+    cluster.publish(2, 3)
+    cluster.elect(1)
+    cluster.publish(1)
+    cluster.partition(2).log.update_high_watermark(1)
+    cluster.publish()
+    cluster.fetch(rounds=3)
+    assert cluster.high_watermarks() == {1: 2, 2: 2, 3: 2}
+
+
 def test_a_missed_epoch_of_the_same_leader(cluster: Cluster) -> None:
     """Row 4, KAFKA-7164: the leader is who it was, and its log is not: every epoch is compared."""
     replicated(cluster, "a")

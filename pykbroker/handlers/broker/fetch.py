@@ -222,8 +222,13 @@ class Fetch:
 
 
 def tell(one: FetchedPartition) -> bool:
-    """Notes in the row what its client is told now; True when that is news."""
-    return one.row.tell(one.high_watermark, one.log_start_offset, is_error=one.error_code != 0)
+    """Notes in the row what its client is told now; True when that is news.
+
+    With a diverging epoch a follower truncates and takes no notice of the offsets: they are told again. (Kafka's
+    CachedPartition takes them for told: its follower's high watermark stays behind until it moves again.)
+    """
+    is_error = one.error_code != 0 or one.diverging is not None
+    return one.row.tell(one.high_watermark, one.log_start_offset, is_error=is_error)
 
 
 def error_response(request: FetchRequest, error: KafkaError, version: int) -> FetchResponse:

@@ -10,6 +10,7 @@ from pykbroker.raft.metadata_log import MetadataLog
 
 # An observer that was not heard for so long is forgotten (LeaderState.OBSERVER_SESSION_TIMEOUT_MS).
 OBSERVER_SESSION_MS = 300_000
+MOST_OBSERVERS = 1000
 
 
 class Observer:
@@ -83,8 +84,14 @@ class LeaderState:
         key = (replica_id, directory_id)
         observer = self._observers.get(key)
         if observer is None:
+            self._make_room(now_ms)
             observer = self._observers[key] = Observer(replica_id, directory_id)
         observer.fetched(offset, self.log.end_offset, now_ms)
+
+    def _make_room(self, now_ms: int) -> None:
+        """A broker with a new directory id at each start leaves ghosts behind; of too many the oldest goes."""
+        if len(self._observers) >= MOST_OBSERVERS and len(self.observers(now_ms)) >= MOST_OBSERVERS:
+            del self._observers[min(self._observers, key=lambda key: self._observers[key].last_fetch_ms)]
 
     def observers(self, now_ms: int) -> list[Observer]:
         """Those heard lately."""

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from pykbroker.ids import Uuid
 from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.raft.leader_state import OBSERVER_SESSION_MS, Leader, LeaderState
@@ -71,6 +73,14 @@ def test_an_observer_is_forgotten_after_its_session(tmp_path: Path) -> None:
     state.fetched(2, DIRECTORY, 3, 1000)
     state.fetched(3, DIRECTORY, 3, 1001)
     assert [each.id for each in state.observers(1000 + OBSERVER_SESSION_MS)] == [3]
+
+
+def test_ghosts_do_not_pile_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pykbroker.raft.leader_state.MOST_OBSERVERS", 3)
+    state = leading(tmp_path)
+    for number in range(5):
+        state.fetched(2, Uuid(bytes(15) + bytes([number])), 3, 1000 + number)
+    assert [each.directory_id[-1] for each in state.observers(1004)] == [2, 3, 4]
 
 
 def test_a_commit_wakes_who_waits(tmp_path: Path) -> None:

@@ -66,3 +66,28 @@ def test_a_fresh_cluster_has_only_what_is_supported():
     for name, level in features.INITIAL_FEATURES.items():
         low, high = features.SUPPORTED_FEATURES[name]
         assert low <= level <= high
+
+
+@pytest.mark.parametrize(
+    ("name", "fetch", "list_offsets"),
+    [
+        ("3.3-IV3", 13, 7),
+        ("3.4-IV0", 13, 7),
+        ("3.5-IV0", 14, 8),
+        ("3.5-IV1", 15, 8),
+        ("3.7-IV3", 15, 8),
+        ("3.7-IV4", 16, 8),
+        ("3.9-IV0", 17, 9),
+        ("4.0-IV2", 17, 9),
+        ("4.0-IV3", 17, 10),
+        ("4.1-IV0", 17, 10),
+        ("4.1-IV1", 18, 10),
+        ("4.2-IV0", 18, 10),
+        ("4.2-IV1", 18, 11),
+        ("4.3-IV0", 18, 11),
+    ],
+)
+def test_followers_ask_in_the_versions_of_their_metadata_version(name, fetch, list_offsets):
+    level = features.METADATA_VERSION_NAMES.index(name) + features.MINIMUM_METADATA_VERSION
+    assert features.fetch_request_version(level) == fetch
+    assert features.list_offsets_request_version(level) == list_offsets

@@ -135,3 +135,62 @@ def test_a_coordinators_batches_keep_their_offsets_in_order(stand: Stand) -> Non
     assert partition.append(batch(2), ACKS_ALL, stand.clock.wall_ms(), COORDINATOR).last_offset == 1
     assert partition.append(batch(2), ACKS_ALL, stand.clock.wall_ms(), COORDINATOR).first_offset == 2
     assert partition.log.high_watermark == 4
+
+
+TWO = partition_image(NODE_ID, 0)._replace(replicas=(NODE_ID, 2), isr=(NODE_ID, 2))
+
+
+def test_consumers_wait_for_the_high_watermark_and_followers_for_the_end(stand: Stand) -> None:
+    stand.register(NODE_ID, 2, epoch=50)
+    stand.create("t")
+    stand.set_partition("t", TWO)
+    partition = stand.partition("t")
+    consumer, follower = Recorder(), Recorder()
+    partition.waiters.add(consumer)
+    partition.end_waiters.add(follower)
+    partition.append(batch(), 1, stand.clock.wall_ms())
+    assert (len(follower.appended), consumer.appended, consumer.high_watermarks) == (1, [], [])
+    partition.follower_fetched(2, 1, 0, 1, 50)
+    assert (consumer.high_watermarks, follower.high_watermarks) == ([1], [])
+    stand.set_partition("t", TWO._replace(leader=2, leader_epoch=1))
+    assert (consumer.changes, follower.changes) == (1, 1)
+
+
+def test_a_follower_takes_over_its_leaders_offsets(stand: Stand) -> None:
+    stand.create("t")
+    stand.set_partition("t", TWO._replace(leader=2, leader_epoch=1))
+    partition = stand.partition("t")
+    consumer, seen = Recorder(), []
+    partition.waiters.add(consumer)
+    partition.listeners.append(seen.append)
+    partition.log.append_as_follower(build_batch([(b"k", b"v", [], 1_700_000_000_000)] * 3, leader_epoch=1), 0)
+    partition.followed(9, 0)
+    assert (partition.log.high_watermark, consumer.high_watermarks, seen) == (3, [3], [3])
+    partition.followed(3, 2)
+    assert (partition.log.log_start_offset, consumer.high_watermarks) == (2, [3])
+
+
+def test_of_the_same_leader_epoch_only_the_first_image_begins_to_follow(stand: Stand) -> None:
+    stand.create("t")
+    partition = stand.partition("t")
+    elsewhere = TWO._replace(leader=2, leader_epoch=1, partition_epoch=1)
+    assert partition.apply(elsewhere)
+    assert not partition.apply(elsewhere._replace(isr=(2,), partition_epoch=2))
+    assert not partition.apply(elsewhere), "older than what is known"
+    assert partition.image.isr == (2,)
+    assert partition.apply(elsewhere._replace(leader_epoch=2, partition_epoch=3))
+
+
+def test_a_second_replica_joins_a_partition_that_was_alone(stand: Stand) -> None:
+    """A reassignment adds it, in the same leader epoch; what was committed stays so."""
+    stand.register(NODE_ID, 2, epoch=50)
+    stand.create("t")
+    partition = stand.partition("t")
+    partition.append(batch(3), ACKS_ALL, stand.clock.wall_ms())
+    stand.set_partition("t", TWO._replace(isr=(NODE_ID,), adding_replicas=(2,), partition_epoch=1))
+    assert partition.log.high_watermark == 3
+    partition.append(batch(), ACKS_ALL, stand.clock.wall_ms())
+    assert partition.log.high_watermark == 4
+    partition.follower_fetched(2, 4, 0, 4, 50)
+    assert partition.in_sync is not None
+    assert partition.in_sync.state.maximal_isr == (NODE_ID, 2)

@@ -284,6 +284,7 @@ class Broker:
         for endpoint in client_listeners(self._static):
             self._bound.append(BoundListener(endpoint, self._static.socket_listen_backlog_size))
             opened.callback(self._bound[-1].close)
+            self._correct_ephemeral_port(self._bound[-1].endpoint)
         self._warn_of_exposure()
         self._shared.open_directories(opened)
         self._shared.publisher.subscribe(self.dynamic_config)
@@ -292,6 +293,12 @@ class Broker:
         self.producer_ids = ProducerIdManager(self.controller)
         self.topic_creation = AutoTopicCreation(self.controller, self._static)
         self.streams_topics = StreamsTopicCreation(self.controller, self.clock, self._static.request_timeout_ms)
+
+    def _correct_ephemeral_port(self, bound: Endpoint) -> None:
+        """An advertised port 0 is the one that the listener got (ListenerInfo.withEphemeralPortsCorrected)."""
+        host, port = (self._advertised or {}).get(bound.listener, ("", -1))
+        if self._advertised is not None and port == 0:
+            self._advertised[bound.listener] = (host, bound.port)
 
     def _warn_of_exposure(self) -> None:
         for bound in self._bound:

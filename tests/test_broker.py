@@ -221,6 +221,15 @@ async def test_clients_are_told_what_is_advertised(tmp_path: Path) -> None:
         assert [(one.host, one.port) for one in response.brokers] == [("example.test", 19092)]
 
 
+async def test_an_advertised_port_0_is_the_one_that_the_listener_got(tmp_path: Path) -> None:
+    async with running(tmp_path, advertised_listeners="PLAINTEXT://example.test:0") as (broker, client):
+        response = await client.ask(MetadataRequest(topics=[]), 12)
+        port = client.stream.socket.getpeername()[1]
+        assert [(node.host, node.port) for node in response.brokers] == [("example.test", port)]
+        (registered,) = broker.image.brokers[NODE_ID].endpoints
+        assert (registered.host, registered.port) == ("example.test", port)
+
+
 async def test_nodes_that_are_not_there_have_no_address(tmp_path: Path) -> None:
     async with running(tmp_path) as (broker, _):
         with pytest.raises(KafkaError) as raised:

@@ -106,10 +106,11 @@ def _announce(addresses: Sequence[str], plan: Plan, command: str) -> None:
     spare_the_garbage_collector()
     joined = ",".join(addresses)
     print(f"pykbroker ready: {joined}", flush=True)
+    LOG.info("Data in %s; `%s status` tells more", plan.directory, command)
     if sys.stderr.isatty():
         print(
             f"  {plan.brokers} Kafka 4.3 compatible brokers, pykbroker {__version__}\n"
             f"  bootstrap.servers={joined}\n"
-            f"  data in {plan.directory}; {command} status tells more; Ctrl-C stops them",
+            "  Ctrl-C stops them",
             file=sys.stderr,
         )

@@ -191,7 +191,10 @@ class Console:
             self._do(self._supervisor.is_ready(number, address))
 
     def _show(self, number: int, line: str) -> None:
-        print(marked(line, number, as_json=self._plan.log_format == "json"), file=sys.stderr, flush=True)
+        try:
+            print(marked(line, number, as_json=self._plan.log_format == "json"), file=sys.stderr, flush=True)
+        except BrokenPipeError:
+            return  # nobody reads any more, as with the lines of logging: brokers serve all the same
 
     # Commands
 

@@ -32,6 +32,7 @@ _REPLICATION_FACTORS = (
     "share.coordinator.state.topic.replication.factor",
     "transaction.state.log.replication.factor",
 )
+_WILDCARDS = ("", "0.0.0.0", "::")
 _MIN_ISR = ("share.coordinator.state.topic.min.isr", "transaction.state.log.min.isr")
 
 
@@ -81,6 +82,9 @@ class Plan(NamedTuple):
             "listeners": f"PLAINTEXT://{host}:{port}",
             "log.dirs": self.folder(f"broker-{number}"),
         }
+        if self.host not in _WILDCARDS:
+            # All brokers tell all addresses alike: some clients take another name for another broker.
+            own["advertised.listeners"] = own["listeners"]
         arguments = ["serve", "--stop-with-stdin", "--log-level", self.log_level, "--log-format", self.log_format]
         if self.config is not None:
             arguments += ["--config", self.config]

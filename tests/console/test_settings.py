@@ -33,6 +33,12 @@ def test_a_broker_joins_it() -> None:
     assert config.transaction_state_log_min_isr == config.share_coordinator_state_topic_min_isr == 2
 
 
+def test_all_brokers_tell_the_same_addresses() -> None:
+    assert "advertised.listeners=PLAINTEXT://localhost:9093" in settings(plan().broker(2, 9093, 1, {}))
+    everywhere = settings(plan(host="0.0.0.0").broker(2, 9093, 1, {}))
+    assert not any(text.startswith("advertised.listeners") for text in everywhere)
+
+
 def test_few_brokers_have_few_copies() -> None:
     for brokers, copies, acknowledged in ((1, "1", "1"), (2, "2", "1"), (3, "3", "2"), (5, "3", "2")):
         found = plan(brokers=brokers).defaults()

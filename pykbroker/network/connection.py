@@ -91,7 +91,6 @@ class Connection:
         "_buffer",
         "_claim",
         "_drained",
-        "_granted",
         "_scope",
         "_session",
         "_shared",
@@ -109,11 +108,10 @@ class Connection:
         self._transport = transport
         self._session = session
         self._shared = shared
-        self._claim = Claim(self._on_memory)
+        self._claim = Claim()
         self._buffer = ReceiveBuffer(shared.pool, shared.budget, self._claim, shared.max_frame)
         self._writer = ResponseWriter(transport)
         self._scope = trio.CancelScope()
-        self._granted: trio.Event | None = None
         self._drained = True
         self._since_checkpoint = 0
         self._stayed = True
@@ -197,16 +195,13 @@ class Connection:
         buffer = self._buffer
         self._session.admit(memoryview(buffer.peek())[4:], buffer.needed - 4)
         if not self._shared.budget.take(self._claim, buffer.growth(), self.last_active):
-            self._granted = trio.Event()
+            granted = trio.Event()
+            # Not a method of ours, which would keep each connection that has gone until the garbage is collected.
+            self._claim.wake = granted.set
             self.state = WAITING
-            await self._granted.wait()
+            await granted.wait()
             self.state = READING
-            self._granted = None
         buffer.grow()
-
-    def _on_memory(self) -> None:
-        if self._granted is not None:
-            self._granted.set()
 
     async def _answer_frames(self) -> None:
         buffer, writer, begin = self._buffer, self._writer, self._session.begin

@@ -20,8 +20,11 @@ class Claim:
 
     __slots__ = ("held", "since", "waiting_for", "waiting_since", "wake")
 
-    def __init__(self, wake: Callable[[], None]) -> None:
-        """`wake` is called once when a claim that take() queued has got its bytes; it must not call the budget."""
+    def __init__(self, wake: Callable[[], None] | None = None) -> None:
+        """`wake` is called once when a claim that take() queued has got its bytes; it must not call the budget.
+
+        Whoever waits may set it as late as after take().
+        """
         self.held = 0
         self.since = 0.0
         self.waiting_for = 0
@@ -109,5 +112,5 @@ class MemoryBudget:
             self._queue.popleft()
             self._grant(claim, claim.waiting_for, now)
             claim.waiting_for = 0
-            if claim is not asking:
+            if claim is not asking and claim.wake is not None:
                 claim.wake()

@@ -1,7 +1,9 @@
 """Connection: order, bursts, waiting, limits, and what it gives back."""
 
+import gc
 import logging
 import struct
+import weakref
 
 import pytest
 import trio
@@ -134,6 +136,24 @@ async def test_a_bug_closes_one_connection_only(caplog: pytest.LogCaptureFixture
         assert await other.receive() == b"hello"
     (record,) = caplog.records
     assert record.exc_info is not None
+
+
+async def test_a_connection_that_has_gone_leaves_no_cycle_behind() -> None:
+    """The garbage is collected so seldom that thousands of comers and goers would wait for it."""
+    async with serving() as server:
+        client = await server.connect()
+        await client.send(b"hello", b"m" * 100_000)
+        assert await client.receive() == b"hello"
+        assert len(await client.receive()) == 100_000
+        gc.disable()
+        try:
+            await client.stream.aclose()
+            await trio.testing.wait_all_tasks_blocked(0.01)
+            (session,) = map(weakref.ref, server.closed)
+            server.closed.clear()
+            assert session() is None
+        finally:
+            gc.enable()
 
 
 async def test_drain_ends_idle_connections_at_once_and_busy_ones_after_their_answer() -> None:

@@ -1,14 +1,15 @@
 """Two real Kafka brokers on our controller: they replicate, die, come back, leave in order; Kafka's tools look on."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from kafka import KafkaConsumer, KafkaProducer
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient, NewTopic
 
-from compat_tests.cluster.admin import await_true, partitions, tool, unfenced
+from compat_tests.cluster.admin import await_true, partitions, sockets_left_behind, tool, unfenced
 from compat_tests.cluster.nodes import (
     CONTROLLER_ID,
     KafkaNode,
@@ -19,7 +20,11 @@ from compat_tests.cluster.nodes import (
 )
 from tools.oracle.cluster import HOST, free_ports
 
-pytestmark = [pytest.mark.own_broker, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.own_broker,
+    pytest.mark.timeout(600),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),  # of kafka-python, where a broker is gone
+]
 TOPIC = "replicated"
 
 
@@ -29,6 +34,9 @@ class Cluster:
     def __init__(self, folder: Path, *, dynamic: bool) -> None:
         self.controller_port, *ports = free_ports(3)
         settings = controller_settings(folder, self.controller_port, dynamic=dynamic)
+        settings["metadata.log.max.record.bytes.between.snapshots"] = "2000"
+        settings["leader.imbalance.check.interval.seconds"] = "5"
+        self.folder = folder
         self.controller = OurNode(properties_file(folder, settings))
         options = ["--no-initial-controllers"] if dynamic else []
         self.brokers = {
@@ -46,6 +54,17 @@ class Cluster:
         bootstrap = self.bootstrap(asked)
         return await_true(lambda: unfenced(bootstrap) == set(numbers), 60, lambda: unfenced(bootstrap))
 
+    def metadata_log(self, number: int) -> Path:
+        return self.folder / f"node-{number}" / "__cluster_metadata-0"
+
+    def await_leaders(self, *numbers: int) -> float:
+        bootstrap = self.bootstrap(numbers[0])
+
+        def is_so() -> bool:
+            return {state.leader for state in partitions(bootstrap, TOPIC).values()} == set(numbers)
+
+        return await_true(is_so, 60, lambda: partitions(bootstrap, TOPIC))
+
     def await_isr(self, *numbers: int, asked: int = 1) -> float:
         bootstrap = self.bootstrap(asked)
 
@@ -58,7 +77,7 @@ class Cluster:
 @pytest.fixture(params=["static", "dynamic"])
 def cluster(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Cluster]:
     made = Cluster(tmp_path, dynamic=request.param == "dynamic")
-    with ExitStack() as stack:
+    with sockets_left_behind(), ExitStack() as stack:
         stack.callback(lambda: made.controller.process and made.controller.stop())
         made.controller.start()
         for broker in made.brokers.values():
@@ -80,9 +99,9 @@ def produce(bootstrap: str, first: int, count: int) -> None:
     producer.close()
 
 
-def consume(bootstrap: str, count: int) -> list[int]:
+def consume(bootstrap: str, count: int, group: str = "readers") -> list[int]:
     consumer = KafkaConsumer(
-        TOPIC, bootstrap_servers=bootstrap, group_id="readers", auto_offset_reset="earliest", consumer_timeout_ms=30_000
+        TOPIC, bootstrap_servers=bootstrap, group_id=group, auto_offset_reset="earliest", consumer_timeout_ms=30_000
     )
     numbers = []
     for record in consumer:
@@ -108,8 +127,13 @@ def test_real_brokers_hold_replicas_together(cluster: Cluster) -> None:
     assert unfenced(one) == {1}
     produce(one, 100, 50)
 
+    # Without its copy of the metadata log it begins with a snapshot.
+    assert list(cluster.metadata_log(CONTROLLER_ID).glob("*[1-9]-*.checkpoint"))
+    shutil.rmtree(cluster.metadata_log(2))
     cluster.brokers[2].start()
     cluster.await_isr(1, 2)
+    assert list(cluster.metadata_log(2).glob("*[1-9]-*.checkpoint"))
+    cluster.await_leaders(1, 2)  # by itself, as preferred
     cluster.brokers[1].stop()  # by controlled shutdown: the leaders go to 2
     cluster.await_unfenced(2, asked=2)
     assert {state.leader for state in partitions(two, TOPIC).values()} == {2}
@@ -119,6 +143,7 @@ def test_real_brokers_hold_replicas_together(cluster: Cluster) -> None:
     assert consume(two, 200) == list(range(200))
     look(cluster)
 
+    reassign(cluster)
     epochs = {index: state.epoch for index, state in partitions(one, TOPIC).items()}
     assert cluster.controller.stop() == 0
     produce(one, 200, 50)  # leaders need no controller
@@ -128,6 +153,22 @@ def test_real_brokers_hold_replicas_together(cluster: Cluster) -> None:
     admin.create_topics([NewTopic("after", num_partitions=1, replication_factor=2)])
     admin.close()
     assert {index: state.epoch for index, state in partitions(one, TOPIC).items()} == epochs
+
+
+def reassign(cluster: Cluster) -> None:
+    """One replica goes and comes back, with all the partition holds."""
+    one = cluster.bootstrap(1)
+    admin = KafkaAdminClient(bootstrap_servers=one)
+    for replicas in ([2], [1, 2]):
+        admin.alter_partition_reassignments({TopicPartition(TOPIC, 0): replicas})
+        await_true(
+            lambda expected=frozenset(replicas): partitions(one, TOPIC)[0].isr == expected,  # type: ignore[misc]
+            60,
+            lambda: partitions(one, TOPIC),
+        )
+        await_true(lambda: not admin.list_partition_reassignments(), 20, admin.list_partition_reassignments)
+    admin.close()
+    assert consume(one, 200, group="after reassignments") == list(range(200))
 
 
 def look(cluster: Cluster) -> None:

@@ -1,6 +1,7 @@
 """pykbroker serve: one broker in this process, until SIGTERM or Ctrl-C."""
 
 import os
+import stat
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Mapping
@@ -70,6 +71,8 @@ def _run(options: Namespace) -> int:
 
     config = load_config(options, os.environ)
     _refuse_cluster(config)
+    if options.stop_with_stdin:
+        _check_stdin()
     return run(
         config,
         ephemeral=options.ephemeral,
@@ -77,6 +80,15 @@ def _run(options: Namespace) -> int:
         stop_with_stdin=options.stop_with_stdin,
         on_ready=lambda host, port: _announce(config, host, port),
     )
+
+
+def _check_stdin() -> None:
+    """Raises ConfigError for a file, whose end says nothing."""
+    from pykbroker.config.errors import ConfigError
+
+    mode = os.fstat(sys.stdin.fileno()).st_mode
+    if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or sys.stdin.isatty()):
+        raise ConfigError("--stop-with-stdin: standard input must be a pipe, a socket or a terminal")
 
 
 def _refuse_cluster(config: "BrokerConfig") -> None:

@@ -7,10 +7,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
-from pykbroker.cli import run_broker
 from pykbroker.cli.run_broker import BROKEN, LoopClock, run
 from pykbroker.cli.storage import format_fresh
 from pykbroker.config.broker_config import BrokerConfig
@@ -19,10 +19,10 @@ SECONDS = 30
 
 
 @contextmanager
-def serving(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+def serving(*arguments: str, stdin: int | None = None) -> Iterator[subprocess.Popen[str]]:
     """A broker on a free port that has said that it is ready."""
     command = [sys.executable, "-m", "pykbroker", "serve", "--host", "127.0.0.1", "--port", "0", *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdin=stdin, stdout=PIPE, stderr=PIPE, text=True) as process:
         assert process.stdout is not None
         try:
             assert process.stdout.readline().startswith("pykbroker ready: 127.0.0.1:")
@@ -40,6 +40,24 @@ def test_a_signal_stops_it_in_order(number: signal.Signals, tmp_path: Path) -> N
     assert "stopping in order" in errors
     assert "Traceback" not in errors
     assert (tmp_path / ".kafka_cleanshutdown").exists()
+
+
+def test_the_end_of_standard_input_stops_it_in_order(tmp_path: Path) -> None:
+    with serving("--data-dir", str(tmp_path), "--stop-with-stdin", stdin=PIPE) as process:
+        assert process.poll() is None
+        _, errors = process.communicate(timeout=SECONDS)
+    assert process.returncode == 0
+    assert "standard input has ended: stopping" in errors
+    assert (tmp_path / ".kafka_cleanshutdown").exists()
+
+
+def test_standard_input_that_is_no_pipe_tells_nothing(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "pykbroker", "--port", "0", "--data-dir", str(tmp_path), "--stop-with-stdin"]
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SECONDS, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr == "pykbroker: --stop-with-stdin: standard input must be a pipe, a socket or a terminal\n"
 
 
 def test_ephemeral_data_goes_with_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -118,7 +136,7 @@ def test_a_broken_broker_ends_with_exit_code_1(
         async def run(self, on_ready: object) -> None:
             raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr(run_broker, "Broker", Broken)
+    monkeypatch.setattr("pykbroker.broker.Broker", Broken)
     with caplog.at_level(logging.CRITICAL):
         assert run(BrokerConfig({"log.dirs": str(tmp_path)}), on_ready=lambda host, port: None) == BROKEN
     assert "ZeroDivisionError: a bug" in caplog.text

@@ -25,7 +25,7 @@ from pykbroker.controller_link.streams_topics_loop import StreamsTopicCreation
 from pykbroker.coordinator.elections import Elections
 from pykbroker.coordinator.group.service import OFFSETS_TOPIC, GroupCoordinatorService
 from pykbroker.coordinator.transaction.marker_writer import MarkerWriter
-from pykbroker.coordinator.transaction.service import TransactionCoordinatorService
+from pykbroker.coordinator.transaction.service import Elsewhere, TransactionCoordinatorService
 from pykbroker.dispatch import Dispatcher, Session
 from pykbroker.errors import KafkaError
 from pykbroker.ids import DIRECTORY_UNASSIGNED, Endpoint, TopicPartition, Uuid
@@ -50,6 +50,7 @@ from pykbroker.shared_server import StartError as StartError
 if TYPE_CHECKING:
     from pykbroker.config.broker_config import BrokerConfig
     from pykbroker.coordinator.group.share_service import ShareGroupService
+    from pykbroker.coordinator.other_brokers_loop import OtherBrokers
     from pykbroker.coordinator.share.service import ShareCoordinatorService
     from pykbroker.metadata.delta import MetadataDelta
     from pykbroker.metadata.image import MetadataImage
@@ -119,8 +120,10 @@ class Broker:
             producer_ids=lambda: self.producer_ids,
             partitions=lambda: self._partitions_of(TRANSACTION_STATE_TOPIC),
             transaction_version=lambda: self.image.features.finalized.get(TRANSACTION_VERSION, 0),
+            elsewhere=Elsewhere(self.node_id, self._leader_of, self._other_brokers),
         )
         self._shares: ShareServices | None = None
+        self._others: OtherBrokers | None = None
         self._data: trio.Nursery
         self.producer_ids: ProducerIdManager
         self.topic_creation: AutoTopicCreation
@@ -172,7 +175,7 @@ class Broker:
         if self._shares is None:
             from pykbroker.share.share_services_loop import ShareServices
 
-            self._shares = ShareServices(self, InternalTopic(SHARE_GROUP_STATE_TOPIC, self))
+            self._shares = ShareServices(self, InternalTopic(SHARE_GROUP_STATE_TOPIC, self), self._other_brokers)
             self._shares.follow(self._shared.publisher)
             self._data.start_soon(self._shares.run, name="share groups")
         return self._shares
@@ -198,7 +201,28 @@ class Broker:
         if self._shares is None and SHARE_GROUP_STATE_TOPIC in image.topics:
             _ = self._share_services
 
-    # Other replicas
+    # Other brokers
+
+    def _leader_of(self, tp: TopicPartition) -> int | None:
+        partition = self.image.topics.partition(*tp)
+        return None if partition is None else partition.leader
+
+    def _other_brokers(self) -> "OtherBrokers":
+        """Made when first one must be asked."""
+        if self._others is None:
+            from pykbroker.coordinator.other_brokers_loop import OtherBrokers
+
+            timeout = self._static.request_timeout_ms / 1000
+            self._others = OtherBrokers(self.node_id, self._endpoint_of, self.connect, timeout, self._data)
+            self._shared.publisher.subscribe(self._others)
+        return self._others
+
+    def _endpoint_of(self, broker_id: int) -> Endpoint | None:
+        """How brokers reach it, unless it is fenced."""
+        broker = self.image.brokers.get(broker_id)
+        if broker is None or broker.fenced:
+            return None
+        return broker.endpoint(inter_broker_listener(self._static))
 
     def _replication_settings(self) -> "ReplicationSettings":
         from pykbroker.replica.replication import settings_of

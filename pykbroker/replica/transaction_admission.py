@@ -7,7 +7,7 @@ Old clients add partitions beforehand, so that it is only checked here; new ones
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-from pykbroker.coordinator.transaction.transaction_metadata import EPOCH_BUMP, ProducerIdentity
+from pykbroker.coordinator.transaction.transaction_metadata import ProducerIdentity
 from pykbroker.errors import KafkaError
 from pykbroker.ids import TopicPartition
 from pykbroker.pending import Pending
@@ -50,18 +50,15 @@ class Admission(NamedTuple):
 class Coordinator(Protocol):
     """TransactionCoordinatorService."""
 
-    @property
-    def has_coordinators(self) -> bool: ...
-    async def add_partitions(
+    async def admit(
         self,
         transactional_id: str,
         producer: ProducerIdentity,
         partitions: Collection[TopicPartition],
-        client_version: int,
-    ) -> None: ...
-    def missing_partitions(
-        self, transactional_id: str, producer: ProducerIdentity, partitions: Collection[TopicPartition]
-    ) -> set[TopicPartition]: ...
+        *,
+        adds: bool,
+    ) -> Mapping[TopicPartition, int]:
+        """The errors of those that are not in the transaction; `adds`: which they are to be then."""
 
 
 class Admissions:
@@ -124,20 +121,13 @@ class Admissions:
             return Admission(error.code)
         return Admission(guard=guard)
 
-    async def _ask(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
+    async def _ask(self, partitions: list[TopicPartition]) -> Mapping[TopicPartition, int]:
         """The errors of those that are not in the transaction."""
         if not partitions:
             return {}
-        if not self._coordinator.has_coordinators:
-            return dict.fromkeys(partitions, ErrorCode.COORDINATOR_NOT_AVAILABLE)
-        try:
-            if self._support.adds_partitions:
-                await self._coordinator.add_partitions(self._transactional_id, self._producer, partitions, EPOCH_BUMP)
-                return {}
-            missing = self._coordinator.missing_partitions(self._transactional_id, self._producer, partitions)
-        except KafkaError as error:
-            return dict.fromkeys(partitions, error.code)
-        return dict.fromkeys(missing, ErrorCode.TRANSACTION_ABORTABLE)
+        return await self._coordinator.admit(
+            self._transactional_id, self._producer, partitions, adds=self._support.adds_partitions
+        )
 
     def _client_error(self, code: int) -> int:
         if code == ErrorCode.PRODUCER_FENCED:

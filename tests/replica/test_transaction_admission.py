@@ -1,12 +1,11 @@
 """Whom the coordinator is asked about, in what way, and how its errors are told. KIP-890."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import pytest
 from trio.testing import MockClock
 
 from pykbroker.coordinator.transaction.transaction_metadata import ProducerIdentity
-from pykbroker.errors import KafkaError
 from pykbroker.ids import TopicPartition
 from pykbroker.protocol.error_codes import ErrorCode as E
 from pykbroker.replica.transaction_admission import (
@@ -23,31 +22,24 @@ VERIFIES, OLD = Support(False, True), Support(False, False)
 
 
 class Coordinator:
-    """Knows `inside`; answers `errors` first."""
+    """Knows `inside`; answers `errors` first, about all partitions."""
 
     def __init__(self, *errors: int, inside: Collection[TopicPartition] = ()) -> None:
         self.errors = list(errors)
         self.inside = set(inside)
         self.added: list[list[TopicPartition]] = []
         self.asked = 0
-        self.has_coordinators = True
 
-    def _answer(self) -> None:
+    async def admit(
+        self, transactional_id: str, producer: ProducerIdentity, partitions: Collection[TopicPartition], *, adds: bool
+    ) -> Mapping[TopicPartition, int]:
         self.asked += 1
         if self.errors:
-            raise KafkaError(self.errors.pop(0))
-
-    async def add_partitions(
-        self, transactional_id: str, producer: ProducerIdentity, partitions: Collection[TopicPartition], version: int
-    ) -> None:
-        self._answer()
-        self.added.append(list(partitions))
-
-    def missing_partitions(
-        self, transactional_id: str, producer: ProducerIdentity, partitions: Collection[TopicPartition]
-    ) -> set[TopicPartition]:
-        self._answer()
-        return set(partitions) - self.inside
+            return dict.fromkeys(partitions, self.errors.pop(0))
+        if adds:
+            self.added.append(list(partitions))
+            return {}
+        return dict.fromkeys(set(partitions) - self.inside, E.TRANSACTION_ABORTABLE)
 
 
 def admissions(stand: Stand, coordinator: Coordinator, support: Support, retries: int = 0) -> Admissions:
@@ -97,11 +89,15 @@ async def test_errors_of_partitions_are_not_asked_about(stand: Stand) -> None:
     assert coordinator.asked == 0
 
 
-async def test_without_any_coordinator(stand: Stand) -> None:
-    coordinator = Coordinator()
-    coordinator.has_coordinators = False
-    found = await admissions(stand, coordinator, FULL).of({T0: 0})
-    assert found[T0].error == E.COORDINATOR_NOT_AVAILABLE
+async def test_errors_of_single_partitions(stand: Stand) -> None:
+    """As a coordinator elsewhere tells them."""
+
+    class Picky(Coordinator):
+        async def admit(self, *_: object, **__: object) -> Mapping[TopicPartition, int]:
+            return {T1: E.UNKNOWN_TOPIC_OR_PARTITION}
+
+    found = await admissions(stand, Picky(), FULL).of({T0: 0, T1: 0})
+    assert (found[T0].error, found[T1].error) == (0, E.UNKNOWN_TOPIC_OR_PARTITION)
 
 
 async def test_it_may_be_switched_off_for_old_clients(stand: Stand) -> None:

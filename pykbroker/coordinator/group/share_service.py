@@ -4,7 +4,7 @@ Kafka: the share parts of GroupCoordinatorService.
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pykbroker.coordinator.shard import Outcome
     from pykbroker.coordinator.share.persister import Persister
     from pykbroker.metadata.image import MetadataImage
+    from pykbroker.pending import Pending
     from pykbroker.protocol.messages.alter_share_group_offsets import (
         AlterShareGroupOffsetsRequest,
         AlterShareGroupOffsetsResponseTopic,
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
         DescribeShareGroupOffsetsResponseTopic,
     )
     from pykbroker.protocol.messages.initialize_share_group_state import InitializeShareGroupStateRequest
-    from pykbroker.protocol.messages.read_share_group_state_summary import PartitionResult
+    from pykbroker.protocol.messages.read_share_group_state_summary import PartitionResult, ReadStateSummaryResult
     from pykbroker.protocol.messages.share_group_describe import DescribedGroup
     from pykbroker.protocol.messages.share_group_heartbeat import (
         ShareGroupHeartbeatRequest,
@@ -55,14 +56,15 @@ UNKNOWN_OFFSET = -1
 
 
 class ShareGroupService:
-    """`end_offset`: where a partition ends for consumers; raises KafkaError. `soon`: runs a job beside the request."""
+    """`end_offset`: where a partition ends for consumers, now or later; raises KafkaError. `soon`: runs a job beside
+    the request."""
 
     def __init__(
         self,
         groups: "GroupCoordinatorService",
         persister: "Persister",
         image: "Callable[[], MetadataImage]",
-        end_offset: Callable[[TopicPartition], int],
+        end_offset: "Callable[[TopicPartition], int | Pending[int]]",
         soon: Callable[[Callable[[], Awaitable[None]]], None],
     ) -> None:
         self._groups = groups
@@ -259,33 +261,35 @@ class ShareGroupService:
         response = await self._persister.read_summary(
             ReadShareGroupStateSummaryRequest(group_id=group_id, topics=topics)
         )
+        ends = self._end_offsets(names, response.results)
         return [
             DescribeShareGroupOffsetsResponseTopic(
                 topic_id=result.topic_id,
                 topic_name=names[result.topic_id],
-                partitions=[self._described(names[result.topic_id], row) for row in result.partitions],
+                partitions=[
+                    await _described(row, ends.get((result.topic_id, row.partition))) for row in result.partitions
+                ],
             )
             for result in response.results
         ]
 
-    def _described(self, topic: str, row: "PartitionResult") -> "DescribeShareGroupOffsetsResponsePartition":
-        """An error of the persister means that nothing is known, as OffsetFetch has it."""
-        from pykbroker.protocol.messages.describe_share_group_offsets import DescribeShareGroupOffsetsResponsePartition
-
-        answer = DescribeShareGroupOffsetsResponsePartition(partition_index=row.partition, start_offset=UNKNOWN_OFFSET)
-        if row.error_code:
-            return answer
-        answer.start_offset, answer.leader_epoch = row.start_offset, row.leader_epoch
-        if UNKNOWN_OFFSET in (row.start_offset, row.delivery_complete_count):
-            return answer
-        try:
-            end = self._end_offset(TopicPartition(topic, row.partition))
-        except KafkaError as error:
-            return DescribeShareGroupOffsetsResponsePartition(
-                partition_index=row.partition, error_code=error.code, error_message=message_for(error.code)
-            )
-        answer.lag = end - row.start_offset - row.delivery_complete_count
-        return answer
+    def _end_offsets(
+        self, names: Mapping[Any, str], results: "Iterable[ReadStateSummaryResult]"
+    ) -> "dict[tuple[Any, int], int | Pending[int] | KafkaError]":
+        """Of those whose lag can be told; all are asked for at once."""
+        found: dict[tuple[Any, int], int | Pending[int] | KafkaError] = {}
+        for result in results:
+            for row in result.partitions:
+                if row.error_code or UNKNOWN_OFFSET in (row.start_offset, row.delivery_complete_count):
+                    continue
+                try:
+                    end: int | Pending[int] | KafkaError = self._end_offset(
+                        TopicPartition(names[result.topic_id], row.partition)
+                    )
+                except KafkaError as error:
+                    end = error
+                found[result.topic_id, row.partition] = end
+        return found
 
     # -- groups as a whole
 
@@ -333,6 +337,30 @@ def _in_slices(lists: Iterable[list[str]]) -> Iterator[list[str]]:
 
 def _partitions(request: "InitializeShareGroupStateRequest") -> "Partitions":
     return {topic.topic_id: frozenset(row.partition for row in topic.partitions) for topic in request.topics}
+
+
+async def _described(
+    row: "PartitionResult", end: "int | Pending[int] | KafkaError | None"
+) -> "DescribeShareGroupOffsetsResponsePartition":
+    """An error of the persister means that nothing is known, as OffsetFetch has it."""
+    from pykbroker.protocol.messages.describe_share_group_offsets import DescribeShareGroupOffsetsResponsePartition
+
+    answer = DescribeShareGroupOffsetsResponsePartition(partition_index=row.partition, start_offset=UNKNOWN_OFFSET)
+    if row.error_code:
+        return answer
+    answer.start_offset, answer.leader_epoch = row.start_offset, row.leader_epoch
+    if end is None:
+        return answer
+    try:
+        if isinstance(end, KafkaError):
+            raise end
+        offset = end if isinstance(end, int) else await end.wait()
+    except KafkaError as error:
+        return DescribeShareGroupOffsetsResponsePartition(
+            partition_index=row.partition, error_code=error.code, error_message=message_for(error.code)
+        )
+    answer.lag = offset - row.start_offset - row.delivery_complete_count
+    return answer
 
 
 def _unknown_topic(name: str, partitions: Iterable[int]) -> "DescribeShareGroupOffsetsResponseTopic":

@@ -1,6 +1,7 @@
 """Carries decided ends of transactions to their partitions, then records that (TransactionMarkerChannelManager).
 
-What is led here is done at once, in `step`, a few milliseconds of it; what is left or fails is `run`'s.
+What is led here is done at once, in `step`, a few milliseconds of it; what is left, fails or waits for other brokers is
+`run`'s.
 """
 
 import logging
@@ -10,7 +11,6 @@ from typing import Final, Protocol
 import trio
 
 from pykbroker.coordinator.shard import Marker
-from pykbroker.coordinator.transaction.marker_writer import MarkerWriter
 from pykbroker.coordinator.transaction.transaction_metadata import PREPARE_COMMIT, TransactionMetadata
 from pykbroker.errors import KafkaError
 from pykbroker.ids import TopicPartition
@@ -40,6 +40,13 @@ class Transactions(Protocol):
         """Writes that all partitions know. Raises KafkaError."""
 
 
+class Writer(Protocol):
+    """MarkerRouter, or MarkerWriter where all partitions are led here."""
+
+    def write(self, tp: TopicPartition, marker: Marker) -> Pending[None] | None:
+        """None: committed; else fails with a KafkaError or is done when it is. Raises KafkaError."""
+
+
 class _Telling:
     """How far the partitions of one transaction have been told."""
 
@@ -52,9 +59,14 @@ class _Telling:
         # The latest error, so that it is logged once.
         self.complaint: int = ErrorCode.NONE
 
+    def drop(self) -> None:
+        """What has not been sent yet is not sent any more."""
+        for pending in self.in_flight.values():
+            pending.try_complete(None)
+
 
 class MarkerLoop:
-    def __init__(self, transactions: Transactions, writer: MarkerWriter) -> None:
+    def __init__(self, transactions: Transactions, writer: Writer) -> None:
         self._transactions = transactions
         self._writer = writer
         self._tellings: dict[str, _Telling | None] = {}
@@ -90,7 +102,7 @@ class MarkerLoop:
                 logger.info("Transaction %s can't be completed yet: %s", transactional_id, error)
                 is_over = False
             if is_over:
-                self._tellings.pop(transactional_id, None)
+                self._drop(self._tellings.pop(transactional_id, None))
 
     def _advance(self, transactional_id: str) -> bool:
         """True: there is nothing left to do. Raises KafkaError: try again."""
@@ -102,6 +114,7 @@ class MarkerLoop:
             return False
         telling = self._tellings[transactional_id]
         if telling is None or telling.metadata is not metadata:
+            self._drop(telling)
             telling = self._tellings[transactional_id] = _Telling(metadata)
         marker = Marker(
             metadata.producer_id,
@@ -121,6 +134,10 @@ class MarkerLoop:
             return False
         self._transactions.complete(metadata)
         return True
+
+    def _drop(self, telling: _Telling | None) -> None:
+        if telling is not None:
+            telling.drop()
 
     def _tell(self, telling: _Telling, tp: TopicPartition, marker: Marker) -> bool:
         """Whether the partition knows. Raises _Fenced."""

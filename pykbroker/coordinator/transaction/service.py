@@ -1,13 +1,15 @@
 """TransactionCoordinatorService: transactional id → partition → shard, the errors common to all transaction APIs."""
 
-from collections.abc import Callable, Collection, Iterable
-from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeVar
 
 from pykbroker.coordinator.context import Settings
 from pykbroker.coordinator.errors import client_error
 from pykbroker.coordinator.runtime_loop import CoordinatorRuntime
 from pykbroker.coordinator.transaction.marker_loop import MarkerLoop
+from pykbroker.coordinator.transaction.marker_router import MarkerRouter
 from pykbroker.coordinator.transaction.transaction_metadata import (
+    EPOCH_BUMP,
     NEVER_MS,
     NO_IDENTITY,
     NoProducerId,
@@ -15,6 +17,7 @@ from pykbroker.coordinator.transaction.transaction_metadata import (
     TransactionMetadata,
 )
 from pykbroker.errors import KafkaError
+from pykbroker.ids import TopicPartition
 from pykbroker.metadata.topic_names import TRANSACTION_STATE_TOPIC
 from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.protocol.hashes import partition_for_id
@@ -22,16 +25,18 @@ from pykbroker.protocol.hashes import partition_for_id
 if TYPE_CHECKING:
     from pykbroker.clock import Clock
     from pykbroker.config.broker_config import BrokerConfig
+    from pykbroker.coordinator.other_brokers_loop import OtherBrokers
     from pykbroker.coordinator.partition_writer import PartitionWriter
     from pykbroker.coordinator.shard import Outcome
     from pykbroker.coordinator.transaction.marker_writer import MarkerWriter
     from pykbroker.coordinator.transaction.transaction_shard import TransactionShard
-    from pykbroker.ids import TopicPartition, Uuid
+    from pykbroker.ids import Uuid
 
 T = TypeVar("T")
 
 NO_COMPRESSION: Final = 0
 COMMIT_TIMEOUT: Final = 5.0
+NO_COORDINATOR: Final = -1
 
 
 class ProducerIds(Protocol):
@@ -44,10 +49,19 @@ class ProducerIds(Protocol):
         """Sees to it that there is one. Raises KafkaError COORDINATOR_LOAD_IN_PROGRESS: try again."""
 
 
+class Elsewhere(NamedTuple):
+    """`leader_of`: a node id, negative when there is none now; None: there is no such partition."""
+
+    node_id: int
+    leader_of: Callable[[TopicPartition], int | None]
+    others: "Callable[[], OtherBrokers]"
+
+
 class TransactionCoordinatorService:
     """`partitions` tells how many partitions `__transaction_state` has, None while it does not exist.
 
-    `runtime.run()` and `markers.run()` must run in a nursery. Errors are raised as KafkaError, as clients hear them.
+    `elsewhere`: where other brokers lead partitions and coordinate transactions; None: all is here. `runtime.run()` and
+    `markers.run()` must run in a nursery. Errors are raised as KafkaError, as clients hear them.
     """
 
     def __init__(
@@ -60,6 +74,7 @@ class TransactionCoordinatorService:
         producer_ids: Callable[[], ProducerIds],
         partitions: Callable[[], int | None],
         transaction_version: Callable[[], int],
+        elsewhere: Elsewhere | None = None,
     ) -> None:
         self._config = config
         self._clock = clock
@@ -68,7 +83,8 @@ class TransactionCoordinatorService:
         self._partitions: int | None = None
         self.transaction_version = transaction_version
         self.marker_writer = marker_writer
-        self.markers = MarkerLoop(self, marker_writer)
+        self._elsewhere = elsewhere
+        self.markers = MarkerLoop(self, marker_writer if elsewhere is None else _router(marker_writer, elsewhere))
         settings = Settings(
             "transaction", NO_COMPRESSION, COMMIT_TIMEOUT, config.transaction_state_log_load_buffer_size
         )
@@ -135,7 +151,7 @@ class TransactionCoordinatorService:
         self,
         transactional_id: str,
         producer: ProducerIdentity,
-        partitions: Collection["TopicPartition"],
+        partitions: Collection[TopicPartition],
         client_version: int,
     ) -> None:
         _require_id(transactional_id)
@@ -145,12 +161,54 @@ class TransactionCoordinatorService:
         )
 
     def missing_partitions(
-        self, transactional_id: str, producer: ProducerIdentity, partitions: Collection["TopicPartition"]
-    ) -> set["TopicPartition"]:
+        self, transactional_id: str, producer: ProducerIdentity, partitions: Collection[TopicPartition]
+    ) -> set[TopicPartition]:
         """Those that are not in the transaction."""
         _require_id(transactional_id)
         shard = self.runtime.shard(self.partition_for(transactional_id))
         return shard.missing_partitions(transactional_id, producer, partitions)
+
+    async def admit(
+        self,
+        transactional_id: str,
+        producer: ProducerIdentity,
+        partitions: Collection[TopicPartition],
+        *,
+        adds: bool,
+    ) -> Mapping[TopicPartition, int]:
+        """The errors of those that are not in the transaction, whoever coordinates it; `adds`: which they are to be
+        then. Raises nothing."""
+        coordinator = self._coordinator_of(transactional_id)
+        if coordinator is None:
+            return await self._admit_here(transactional_id, producer, partitions, adds)
+        if coordinator < 0 or self._elsewhere is None:
+            return dict.fromkeys(partitions, ErrorCode.COORDINATOR_NOT_AVAILABLE)
+        manager = self._elsewhere.others().admissions
+        return await manager.ask(coordinator, transactional_id, producer, partitions, adds=adds).wait()
+
+    async def _admit_here(
+        self, transactional_id: str, producer: ProducerIdentity, partitions: Collection[TopicPartition], adds: bool
+    ) -> Mapping[TopicPartition, int]:
+        try:
+            if adds:
+                await self.add_partitions(transactional_id, producer, partitions, EPOCH_BUMP)
+                return {}
+            missing = self.missing_partitions(transactional_id, producer, partitions)
+        except KafkaError as error:
+            return dict.fromkeys(partitions, error.code)
+        return dict.fromkeys(missing, ErrorCode.TRANSACTION_ABORTABLE)
+
+    def _coordinator_of(self, transactional_id: str) -> int | None:
+        """None: this broker; negative: there is none now."""
+        if not self.has_coordinators:
+            return NO_COORDINATOR
+        if self._elsewhere is None:
+            return None
+        tp = TopicPartition(TRANSACTION_STATE_TOPIC, self.partition_for(transactional_id))
+        leader = self._elsewhere.leader_of(tp)
+        if leader == self._elsewhere.node_id:
+            return None
+        return NO_COORDINATOR if leader is None else leader
 
     async def end(
         self, transactional_id: str, producer: ProducerIdentity, *, commit: bool, client_version: int
@@ -219,6 +277,10 @@ class TransactionCoordinatorService:
 
     def complete(self, metadata: TransactionMetadata) -> None:
         self.runtime.begin(self.partition_for(metadata.transactional_id), lambda shard: shard.complete(metadata))
+
+
+def _router(here: "MarkerWriter", elsewhere: Elsewhere) -> MarkerRouter:
+    return MarkerRouter(elsewhere.node_id, elsewhere.leader_of, here, lambda: elsewhere.others().markers)
 
 
 def _require_id(transactional_id: str) -> None:

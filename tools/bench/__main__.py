@@ -9,12 +9,13 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 
-from tools.bench import compaction, report, restarts, suites
+from tools.bench import cluster, clusters, compaction, report, restarts, suites
 from tools.bench.processes import Broker, Kafka, Pykbroker
 
 Makers = dict[str, Callable[[], Broker]]
 Starters = dict[str, Callable[[Path], Broker]]  # on a folder, new or old
-ALL = (*suites.NAMES, compaction.NAME, restarts.NAME)
+ALL = (*suites.NAMES, compaction.NAME, restarts.NAME, cluster.NAME)
+CLUSTERS: dict[str, Callable[[Path], clusters.Brokers]] = {"pykbroker": clusters.Ours, "kafka": clusters.Real}
 
 
 class Rounds:
@@ -85,14 +86,22 @@ def compact_all(noted: Rounds, starters: Starters, folder: Path, rounds: int, me
             each.stop()
 
 
+def cluster_all(noted: Rounds, folders: Iterator[Path], rounds: int) -> None:
+    """One cluster runs at a time, from its start to its end; nothing warms up that a user would not."""
+    print(cluster.NAME, flush=True)
+    for number in range(1, rounds + 1):
+        for name in noted.results:
+            noted.note(name, number, cluster.round_of(partial(CLUSTERS[name], next(folders))))
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="tools/dev.py bench", description=__doc__)
-    parser.add_argument("suites", nargs="*", metavar="SUITE", help=f"{', '.join(ALL)} (all but the last two)")
+    parser.add_argument("suites", nargs="*", metavar="SUITE", help=f"{', '.join(ALL)} (all but the last three)")
     parser.add_argument("--rounds", type=int, default=3, help="counted rounds; one more warms up (3)")
     parser.add_argument("--only", choices=("pykbroker", "kafka"), help="one of the two, without a ratio")
     parser.add_argument("--realtime", action="store_true", help="groups and commits before all else; root on Linux")
     parser.add_argument("--partitions", type=int, default=1000, help=f"in the suite {restarts.NAME} (1000)")
-    parser.add_argument("--megabytes", type=int, default=200, help="in the last two suites (200)")
+    parser.add_argument("--megabytes", type=int, default=200, help=f"in {compaction.NAME} and {restarts.NAME} (200)")
     arguments = parser.parse_args()
     if unknown := set(arguments.suites) - set(ALL):
         parser.error(f"no suite {', '.join(sorted(unknown))}; there are {', '.join(ALL)}")
@@ -106,9 +115,14 @@ def main() -> int:
         noted = alternate(makers, arguments.suites or list(suites.NAMES), arguments.rounds)
         if compaction.NAME in arguments.suites:
             compact_all(noted, starters, Path(folder), arguments.rounds, arguments.megabytes)
+        if cluster.NAME in arguments.suites:
+            cluster_all(noted, fresh, arguments.rounds)
         if restarts.NAME in arguments.suites:
             restart_all(noted, starters, Path(folder), arguments.rounds, arguments.partitions, arguments.megabytes)
-    print("\n" + report.table(noted.results, {**suites.TARGETS, **compaction.TARGETS, **restarts.TARGETS}))
+    print(
+        "\n"
+        + report.table(noted.results, {**suites.TARGETS, **compaction.TARGETS, **restarts.TARGETS, **cluster.TARGETS})
+    )
     return 0
 
 

@@ -3,12 +3,18 @@
 import socket
 import struct
 import time
+from collections.abc import Mapping
 from typing import Self
 
 from pykbroker.protocol.apis import ApiKey
 from pykbroker.protocol.headers import encode_request_header
 from pykbroker.protocol.message import Message
-from pykbroker.protocol.messages.create_topics import CreatableTopic, CreateTopicsRequest, CreateTopicsResponse
+from pykbroker.protocol.messages.create_topics import (
+    CreatableTopic,
+    CreatableTopicConfig,
+    CreateTopicsRequest,
+    CreateTopicsResponse,
+)
 from pykbroker.protocol.messages.describe_configs import (
     DescribeConfigsRequest,
     DescribeConfigsResource,
@@ -68,8 +74,13 @@ def metadata_frame(topic: str) -> bytes:
     return frame(ApiKey.METADATA, METADATA_VERSION, MetadataRequest(topics=[MetadataRequestTopic(name=topic)]))
 
 
-def create_topic_frame(topic: str, partitions: int) -> bytes:
-    creatable = CreatableTopic(name=topic, num_partitions=partitions, replication_factor=1)
+def create_topic_frame(
+    topic: str, partitions: int, replication_factor: int = 1, configs: Mapping[str, str] | None = None
+) -> bytes:
+    rows = [CreatableTopicConfig(name=name, value=value) for name, value in (configs or {}).items()]
+    creatable = CreatableTopic(
+        name=topic, num_partitions=partitions, replication_factor=replication_factor, configs=rows
+    )
     return frame(
         ApiKey.CREATE_TOPICS, CREATE_TOPICS_VERSION, CreateTopicsRequest(topics=[creatable], timeout_ms=30_000)
     )

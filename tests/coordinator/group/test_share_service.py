@@ -13,6 +13,7 @@ from pykbroker.coordinator.group.share_initialization_loop import ShareInitializ
 from pykbroker.coordinator.group.share_service import ShareGroupService
 from pykbroker.errors import KafkaError
 from pykbroker.ids import TopicPartition
+from pykbroker.pending import Pending
 from pykbroker.protocol.error_codes import ErrorCode as E
 from pykbroker.protocol.messages import delete_share_group_state as deleting
 from pykbroker.protocol.messages import initialize_share_group_state as initializing
@@ -78,7 +79,7 @@ class FakePersister:
 class Stand:
     def __init__(self) -> None:
         self.persister = FakePersister()
-        self.end: int | KafkaError = 10
+        self.end: int | Pending[int] | KafkaError = 10
         image = topics_image({"t": 2})
         self.groups = GroupCoordinatorService(
             BrokerConfig(), ManualClock(), MemoryLog(), lambda: 1, image=lambda: image
@@ -93,7 +94,7 @@ class Stand:
             soon=self.initializations.soon,
         )
 
-    def _end(self, tp: TopicPartition) -> int:
+    def _end(self, tp: TopicPartition) -> int | Pending[int]:
         if isinstance(self.end, KafkaError):
             raise self.end
         return self.end
@@ -171,6 +172,30 @@ async def test_offsets() -> None:
     assert {row[1:] for row in await stand.described()} == {(0, 0, -1, E.NOT_LEADER_OR_FOLLOWER)}
     stand.persister.error = E.NOT_COORDINATOR
     assert await stand.described() == [(0, -1, 0, -1, 0), (1, -1, 0, -1, 0)]
+
+
+@pytest.mark.parametrize(
+    ("answer", "row"),
+    [(12, (0, 4, 2, 5, 0)), (KafkaError(E.NETWORK_EXCEPTION), (0, 0, 0, -1, E.NETWORK_EXCEPTION))],
+)
+async def test_ends_of_partitions_led_elsewhere(answer: int | KafkaError, row: tuple[int, ...]) -> None:
+    stand = Stand()
+    await stand.alter({0: 4})
+    stand.persister.offsets[0] = (4, 3)
+    stand.end = pending = Pending()
+    described = []
+
+    async def describe() -> None:
+        described.extend(await stand.described())
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(describe)
+        await trio.testing.wait_all_tasks_blocked()
+        if isinstance(answer, KafkaError):
+            pending.fail(answer)
+        else:
+            pending.complete(answer)
+    assert described == [row]
 
 
 async def test_an_alteration_that_the_persister_refuses() -> None:

@@ -107,6 +107,16 @@ def test_what_another_broker_coordinates_is_dropped() -> None:
     assert len(play.service.markers) == 0
 
 
+def test_what_is_dropped_need_not_be_sent() -> None:
+    """A marker on its way to another broker: who carries it sees that nobody waits."""
+    play = ending()
+    pending: Pending[None] = Pending()
+    play << partition_answers(A, pending) << tell
+    play.service.on_resigned(0, None)
+    play << tell
+    assert pending.done
+
+
 async def test_the_loop_tries_again_after_a_while(autojump_clock: MockClock) -> None:
     play = ending()
     play << partition_answers(A, E.NOT_LEADER_OR_FOLLOWER, E.NOT_LEADER_OR_FOLLOWER)

@@ -4,8 +4,10 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from pykbroker.coordinator.transaction.service import Elsewhere
 from pykbroker.coordinator.transaction.transaction_metadata import COMPLETE_COMMIT, NEVER_MS, ProducerIdentity
 from pykbroker.errors import KafkaError
+from pykbroker.pending import Pending
 from pykbroker.protocol.error_codes import ErrorCode as E
 from pykbroker.protocol.hashes import partition_for_id
 from tests.coordinator.transaction.plays import ID, A, B, TransactionPlay, fail_append
@@ -100,6 +102,50 @@ async def test_partitions_that_others_lead() -> None:
     for call in calls:
         assert await code_of(call()) == E.NOT_COORDINATOR
     assert play.service.all() == []
+
+
+@pytest.mark.parametrize("version", [0, 2])
+async def test_who_is_admitted_here(version: int) -> None:
+    play = TransactionPlay(version)
+    service = play.service
+    producer = await service.init_producer_id(ID, 1000, None)
+    await service.add_partitions(ID, producer, [A], version)
+    assert await service.admit(ID, producer, [A, B], adds=False) == {B: E.TRANSACTION_ABORTABLE}
+    assert await service.admit(ID, producer, [A, B], adds=True) == {}
+    assert await service.admit(ID, producer, [A, B], adds=False) == {}
+    stranger = ProducerIdentity(producer.producer_id + 1, 0)
+    assert await service.admit(ID, stranger, [A], adds=True) == {A: E.INVALID_PRODUCER_ID_MAPPING}
+    service._topic_partitions = lambda: None
+    assert await service.admit(ID, producer, [A], adds=False) == {A: E.COORDINATOR_NOT_AVAILABLE}
+
+
+@pytest.mark.parametrize(
+    ("leader", "code"), [(1, 0), (None, E.COORDINATOR_NOT_AVAILABLE), (-1, E.COORDINATOR_NOT_AVAILABLE), (2, None)]
+)
+async def test_who_is_asked(leader: int | None, code: int | None) -> None:
+    """Broker 1 asks broker 2 by its AddPartitionsManager; markers go the same way."""
+    play = TransactionPlay()
+    service = play.service
+    producer = await service.init_producer_id(ID, 1000, None)
+    service._elsewhere = Elsewhere(1, lambda tp: leader if tp.topic == "__transaction_state" else None, Others)  # type: ignore[arg-type]
+    expected = {} if code == 0 else {A: E.NETWORK_EXCEPTION if code is None else code}
+    assert await service.admit(ID, producer, [A], adds=True) == expected
+
+
+class Others:
+    """Broker 2 is away."""
+
+    @property
+    def admissions(self) -> "Others":
+        return self
+
+    def ask(
+        self, broker_id: int, _id: str, _producer: object, partitions: list[object], *, adds: bool
+    ) -> Pending[object]:
+        assert (broker_id, adds) == (2, True)
+        pending: Pending[object] = Pending()
+        pending.complete(dict.fromkeys(partitions, E.NETWORK_EXCEPTION))
+        return pending
 
 
 def test_ids_stay_where_they_are() -> None:

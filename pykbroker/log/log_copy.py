@@ -52,6 +52,7 @@ class LogCopy:
         self.directory = directory
         self.end_offset = log.log_start_offset
         self._copied: dict[int, LogSegment] = {}
+        self._truncations = log.truncations
 
     @property
     def size(self) -> int:
@@ -65,7 +66,9 @@ class LogCopy:
             with _at(log.directory):
                 log.roll(log.clock.wall_ms())
         sealed = log.segments[:-1]
-        self._drop([base for base, segment in self._copied.items() if segment not in sealed])
+        was_cut = log.truncations != self._truncations  # and what was sealed may have grown again since
+        self._truncations = log.truncations
+        self._drop([base for base, segment in self._copied.items() if was_cut or segment not in sealed])
         missing = [segment for segment in sealed if segment.base_offset not in self._copied]
         if not missing:
             return None

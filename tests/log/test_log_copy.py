@@ -112,6 +112,29 @@ def test_segments_that_the_log_deletes_meanwhile(log: UnifiedLog, tmp_path: Path
     assert not (tmp_path / "other" / "t-0" / f"{0:020d}.log").exists()
 
 
+@pytest.mark.parametrize("is_copying", [False, True])
+def test_a_log_that_is_cut_meanwhile(log: UnifiedLog, tmp_path: Path, is_copying: bool) -> None:
+    """A follower's: the segment that was cut is sealed again, with other records, before the next round looks."""
+    for _ in range(60):
+        append(log, batch())
+    copy = copy_of(log, tmp_path)
+    copying = copy.next_round()
+    assert copying is not None
+    copying.job()
+    if not is_copying:
+        copy.copied(copying)
+    cut = log.segments[2]
+    log.truncate_to(cut.base_offset + 2)
+    while log.active is cut:
+        append(log, batch((NOW,), b"other"))
+    for _ in range(5):
+        append(log, batch())
+    if is_copying:
+        copy.copied(copying)
+    run(copy)
+    assert same(log, opened(copy))
+
+
 def delete_before(log: UnifiedLog, offset: int) -> None:
     log.increment_log_start_offset(offset)
     log.remove_segments([segment for segment in log.segments if segment.base_offset < offset], NOW)

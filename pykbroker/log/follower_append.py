@@ -22,7 +22,9 @@ from pykbroker.record.batch import (
     iterate_frames,
     parse_header,
 )
+from pykbroker.record.control import ControlType, control_type_of, end_transaction_coordinator_epoch
 from pykbroker.record.damage import CorruptBatch
+from pykbroker.record.reader import iterate_records
 
 if TYPE_CHECKING:
     from pykbroker.log.unified_log import UnifiedLog
@@ -57,7 +59,7 @@ def append_as_follower(log: "UnifiedLog", records: Buffer, now_ms: int, leader_e
     """Whole batches up to those of an epoch above `leader_epoch`: who sent these led no more when this was asked for,
     and what comes from them may be cut off (KAFKA-18723).
 
-    Raises CorruptBatch, UnexpectedAppendOffset, KafkaError (KAFKA_STORAGE_ERROR when the disk fails).
+    Raises CorruptBatch, InvalidRecord, UnexpectedAppendOffset, KafkaError (KAFKA_STORAGE_ERROR when the disk fails).
     """
     headers = _checked(log, records, leader_epoch)
     if not headers:
@@ -108,6 +110,8 @@ def _checked(log: "UnifiedLog", records: Buffer, leader_epoch: int) -> list[Batc
             raise CorruptBatch(
                 f"Record is corrupt (stored crc = {header.crc}) in topic partition {log.topic_partition}."
             )
+        if header.is_control and header.has_producer_id:
+            _check_marker(records, position)
         last_offset = header.last_offset
         headers.append(header)
     return headers
@@ -128,6 +132,13 @@ def _is_sound(records: Buffer, position: int, header: BatchHeader) -> bool:
         return crc_is_valid(records, position, header)
     end = position + LOG_OVERHEAD + header.batch_length
     return zlib.crc32(memoryview(records)[position + MAGIC_OFFSET : end]) == header.crc
+
+
+def _check_marker(records: Buffer, position: int) -> None:
+    """Before anything is written: what the producers' state cannot take must not be in the log. Raises KafkaError."""
+    record = next(iter(iterate_records(records, position)), None)
+    if record is not None and control_type_of(record.key) in (ControlType.COMMIT, ControlType.ABORT):
+        end_transaction_coordinator_epoch(record.value)
 
 
 def _note_epochs(log: "UnifiedLog", headers: Sequence[BatchHeader]) -> None:

@@ -127,6 +127,9 @@ class Follower:
         except KafkaError as error:
             logger.error("Cannot follow %s from offset %d on: %s", self.name, self.fetch_offset, error)
             return Outcome.FAILED
+        except Exception:  # whatever one partition's data do, the others go on
+            logger.exception("Cannot follow %s from offset %d on", self.name, self.fetch_offset)
+            return Outcome.FAILED
         return Outcome.GOES_ON
 
     @property
@@ -229,6 +232,9 @@ class Follower:
             return self._reset(offset)
         except KafkaError as error:
             logger.error("Cannot follow %s: %s", self.name, error)
+            return Outcome.FAILED
+        except Exception:
+            logger.exception("Cannot follow %s", self.name)
             return Outcome.FAILED
 
     def _refused_lookup(self, code: int) -> Outcome:

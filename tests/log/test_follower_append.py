@@ -12,8 +12,9 @@ from pykbroker.log.segment import INT32_MAX
 from pykbroker.log.unified_log import UnifiedLog
 from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.record.batch import iterate_frames
+from pykbroker.record.builder import build_batch
 from pykbroker.record.control import end_transaction_batch
-from pykbroker.record.damage import CorruptBatch
+from pykbroker.record.damage import CorruptBatch, InvalidRecord
 from pykbroker.record.legacy_builder import message
 from pykbroker.record.reader import iterate_records
 from tests.log.logs import NOW, FailingFiles, append, batch, open_log
@@ -55,6 +56,22 @@ def test_an_answer_without_records(log: UnifiedLog) -> None:
     cut = batch()[:-1]
     assert log.append_as_follower(cut, NOW) == NOTHING, "a batch cut off by the size of the answer is none"
     assert log.append_as_follower(batch() + batch(base_offset=1)[:40], NOW).last_offset == 0
+
+
+def test_a_marker_that_is_none_is_not_stored(log: UnifiedLog) -> None:
+    """Its checksum is right: it would come again and again, and each time one more of it would be in the log."""
+    for key, value in ((b"\0", b"\0\0\0\0\0\0"), (b"\0\0\0\1", b"\0")):
+        marker = build_batch(
+            [(key, value, (), NOW)],
+            base_offset=1,
+            producer_id=7,
+            producer_epoch=0,
+            is_transactional=True,
+            is_control=True,
+        )
+        with pytest.raises(InvalidRecord):
+            log.append_as_follower(batch() + marker, NOW)
+        assert (log.log_end_offset, log.size) == (0, 0)
 
 
 @pytest.mark.parametrize("position", [17, 30, 64, -1])

@@ -111,6 +111,13 @@ class TestStoring:
         story.files.failing["pwrite"] = errno.EIO
         assert story.take(records(0), 1) is Outcome.FAILED
 
+    def test_what_nobody_has_foreseen(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        """Only this partition is given up, as in Kafka; the traceback is for us."""
+        story = Story(tmp_path)
+        story.partition.listeners.append(lambda _: 1 / 0)
+        assert story.take(records(0), 1) is Outcome.FAILED
+        assert caplog.records[-1].exc_info is not None
+
     def test_a_log_without_epochs_keeps_what_is_committed(self, tmp_path: Path) -> None:
         """Nothing in it can be compared with the leader's."""
         story = Story(tmp_path, (0, 3, -1), (3, 2, -1), high_watermark=3)

@@ -345,19 +345,18 @@ class Broker:
             except (StartError, *CANNOT_START) as error:
                 refusal = error
             else:
-                await self._run_broker(system, lifecycle, on_ready)
+                await self._run_broker(lifecycle, on_ready)
             system.cancel_scope.cancel()
         if refusal is not None:
             raise StartError(str(refusal)) from refusal
         self._source.close()
 
-    async def _run_broker(
-        self, system: trio.Nursery, lifecycle: LifecycleLoop, on_ready: Callable[[str, int], None]
-    ) -> None:
+    async def _run_broker(self, lifecycle: LifecycleLoop, on_ready: Callable[[str, int], None]) -> None:
         """From its registration until its logs are closed."""
-        system.start_soon(Housekeeping(self.logs, self._static).run, name="housekeeping")
         async with trio.open_nursery() as data:
             self._data = data
+            # It ends with the others: its checkpoints and those of the end, in a thread, must not meet.
+            data.start_soon(Housekeeping(self.logs, self._static).run, name="housekeeping")
             data.start_soon(self.groups.runtime.run, name="group coordinator")
             data.start_soon(self.streams_topics.run, name="internal topics of streams groups")
             data.start_soon(self.transactions.runtime.run, name="transaction coordinator")

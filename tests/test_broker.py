@@ -15,6 +15,7 @@ from pykbroker.cli.run_broker import LoopClock
 from pykbroker.config.broker_config import BrokerConfig
 from pykbroker.errors import KafkaError
 from pykbroker.log.files import Files
+from pykbroker.log.housekeeping_loop import Housekeeping
 from pykbroker.protocol.apis import ApiKey
 from pykbroker.protocol.enums import AlterConfigOp, ConfigResourceType
 from pykbroker.protocol.error_codes import ErrorCode
@@ -205,6 +206,26 @@ async def test_a_stop_answers_the_fetch_that_waits(tmp_path: Path, loop_clock: L
             assert response.responses[0].partitions[0].records == b""
             while await is_served(client):
                 pass
+
+
+async def test_checkpoints_of_the_end_are_written_by_nobody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loop_clock: LoopClock
+) -> None:
+    """A housekeeping that still ran renamed the file that the thread was about to rename."""
+    events: list[str] = []
+
+    class Watched(Housekeeping):
+        async def run(self) -> None:
+            try:
+                await super().run()
+            finally:
+                events.append("housekeeping ended")
+
+    monkeypatch.setattr("pykbroker.broker.Housekeeping", Watched)
+    async with running(tmp_path) as (broker, _):
+        shutdown = broker.logs.shutdown
+        monkeypatch.setattr(broker.logs, "shutdown", lambda epoch: (events.append("shutdown"), shutdown(epoch)))
+    assert events == ["housekeeping ended", "shutdown"]
 
 
 async def test_clients_are_told_the_address_by_which_they_came(tmp_path: Path) -> None:

@@ -40,9 +40,11 @@ PROTOCOLS = (
 
 
 class Run:
-    """Names are unique to `label`, so that runs share a broker."""
+    """Names are unique to `label`, so that runs share a broker. `make_topic`: its name and partitions."""
 
-    def __init__(self, bootstrap: str, seed: str, label: str) -> None:
+    def __init__(
+        self, bootstrap: str, seed: str, label: str, make_topic: Callable[[str, int], object] | None = None
+    ) -> None:
         self.bootstrap = bootstrap
         self.seed = seed
         self.topic = f"history-{label}"
@@ -51,7 +53,10 @@ class Run:
         self.random = Random(seed)
         self.clients: list[Client] = []
         for topic in (self.topic, self.target):
-            create(bootstrap, topic, PARTITIONS)
+            if make_topic is not None:
+                make_topic(topic, PARTITIONS)
+            else:
+                create(bootstrap, topic, PARTITIONS)
 
     def add(self, kind: type[Client], name: str) -> Client:
         client = kind(self.history, self.bootstrap, self.topic, PARTITIONS, name, self.seed)

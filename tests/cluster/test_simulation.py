@@ -1,0 +1,45 @@
+"""Clusters of three to five brokers and a controller through crashes, power cuts and a bad network, by seed.
+
+PYKBROKER_SEEDS=500-900 runs those seeds, of each kind. A failure names its seed and what went wrong before it;
+`PYKBROKER_SEEDS=7-8` plays seed 7 again exactly.
+"""
+
+from typing import ClassVar
+
+import pytest
+
+from tests.cluster.simulation import Simulation, UncleanSimulation, run
+from tests.coordinator.simulation import seeds
+
+
+@pytest.mark.parametrize("block", range(8))
+def test_nothing_committed_is_lost(block: int) -> None:
+    """Scenarios 1 to 8, 11 and 33 in any order: what may be lost is told in ledger.py."""
+    for seed in seeds(240)[block::8]:
+        run(seed)
+
+
+@pytest.mark.parametrize("block", range(2))
+def test_after_unclean_elections_all_replicas_agree(block: int) -> None:
+    for seed in seeds(40)[block::2]:
+        run(seed, UncleanSimulation)
+
+
+class NoFault(Simulation):
+    """Scenario 34: a cluster that nothing happens to."""
+
+    TROUBLE_MAKERS = 1
+    FAULTS: ClassVar[dict[str, int]] = {"flush": 1, "checkpoint": 1}
+
+
+def test_a_healthy_cluster_loses_nothing() -> None:
+    for seed in seeds(8)[:8]:
+        simulation = run(seed, NoFault)
+        assert simulation.ledger.losses == 0
+        assert all(len(producer.acked) > 3 and not producer.dropped for producer in simulation.producers)
+
+
+def test_a_seed_replays_exactly() -> None:
+    first, second = run(3), run(3)
+    assert (first.world.events, first.done) == (second.world.events, second.done)
+    assert first.seen == second.seen

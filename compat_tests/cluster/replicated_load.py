@@ -17,7 +17,7 @@ PARTITIONS = 6
 PATIENCE = 120.0
 PAUSE = 0.02  # seconds between two records of a producer for each partition
 CONFIGS = {"min.insync.replicas": "2", "internal.segment.bytes": "200000", "index.interval.bytes": "2000"}
-# Not KEEP_BROKERS: while all brokers are fenced none is named in Metadata, librdkafka then drops the last one that it knew.
+# Not KEEP_BROKERS: while all brokers are fenced Metadata names none, and librdkafka drops the last one that it knew.
 QUICK: Final[dict[str, Any]] = {
     "socket.timeout.ms": 5000,
     "reconnect.backoff.ms": 20,

@@ -23,7 +23,7 @@ NAME = "cluster"
 Figures = dict[str, float]
 PARTITIONS = 6
 WINDOW = 2  # requests under way at each leader of a partition
-MEGABYTES = 200
+MEGABYTES, SMALL_MEGABYTES = 100, 10
 SMALL = 16  # records of a small batch
 SETTLE = 2.0  # seconds before memory is looked at, and between kills
 PAUSE = 0.005  # seconds between two records of the load that sees brokers come and go
@@ -59,13 +59,13 @@ CLIENT_SETTINGS: Final[dict[str, Any]] = {
 def round_of(make: Callable[[], Brokers]) -> Figures:
     """All figures of one cluster, from its start to its end."""
     brokers = make()
+    figures: Figures = {}
     try:
-        return {
-            **started(brokers),
-            **produced(brokers),
-            **failed_over(brokers),
-            **restarted(brokers),
-        }
+        for part in (started, produced, failed_over, restarted):
+            before = time.monotonic()
+            figures |= part(brokers)
+            print(f"    {part.__name__} in {time.monotonic() - before:.0f} s", flush=True)
+        return figures
     finally:
         brokers.stop()
 
@@ -107,10 +107,10 @@ def _is_taken(address: tuple[str, int], frame: bytes) -> bool:
 
 def produced(brokers: Brokers) -> Figures:
     figures: Figures = {}
-    for figure, records in ((RAW, RECORDS_PER_BATCH), (SMALL_RAW, SMALL)):
+    for figure, records, megabytes in ((RAW, RECORDS_PER_BATCH, MEGABYTES), (SMALL_RAW, SMALL, SMALL_MEGABYTES)):
         topic = new_topic(brokers, f"raw-{records}")
         await_all_in_sync(brokers)
-        megabytes = MEGABYTES if records == RECORDS_PER_BATCH else MEGABYTES // 4
+        raw_produce(brokers, topic, records, SMALL_MEGABYTES)  # warms up
         cpu = brokers.cpu_seconds()
         seconds = raw_produce(brokers, topic, records, megabytes)
         figures[figure] = megabytes / seconds

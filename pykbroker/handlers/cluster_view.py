@@ -1,9 +1,10 @@
 """What Metadata and its kin tell of brokers and replicas (KRaftMetadataCache)."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
+from pykbroker.errors import KafkaError
 from pykbroker.metadata.image import BrokerRegistration, MetadataImage
 from pykbroker.metadata.registration import has_online_directory
 from pykbroker.metadata.topics import NO_LEADER, PartitionImage
@@ -36,6 +37,17 @@ def nodes(broker: Services, ctx: RequestContext, image: MetadataImage) -> list[N
     """All registered brokers with the listener of the request, fenced ones too."""
     found = (node_of(broker, ctx, registration) for registration in image.brokers.values())
     return [node for node in found if node is not None]
+
+
+def endpoints(broker: Services, ctx: RequestContext, leaders: Iterable[int]) -> list[tuple[int, str, int]]:
+    """(node id, host, port) of those leaders that have the listener of the request (KIP-951)."""
+    found = []
+    for node_id in sorted(set(leaders) - {NO_LEADER}):
+        try:
+            found.append((node_id, *broker.endpoint_for(ctx, node_id)))
+        except KafkaError:
+            continue
+    return found
 
 
 def any_alive_broker(image: MetadataImage) -> int:

@@ -126,8 +126,3 @@ def leader_of(broker: Services, key: RowKey) -> tuple[int, int]:
     """(node id, leader epoch), -1 for none."""
     topic = broker.image.topics.by_id(key[0])
     return (-1, -1) if topic is None else broker.replicas.leader_of(topic.name, key[1])
-
-
-def endpoints(broker: Services, ctx: RequestContext, leaders: Iterable[int]) -> list[tuple[int, str, int]]:
-    """(node id, host, port) of those that there are (KIP-951)."""
-    return [(node_id, *broker.endpoint_for(ctx, node_id)) for node_id in sorted(set(leaders) - {-1})]

@@ -11,6 +11,7 @@ from pykbroker.coordinator.group.service import GroupCoordinatorService
 from pykbroker.coordinator.share.service import ShareCoordinatorService
 from pykbroker.coordinator.transaction.marker_writer import MarkerWriter
 from pykbroker.coordinator.transaction.service import TransactionCoordinatorService
+from pykbroker.errors import KafkaError
 from pykbroker.ids import DIRECTORY_UNASSIGNED, TopicIdPartition, TopicPartition, Uuid
 from pykbroker.log.files import Files
 from pykbroker.log.log_manager import LogManager
@@ -19,6 +20,7 @@ from pykbroker.metadata.image import METADATA_VERSION, BrokerRegistration, Featu
 from pykbroker.metadata.local_changes import LocalChanges
 from pykbroker.metadata.topic_names import TRANSACTION_STATE_TOPIC
 from pykbroker.metadata.topics import EMPTY_TOPICS, PartitionImage, TopicImage, TopicsImage
+from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.replica.fetch_session import FetchSessionCache
 from pykbroker.replica.partition import Partition
 from pykbroker.replica.producer_ids import ProducerIdManager
@@ -65,6 +67,8 @@ class Stand:
         self.node_id = node_id
         self.image = Image()
         self.overrides: dict[str, Mapping[str, str]] = {}
+        # Brokers that lack the listener of all requests.
+        self.lacks_listener: set[int] = set()
         self.logs = LogManager([str(folder / "data")], clock=self.clock, files=UnsyncedFiles())
         self.logs.open(node_id=node_id, cluster_id=None, new_cluster_id=lambda: str(Uuid.random()))
         self.logs.load(self.config_for)
@@ -139,6 +143,8 @@ class Stand:
         return self.replicas.partition(TopicPartition(topic, index))
 
     def endpoint_for(self, ctx: RequestContext, node_id: int) -> tuple[str, int]:
+        if node_id in self.lacks_listener:
+            raise KafkaError(ErrorCode.BROKER_NOT_AVAILABLE)
         return f"broker-{node_id}", 9092
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ from operator import attrgetter
 from typing import Any
 
 from pykbroker.errors import KafkaError
+from pykbroker.handlers.cluster_view import endpoints
 from pykbroker.pending import Pending
 from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.protocol.fast_fetch import encode_fetch_response
@@ -194,13 +195,13 @@ class Fetch:
 
     def _encode(self, fetched: list[FetchedPartition], session_id: int, error_code: int = 0) -> RawResponse:
         version = self.ctx.api_version
-        endpoints: list[tuple[int, str, int]] = []
+        nodes: list[tuple[int, str, int]] = []
         if any(one.error_code for one in fetched):
             fetched = [self._explained(one) if one.error_code else one for one in fetched]
-            endpoints = self._endpoints(fetched)
+            nodes = self._endpoints(fetched)
         topics = [(topic, list(rows)) for topic, rows in groupby(fetched, _TOPIC_OF)]
         parts, size = encode_fetch_response(
-            version, topics, error_code=error_code, session_id=session_id, endpoints=endpoints
+            version, topics, error_code=error_code, session_id=session_id, endpoints=nodes
         )
         return RawResponse(parts, size)  # type: ignore[arg-type]  # Regions stand where the codec knows only objects
 
@@ -218,7 +219,7 @@ class Fetch:
         leaders = {one.current_leader[0] for one in fetched if one.current_leader is not None}
         if self.query.replica_id >= 0:
             leaders.clear()
-        return [(node_id, *self.broker.endpoint_for(self.ctx, node_id)) for node_id in sorted(leaders - {-1})]
+        return endpoints(self.broker, self.ctx, leaders)
 
 
 def tell(one: FetchedPartition) -> bool:

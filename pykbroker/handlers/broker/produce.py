@@ -8,6 +8,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from pykbroker.errors import KafkaError, MalformedFrame
+from pykbroker.handlers.cluster_view import endpoints
 from pykbroker.ids import Uuid
 from pykbroker.log.flush_loop import flush_appended
 from pykbroker.log.unified_log import LogAppendInfo
@@ -257,8 +258,7 @@ class Produce:
                 answer.partition_responses.append(full)
                 leaders.add(full.current_leader.leader_id)
             response.responses.append(answer)
-        for node_id in sorted(leaders - {-1}):
-            host, port = self.broker.endpoint_for(self.ctx, node_id)
+        for node_id, host, port in endpoints(self.broker, self.ctx, leaders):
             response.node_endpoints.append(NodeEndpoint(node_id=node_id, host=host, port=port))
         return response
 

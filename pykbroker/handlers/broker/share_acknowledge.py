@@ -3,11 +3,11 @@
 """
 
 from pykbroker.errors import KafkaError
+from pykbroker.handlers.cluster_view import endpoints
 from pykbroker.handlers.share_requests import (
     RENEW_FROM,
     WITH_LEADER,
     Acknowledging,
-    endpoints,
     leader_of,
     require_member,
 )

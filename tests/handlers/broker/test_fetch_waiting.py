@@ -276,3 +276,7 @@ async def test_a_partition_elsewhere_is_told_with_its_leader(client: Client, aut
     assert (client.at, client.row.error_code) == (0, ErrorCode.NOT_LEADER_OR_FOLLOWER)
     assert (client.row.current_leader.leader_id, client.row.current_leader.leader_epoch) == (2, 7)
     assert [node.node_id for node in client.response.node_endpoints] == [2]
+    client.stand.lacks_listener.add(2)
+    await client.fetch()
+    assert client.row.current_leader.leader_id == 2
+    assert client.response.node_endpoints == [], "it has no listener of this name; the other partitions are served"

@@ -11,6 +11,8 @@ from pykbroker.raft.metadata_log import MetadataLog
 # An observer that was not heard for so long is forgotten (LeaderState.OBSERVER_SESSION_TIMEOUT_MS).
 OBSERVER_SESSION_MS = 300_000
 MOST_OBSERVERS = 1000
+# Of the log or of a snapshot in one answer, whatever is asked for: it lies in memory until it is sent.
+MOST_BYTES = 8 * 1024 * 1024
 
 
 class Observer:

@@ -17,7 +17,7 @@ from pykbroker.protocol.messages.fetch import (
     PartitionData,
     SnapshotId,
 )
-from pykbroker.raft.leader_state import Leader, LeaderState
+from pykbroker.raft.leader_state import MOST_BYTES, Leader, LeaderState
 from pykbroker.raft.metadata_log import MetadataLog
 from pykbroker.raft.snapshot import BOOTSTRAP_ID
 from pykbroker.raft.snapshot import SnapshotId as SnapshotName
@@ -84,7 +84,7 @@ def _read(
         data.diverging_epoch = EpochEndOffset(epoch, end_offset)
         return data
     state.fetched(replica_id, asked.replica_directory_id, asked.fetch_offset, now_ms)
-    data.records = log.read_committed(asked.fetch_offset, request.max_bytes)
+    data.records = log.read_committed(asked.fetch_offset, min(request.max_bytes, MOST_BYTES))
     return data
 
 

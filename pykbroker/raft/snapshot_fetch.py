@@ -14,7 +14,7 @@ from pykbroker.protocol.messages.fetch_snapshot import (
     NodeEndpoint,
     SnapshotId,
 )
-from pykbroker.raft.leader_state import Leader, LeaderState
+from pykbroker.raft.leader_state import MOST_BYTES, Leader, LeaderState
 from pykbroker.raft.snapshot import BOOTSTRAP_ID
 from pykbroker.raft.snapshot import SnapshotId as SnapshotName
 
@@ -56,7 +56,8 @@ def _read(state: LeaderState, asked: "PartitionSnapshot", max_bytes: int) -> Fet
         size = os.fstat(file.fileno()).st_size
         if not 0 <= asked.position < size:
             return FetchSnapshotResponsePartitionSnapshot(error_code=ErrorCode.POSITION_OUT_OF_RANGE)
-        piece = os.pread(file.fileno(), max(max_bytes, 0), asked.position)
+        length = min(max(max_bytes, 0), size - asked.position, MOST_BYTES)
+        piece = os.pread(file.fileno(), length, asked.position)
     return FetchSnapshotResponsePartitionSnapshot(
         snapshot_id=SnapshotId(wanted.end_offset, wanted.epoch),
         size=size,

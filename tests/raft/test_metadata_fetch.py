@@ -17,6 +17,7 @@ from pykbroker.protocol.messages.fetch import (
     ReplicaState,
     SnapshotId,
 )
+from pykbroker.raft import metadata_fetch
 from pykbroker.raft.leader_state import LeaderState
 from pykbroker.raft.metadata_fetch import Answer, fetch
 from pykbroker.record.batch import iterate_batches
@@ -85,6 +86,12 @@ def test_as_much_as_fits_and_one_batch_at_least(tmp_path: Path) -> None:
     state = leading(tmp_path)
     assert offsets(row(ask(state, request(1, 2, max_bytes=1)))) == [1]
     assert offsets(row(ask(state, request(3, 2)))) == [3, 4, 5]
+
+
+def test_an_answer_has_its_limit_whatever_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = leading(tmp_path)
+    monkeypatch.setattr(metadata_fetch, "MOST_BYTES", 1)
+    assert offsets(row(ask(state, request(1, 2, max_bytes=2**31 - 1)))) == [1]
 
 
 def test_nothing_is_given_before_it_is_committed(tmp_path: Path) -> None:

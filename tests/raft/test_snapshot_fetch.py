@@ -1,5 +1,6 @@
 """FetchSnapshot: pieces of the right snapshot, and every refusal."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from pykbroker.protocol.messages.fetch_snapshot import (
     SnapshotId,
     TopicSnapshot,
 )
+from pykbroker.raft import snapshot_fetch
 from pykbroker.raft.leader_state import LeaderState
 from pykbroker.raft.snapshot_fetch import fetch_snapshot
 from tests.raft.logs import append, open_log
@@ -60,6 +62,15 @@ def test_the_pieces_are_the_file(state: LeaderState, size: int) -> None:
         if len(whole) == piece.size:
             break
     assert whole == Path(state.log.snapshot_path(state.log.snapshots()[-1])).read_bytes()
+
+
+def test_a_piece_has_its_limit_whatever_is_asked_for(state: LeaderState, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads = []
+    monkeypatch.setattr(os, "pread", lambda _, length, position: reads.append((length, position)) or b"x")
+    whole = row(ask(state, max_bytes=2**31 - 1)).size
+    monkeypatch.setattr(snapshot_fetch, "MOST_BYTES", 10)
+    row(ask(state, position=5, max_bytes=2**31 - 1))
+    assert reads == [(whole, 0), (10, 5)]
 
 
 @pytest.mark.parametrize("version", [0, 1])

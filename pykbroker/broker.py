@@ -407,6 +407,7 @@ class Broker:
                 self.replicas.begin_controlled_shutdown()
                 with self._farewell:
                     await lifecycle.controlled_shutdown()
+            self._shared.publisher.close()
             self.groups.runtime.close()
             if self._shares is not None:
                 self._shares.partitions.close()

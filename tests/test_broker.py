@@ -14,8 +14,10 @@ from pykbroker.broker import Broker, StartError
 from pykbroker.cli.run_broker import LoopClock
 from pykbroker.config.broker_config import BrokerConfig
 from pykbroker.errors import KafkaError
+from pykbroker.ids import DIRECTORY_UNASSIGNED, Uuid
 from pykbroker.log.files import Files
 from pykbroker.log.housekeeping_loop import Housekeeping
+from pykbroker.metadata.delta import MetadataDelta
 from pykbroker.protocol.apis import ApiKey
 from pykbroker.protocol.enums import AlterConfigOp, ConfigResourceType
 from pykbroker.protocol.error_codes import ErrorCode
@@ -34,6 +36,8 @@ from pykbroker.protocol.messages.incremental_alter_configs import (
 from pykbroker.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic
 from pykbroker.protocol.messages.produce import PartitionProduceData, ProduceRequest, TopicProduceData
 from pykbroker.protocol.messages.unregister_broker import UnregisterBrokerRequest
+from pykbroker.protocol.persisted.metadata.partition_record import PartitionRecord
+from pykbroker.protocol.persisted.metadata.topic_record import TopicRecord
 from pykbroker.record.builder import build_batch
 from pykbroker.request import RequestContext
 
@@ -226,6 +230,35 @@ async def test_checkpoints_of_the_end_are_written_by_nobody_else(
         shutdown = broker.logs.shutdown
         monkeypatch.setattr(broker.logs, "shutdown", lambda epoch: (events.append("shutdown"), shutdown(epoch)))
     assert events == ["housekeeping ended", "shutdown"]
+
+
+async def test_while_it_stops_it_begins_to_follow_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loop_clock: LoopClock
+) -> None:
+    """Its logs are being closed, and the tasks of its fetchers would have nobody any more."""
+    topic_id = Uuid.random()
+    async with running(tmp_path) as (broker, _):
+        publisher, shutdown = broker._shared.publisher, broker.logs.shutdown
+
+        def shut_down(epoch: int) -> None:
+            delta = MetadataDelta(publisher.image)
+            delta.replay(TopicRecord(name="late", topic_id=topic_id))
+            replicas = [NODE_ID, NODE_ID + 1]
+            delta.replay(
+                PartitionRecord(
+                    topic_id=topic_id,
+                    replicas=replicas,
+                    isr=replicas,
+                    leader=NODE_ID + 1,
+                    directories=[DIRECTORY_UNASSIGNED] * 2,
+                )
+            )
+            trio.from_thread.run_sync(publisher.publish, delta, delta.apply(publisher.image.offset + 2, 1))
+            shutdown(epoch)
+
+        monkeypatch.setattr(broker.logs, "shutdown", shut_down)
+    assert publisher.image.topics.by_id(topic_id) is not None
+    assert not (tmp_path / "late-0").exists()
 
 
 async def test_clients_are_told_the_address_by_which_they_came(tmp_path: Path) -> None:

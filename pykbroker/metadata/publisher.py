@@ -20,11 +20,12 @@ class MetadataPublisher:
     all see the same.
     """
 
-    __slots__ = ("_image", "_subscribers")
+    __slots__ = ("_image", "_is_closed", "_subscribers")
 
     def __init__(self, cluster_id: str) -> None:
         self._image = MetadataImage.empty(cluster_id)
         self._subscribers: list[Subscriber] = []
+        self._is_closed = False
 
     @property
     def image(self) -> MetadataImage:
@@ -39,5 +40,11 @@ class MetadataPublisher:
     def publish(self, delta: MetadataDelta, image: MetadataImage) -> None:
         """`delta` leads from the image published last to `image`."""
         self._image = image
+        if self._is_closed:
+            return
         for subscriber in tuple(self._subscribers):  # one who is told may add one, who is then told by subscribe()
             subscriber.on_metadata_update(delta, image)
+
+    def close(self) -> None:
+        """Nobody is told any more: a broker that stops must not begin to lead or to follow anything."""
+        self._is_closed = True

@@ -42,3 +42,11 @@ def test_who_comes_late_is_told_all_there_is():
     assert seen is image
     assert delta.base == MetadataImage.empty("c")
     assert delta.changed_topics == {uuid(0), uuid(1)}
+
+
+def test_once_closed_it_keeps_the_image_and_tells_nobody():
+    publisher, told = MetadataPublisher("c"), []
+    publisher.subscribe(Listener(publisher, told))
+    publisher.close()
+    _, image = publish(publisher, "t", 0)
+    assert (publisher.image, told) == (image, [])

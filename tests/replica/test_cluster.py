@@ -9,8 +9,10 @@ import pytest
 
 from pykbroker.errors import KafkaError
 from pykbroker.protocol.error_codes import ErrorCode
+from pykbroker.record.builder import build_batch
 from pykbroker.replica.delayed_produce import DelayedProduce
 from pykbroker.replica.list_offsets import LATEST, latest_offset, offset_for
+from pykbroker.replica.partition import ACKS_ALL
 from tests.replica.cluster import LAG, Cluster
 
 
@@ -289,6 +291,42 @@ def test_what_a_consumer_has_seen_stays(cluster: Cluster) -> None:
     cluster.produce("c", acks=1)
     cluster.start(1)
     assert_replicas_agree(cluster, ["a", "c"])
+
+
+def numbered(value: str, sequence: int) -> bytearray:
+    """Of an idempotent producer."""
+    return build_batch([(None, value.encode(), [], 0)], producer_id=7, producer_epoch=0, base_sequence=sequence)
+
+
+def test_a_retry_at_the_next_leader_is_answered_with_the_first_offset(cluster: Cluster) -> None:
+    """Row 8: the leader is killed with the answers in its hands; its successor has the batches, and knows whose."""
+    replicated(cluster, "a")
+    for sequence, value in enumerate(("b", "c")):
+        cluster.partition(1).append(numbered(value, sequence), ACKS_ALL, 0)
+    cluster.fetch(2, 3, rounds=2)
+    cluster.crash(1)
+    cluster.fence(1)
+    cluster.publish()
+    leader = cluster.partition(cluster.state.leader)
+    answers = [leader.append(numbered(value, sequence), ACKS_ALL, 0) for sequence, value in enumerate(("b", "c"))]
+    assert [(answer.duplicate, answer.first_offset) for answer in answers] == [(True, 1), (True, 2)]
+    assert not leader.append(numbered("d", 2), ACKS_ALL, 0).duplicate
+    cluster.start(1)
+    assert_replicas_agree(cluster, ["a", "b", "c", "d"])
+
+
+def test_a_retry_of_what_only_the_leader_before_had_is_written(cluster: Cluster) -> None:
+    """Row 8, the other half: no copy is left of the first attempt, and the second one makes exactly one."""
+    replicated(cluster, "a")
+    cluster.partition(1).append(numbered("b", 0), ACKS_ALL, 0)
+    cluster.crash(1)
+    cluster.fence(1)
+    cluster.publish()
+    cluster.produce("x", acks=1)
+    answer = cluster.partition(cluster.state.leader).append(numbered("b", 0), ACKS_ALL, 0)
+    assert (answer.duplicate, answer.first_offset) == (False, 2)
+    cluster.start(1)
+    assert_replicas_agree(cluster, ["a", "x", "b"])
 
 
 # Any order of events

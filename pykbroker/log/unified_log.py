@@ -30,10 +30,11 @@ from pykbroker.log.transaction_index import AbortedTransaction
 from pykbroker.log.validator import validate_and_stamp
 from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.record.batch import (
+    LOG_OVERHEAD,
     BatchHeader,
     Buffer,
     WritableBuffer,
-    iterate_batches,
+    parse_header,
     stamp,
     unpack_header,
 )
@@ -178,12 +179,16 @@ class UnifiedLog:
         first_offset = next_offset = self.log_end_offset
         max_timestamp = NO_TIMESTAMP
         headers = []
-        for header, position in iterate_batches(records):
+        position, end = 0, len(records)
+        while position < end:
             stamp(records, position, next_offset, leader_epoch)
-            self._check_trusted(header, records, position, next_offset)
-            headers.append(header._replace(base_offset=next_offset))
+            header = parse_header(records, position)
+            if header.producer_id >= 0:
+                self._check_trusted(header, records, position, next_offset)
+            headers.append(header)
             next_offset += header.last_offset_delta + 1
             max_timestamp = max(max_timestamp, header.max_timestamp)
+            position += header.batch_length + LOG_OVERHEAD
         self.write(records, next_offset - 1, max_timestamp, leader_epoch, now_ms, headers)
         self.written(records, headers)
         return LogAppendInfo(
@@ -191,8 +196,6 @@ class UnifiedLog:
         )
 
     def _check_trusted(self, header: BatchHeader, records: WritableBuffer, position: int, offset: int) -> None:
-        if not header.has_producer_id:
-            return
         if not header.is_control:
             self.producer_state.check(header, offset, is_client=False)
             return

@@ -205,6 +205,6 @@ def set_max_timestamp(buf: WritableBuffer, pos: int, log_append_time: bool, max_
 
 def pack_header(out: bytearray, header: BatchHeader) -> None:
     """Overwrites the first 61 bytes of `out`, a whole batch, with `header`; length and checksum are computed."""
-    fields = header._replace(batch_length=len(out) - LOG_OVERHEAD, crc=0)
-    _HEADER.pack_into(out, 0, *fields)
+    base_offset, _, leader_epoch, magic, _, *rest = header
+    _HEADER.pack_into(out, 0, base_offset, len(out) - LOG_OVERHEAD, leader_epoch, magic, 0, *rest)
     _CRC.pack_into(out, CRC_OFFSET, compute_crc(out, 0, len(out)))

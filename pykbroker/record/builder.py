@@ -105,22 +105,38 @@ def empty_batch(header: BatchHeader) -> bytearray:
 def append_record(out: bytearray, record: RecordLike, offset_delta: int, timestamp_delta: int) -> None:
     """Appends one record as DefaultRecord.writeTo does, its length in front."""
     key, value, headers, _ = record
-    body = bytearray(1)  # attributes: no bit is defined
-    write_varlong(body, wrap_int64(timestamp_delta))
-    write_varint(body, offset_delta)
-    _append_bytes(body, key)
-    _append_bytes(body, value)
-    write_varint(body, len(headers))
+    # The first byte are the attributes, of which no bit is defined.
+    parts: list[bytes | bytearray] = [b"\0", _varlong(wrap_int64(timestamp_delta)), _varint(offset_delta)]
+    parts += (_NULL,) if key is None else (_varint(len(key)), key)
+    parts += (_NULL,) if value is None else (_varint(len(value)), value)
+    parts.append(_varint(len(headers)))
     for name, content in headers:
-        _append_bytes(body, name.encode())
-        _append_bytes(body, content)
-    write_varint(out, len(body))
+        raw = name.encode()
+        parts += (_varint(len(raw)), raw)
+        parts += (_NULL,) if content is None else (_varint(len(content)), content)
+    body = b"".join(parts)
+    out += _varint(len(body))
     out += body
 
 
-def _append_bytes(out: bytearray, value: bytes | None) -> None:
-    if value is None:
-        write_varint(out, -1)
-        return
-    write_varint(out, len(value))
-    out += value
+# What most lengths and deltas are, ready-made, by their zigzag value.
+_SHORT = [bytes((value,)) for value in range(128)]
+_NULL = _SHORT[1]
+
+
+def _varint(value: int) -> bytes | bytearray:
+    if 0 <= value < 64:
+        return _SHORT[value << 1]
+    if 0 <= value < 8192:
+        return bytes((value << 1 & 127 | 128, value >> 6))
+    out = bytearray()
+    write_varint(out, value)
+    return out
+
+
+def _varlong(value: int) -> bytes | bytearray:
+    if 0 <= value < 64:
+        return _SHORT[value << 1]
+    out = bytearray()
+    write_varlong(out, value)
+    return out

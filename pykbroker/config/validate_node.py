@@ -16,6 +16,9 @@ from pykbroker.config.quorum import bootstrap_controllers, quorum_voters
 if TYPE_CHECKING:
     from pykbroker.config.broker_config import BrokerConfig
 
+# The replica.selector.class that there is: who sets none reads from leaders.
+RACK_AWARE = "org.apache.kafka.common.replica.RackAwareReplicaSelector"
+
 
 def check_node(config: "BrokerConfig") -> None:
     """Raises ConfigError: what is wrong, and what to do."""
@@ -43,6 +46,11 @@ def _check_what_there_is_not(config: "BrokerConfig") -> None:
     require(
         not config.authorizer_class_name,
         f"authorizer.class.name={config.authorizer_class_name}: pykbroker has no authorization yet",
+    )
+    require(
+        config.replica_selector_class in (None, "", RACK_AWARE),
+        f"replica.selector.class={config.replica_selector_class}: pykbroker loads no Java classes; it has {RACK_AWARE}, "
+        "and without any consumers read from leaders",
     )
 
 

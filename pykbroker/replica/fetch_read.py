@@ -21,8 +21,6 @@ FUTURE_REPLICA = -3
 POSITION = 1
 # The first version whose consumers may be served by a follower (KIP-392).
 FOLLOWER_FETCH_FROM = 11
-# The only replica.selector.class that does anything.
-RACK_AWARE = "org.apache.kafka.common.replica.RackAwareReplicaSelector"
 
 
 class FetchParams(NamedTuple):

@@ -4,7 +4,7 @@ import pytest
 
 from pykbroker.config.broker_config import BrokerConfig
 from pykbroker.config.errors import ConfigError
-from pykbroker.config.validate_node import check_node
+from pykbroker.config.validate_node import RACK_AWARE, check_node
 
 BROKER = {"process.roles": "broker", "node.id": "2", "controller.quorum.bootstrap.servers": "h:1"}
 CONTROLLER = {"process.roles": "controller", "listeners": "CONTROLLER://:9093"}
@@ -18,6 +18,7 @@ CONTROLLER = {"process.roles": "controller", "listeners": "CONTROLLER://:9093"}
             {"remote.log.storage.system.enable": "true"},
             "remote.log.storage.system.enable=true: pykbroker has no tiered",
         ),
+        ({"replica.selector.class": "a.B"}, "replica.selector.class=a.B: pykbroker loads no Java classes"),
         ({"authorizer.class.name": "a.B"}, "authorizer.class.name=a.B: pykbroker has no authorization yet"),
         ({"listeners": "SSL://:9092"}, "listeners: SSL uses SSL; pykbroker serves PLAINTEXT only yet"),
         (
@@ -88,6 +89,7 @@ def test_nodes_that_cannot_be(settings: dict[str, str], message: str) -> None:
         {"inter.broker.listener.name": "plaintext"},
         {"node.id": "0", "broker.id": "0"},
         {"process.roles": "controller,broker"},
+        {"replica.selector.class": RACK_AWARE},
         CONTROLLER,
         {**CONTROLLER, "advertised.listeners": "CONTROLLER://localhost:9093"},
         BROKER,

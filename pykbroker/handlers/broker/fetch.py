@@ -7,6 +7,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
+from pykbroker.config.validate_node import RACK_AWARE
 from pykbroker.errors import KafkaError
 from pykbroker.handlers.cluster_view import endpoints
 from pykbroker.pending import Pending
@@ -17,7 +18,6 @@ from pykbroker.protocol.messages.fetch import FetchableTopicResponse, FetchReque
 from pykbroker.replica.delayed_fetch import DelayedFetch
 from pykbroker.replica.fetch_read import (
     FOLLOWER_FETCH_FROM,
-    RACK_AWARE,
     READ_COMMITTED,
     FetchedPartition,
     FetchParams,

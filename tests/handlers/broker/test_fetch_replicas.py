@@ -6,11 +6,11 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from pykbroker.config.validate_node import RACK_AWARE
 from pykbroker.ids import Uuid
 from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.protocol.messages.fetch import FetchPartition, FetchRequest, FetchTopic, ReplicaState
 from pykbroker.record.builder import build_batch
-from pykbroker.replica.fetch_read import RACK_AWARE
 from pykbroker.replica.isr import InSyncReplicas
 from pykbroker.replica.replication import ReplicationSettings
 from tests.handlers.broker.test_fetch_waiting import Client, after

@@ -49,8 +49,8 @@ def _check_what_there_is_not(config: "BrokerConfig") -> None:
     )
     require(
         config.replica_selector_class in (None, "", RACK_AWARE),
-        f"replica.selector.class={config.replica_selector_class}: pykbroker loads no Java classes; it has {RACK_AWARE}, "
-        "and without any consumers read from leaders",
+        f"replica.selector.class={config.replica_selector_class}: pykbroker loads no Java classes; it has "
+        f"{RACK_AWARE}, and without any consumers read from leaders",
     )
 
 

@@ -1,7 +1,7 @@
 """Which tests show which scenario: rows of section 1 of the project's scenarios.md, defects that others really had.
 
-Rows of coordinators and transactions; the others are named in the docstrings of their tests (grep "scenario").
-Not here yet: 11 (a reassignment under an idempotent producer), which needs a cluster.
+Rows of replication, coordinators and transactions; the others are named in the docstrings of their tests (grep
+"scenario").
 """
 
 import ast
@@ -11,13 +11,26 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 GROUPS = "tests/coordinator/group"
+REPLICAS = "tests/replica/test_cluster.py"
+CLUSTER = "tests/cluster/test_simulation.py::test_nothing_committed_is_lost"  # 1 to 8, 11 and 33 in any order
 SHOWN_BY = {
-    8: ["tests/handlers/broker/test_produce.py::test_a_repeated_batch_is_answered_with_its_first_offset",
+    1: [f"{REPLICAS}::test_a_follower_restarts_and_leads_before_it_fetched_again", CLUSTER],
+    2: [f"{REPLICAS}::test_two_failovers_in_a_row_and_an_epoch_that_the_follower_does_not_know", CLUSTER],
+    3: [f"{REPLICAS}::test_elections_without_data_leave_no_epochs_that_loop", CLUSTER],
+    4: [f"{REPLICAS}::test_a_missed_epoch_of_the_same_leader", CLUSTER],
+    5: [f"{REPLICAS}::test_an_unclean_election_cuts_the_longer_log_of_the_leader_before",
+        "tests/cluster/test_simulation.py::test_after_unclean_elections_all_replicas_agree"],
+    6: [f"{REPLICAS}::test_a_new_leader_tells_no_latest_offset_before_its_epoch_is_committed", CLUSTER],
+    7: [f"{REPLICAS}::test_what_a_consumer_has_seen_stays", CLUSTER],
+    8: [f"{REPLICAS}::test_a_retry_at_the_next_leader_is_answered_with_the_first_offset",
+        f"{REPLICAS}::test_a_retry_of_what_only_the_leader_before_had_is_written", CLUSTER,
+        "tests/handlers/broker/test_produce.py::test_a_repeated_batch_is_answered_with_its_first_offset",
         "tests/log/test_retries.py::test_the_last_five_are_answered_with_their_offsets",
         "compat_tests/history/test_runs.py::test_though_the_broker_is_killed"],
     9: ["compat_tests/disk/test_scenarios.py::test_a_retry_is_answered_although_its_segment_was_deleted"],
     10: ["tests/handlers/broker/test_produce.py::test_an_unknown_producer_may_begin_anywhere",
          "compat_tests/disk/test_scenarios.py::test_an_idle_producer_that_was_forgotten_goes_on"],
+    11: ["tests/cluster/test_simulation.py::test_reassignments_under_an_idempotent_producer", CLUSTER],
     12: ["tests/handlers/broker/test_write_txn_markers.py::test_a_late_marker_touches_only_its_epoch"],
     13: ["tests/handlers/broker/test_end_txn.py::test_a_delayed_end_does_not_end_the_next_transaction",
          "tests/handlers/broker/test_end_txn.py::test_a_delayed_end_of_an_old_client_does"],
@@ -63,6 +76,10 @@ SHOWN_BY = {
     32: ["tests/test_dispatch.py::test_a_bug_is_an_unknown_server_error_with_one_traceback",
          "tests/network/test_connection.py::test_a_bug_closes_one_connection_only",
          "compat_tests/test_hostile_neighbour.py::test_a_well_behaved_client_loses_nothing"],
+    33: ["tests/crash/test_crash_points.py::test_nothing_that_was_promised_is_lost",
+         "tests/crash/test_power_cut.py::test_what_follows_a_torn_segment_goes", CLUSTER],
+    34: ["tests/cluster/test_simulation.py::test_a_healthy_cluster_loses_nothing",
+         "tests/crash/test_no_fault.py::test_nothing_is_lost_or_numbered_wrongly"],
 }  # fmt: skip
 
 

@@ -39,6 +39,20 @@ def test_a_healthy_cluster_loses_nothing() -> None:
         assert all(len(producer.acked) > 3 and not producer.dropped for producer in simulation.producers)
 
 
+class Reassignments(Simulation):
+    """Scenario 11: partitions move all the time under idempotent producers."""
+
+    TROUBLE_MAKERS = 20
+    FAULTS: ClassVar[dict[str, int]] = {"reassign": 4, "elect_preferred": 1, "lose_packets": 1}
+
+
+def test_reassignments_under_an_idempotent_producer() -> None:
+    """Scenario 11 (AutoMQ/automq#437, librdkafka#4953): nothing is written twice, nothing is lost."""
+    for seed in seeds(8)[:8]:
+        simulation = run(seed, Reassignments)
+        assert simulation.ledger.losses == 0
+
+
 def test_a_seed_replays_exactly() -> None:
     first, second = run(3), run(3)
     assert (first.world.events, first.done) == (second.world.events, second.done)

@@ -237,7 +237,7 @@ class Consumer(Client):
             return
         else:
             self._take(row.records or b"")
-        self.world.after(0.25 * self.world.random.random(), self.poll)
+        self.world.after(0.6 * self.world.random.random(), self.poll)
 
     def _reset(self, hint: int) -> None:
         self.position = self._on_reset(self.position)

@@ -24,12 +24,12 @@ from pykbroker.cli.cluster import ask
 
 BROKERS = (1, 2, 3)
 SESSION = 3.0  # seconds; Kafka's 9 make runs long
-SETTINGS = {
-    "broker.session.timeout.ms": "3000",
-    "broker.heartbeat.interval.ms": "500",
-    "replica.lag.time.max.ms": "4000",
-    "offsets.topic.num.partitions": "3",
-}
+SETTINGS = (
+    "broker.session.timeout.ms=3000",
+    "broker.heartbeat.interval.ms=500",
+    "replica.lag.time.max.ms=4000",
+    "offsets.topic.num.partitions=3",
+)
 # A partition is looked at by what acknowledged in it: how often after so many seconds at most.
 BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 16, 32, 64)
 
@@ -155,12 +155,16 @@ class Report:
             yield f"  longest, {name}: {len(each)} times, median {each[len(each) // 2]:.2f} s, maximum {each[-1]:.2f} s"
 
 
+def session_arguments(*more: str) -> list[str]:
+    """For `pykbroker serve`."""
+    return [part for setting in (*SETTINGS, *more) for part in ("--set", setting)]
+
+
 def run(folder: Path, seed: int, events: int, told: Iterable[Event] | None = None, quiet: bool = True) -> Report:
     """Raises AssertionError when a promise is broken."""
     report = Report()
     folder.mkdir(parents=True, exist_ok=True)
-    settings = [part for name, value in SETTINGS.items() for part in ("--set", f"{name}={value}")]
-    with local_cluster(folder / "data", *settings) as local, ExitStack() as stack:
+    with local_cluster(folder / "data", *session_arguments()) as local, ExitStack() as stack:
         cluster = Cluster(local)
         stack.callback(cluster.resume_all)
         report.load = load = ReplicatedLoad(local.bootstrap)

@@ -59,8 +59,14 @@ class SocketChannel:
             return await self._exchange(api_key, version, request.encode(version), timeout)
 
     async def send_frame(self, api_key: int, version: int, body: bytes, *, timeout: float) -> memoryview:
-        async with self._turn:
+        try:
+            self._turn.acquire_nowait()  # a fetcher has its channel for itself: no trip through the scheduler
+        except trio.WouldBlock:
+            await self._turn.acquire()
+        try:
             return await self._ask(api_key, version, body, timeout)
+        finally:
+            self._turn.release()
 
     async def api_versions(self, *, timeout: float) -> Mapping[int, tuple[int, int]]:
         async with self._turn:
@@ -88,14 +94,12 @@ class SocketChannel:
     async def _ask(self, api_key: int, version: int, body: bytes | bytearray, timeout: float) -> memoryview:
         self._is_closing = False
         try:
-            with trio.fail_after(timeout) as self._scope:
+            with trio.CancelScope(deadline=trio.current_time() + timeout) as self._scope:
                 transport = await self._connected()
                 self._correlation_id = self._correlation_id + 1 & 0x7FFFFFFF
                 await _send_all(transport, self._frame(api_key, version, body))
-                answer = await self._receive(transport)
-            return self._body(answer, api_key, version)
-        except trio.TooSlowError:
-            raise self._unreachable(f"no answer to {API_TABLE[api_key].name} within {timeout:g} s") from None
+                return self._body(await self._receive(transport), api_key, version)
+            raise self._unreachable(f"no answer to {API_TABLE[api_key].name} within {timeout:g} s")
         except OSError as error:
             raise self._unreachable(error.strerror or str(error)) from error
         except trio.ClosedResourceError:

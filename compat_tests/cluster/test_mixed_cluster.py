@@ -1,73 +1,45 @@
-"""Brokers of both kinds hold replicas together, under a controller of either; all is judged by the history checker."""
+"""Brokers of both kinds hold replicas together, under a controller of either; all is judged by the history checker.
+
+Each test has one of the controllers, with PYKBROKER_MIXED=all both; `mixed_runs` adds events at random.
+"""
 
 import json
+import os
 import time
 from collections.abc import Iterator
-from itertools import permutations
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from compat_tests.cluster.mixed import KAFKA, OURS, MixedCluster, await_port, eventually, mixed_cluster
+from compat_tests.cluster.mixed_runs import (
+    INTERNAL,
+    await_more,
+    await_more_records,
+    history,
+    kill_and_start,
+    look_at_copies,
+)
 from compat_tests.confluent.settings import KEEP_BROKERS
-from compat_tests.history.clients import Feeder, Reader
-from compat_tests.history.events import Sent
-from compat_tests.history.runs import Run, verify
+from compat_tests.history.clients import Feeder, Reader, Writer
+from compat_tests.history.runs import verify
 
 pytestmark = [pytest.mark.own_broker, pytest.mark.timeout(400)]
 SECONDS = 60
 
 
-@pytest.fixture(scope="module", params=[KAFKA, OURS])
+def under(controller: str) -> pytest.MarkDecorator:
+    everything = os.environ.get("PYKBROKER_MIXED") == "all"
+    return pytest.mark.parametrize("cluster", (KAFKA, OURS) if everything else (controller,), indirect=True)
+
+
+@pytest.fixture(scope="module")
 def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MixedCluster]:
     with mixed_cluster(tmp_path_factory.mktemp("mixed"), request.param) as made:
         yield made
 
 
-def history(cluster: MixedCluster, label: str, copies: int = 3) -> Run:
-    """Each partition is led by another broker at first."""
-
-    def make_topic(name: str, partitions: int) -> None:
-        orders = list(permutations(cluster.brokers))[::2]
-        replicas = [list(orders[number % len(orders)])[:copies] for number in range(partitions)]
-        cluster.create(name, *replicas, **{"min.insync.replicas": str(min(2, copies))})
-
-    seed = str(time.time_ns() % 1_000_000)
-    print(f"seed {seed}")
-    return Run(cluster.bootstrap, seed, f"{label}-{seed}", make_topic)
-
-
-def sent(one: Run) -> int:
-    return sum(isinstance(event, Sent) for event in list(one.history.events))
-
-
-def await_more(one: Run) -> None:
-    """Of everything that clients do something is done that was begun by now."""
-    records, transactions = sent(one) + 100, one.committed() + 5
-    eventually(lambda: sent(one) >= records and one.committed() >= transactions, one.figures, 90)
-
-
-def await_more_records(one: Run) -> None:
-    records = sent(one) + 100
-    eventually(lambda: sent(one) >= records, one.figures, 90)
-
-
-def look_at_copies(cluster: MixedCluster, *topics: str) -> None:
-    for topic in topics:
-        cluster.await_all_in_sync(topic)
-        for number, replicas in cluster.replicas(topic).items():
-            await_same_bytes(cluster, topic, number, replicas)
-
-
-def await_same_bytes(cluster: MixedCluster, topic: str, number: int, replicas: list[int]) -> None:
-    """What all in sync have acknowledged is on all disks; of the internal topics the last record may be on its way."""
-    eventually(
-        lambda: not cluster.differences(topic, number, replicas),
-        lambda: cluster.differences(topic, number, replicas),
-        20,
-    )
-
-
+@under(KAFKA)
 def test_each_kind_is_killed_under_load(cluster: MixedCluster) -> None:
     """Leaders, groups and transactions move between the kinds."""
     one = history(cluster, "killed")
@@ -80,20 +52,37 @@ def test_each_kind_is_killed_under_load(cluster: MixedCluster) -> None:
     finally:
         one.stop()
     verify(one)
-    look_at_copies(cluster, one.topic, one.target, "__consumer_offsets", "__transaction_state")
+    look_at_copies(cluster, one.topic, one.target, *INTERNAL)
 
 
-def kill_and_start(cluster: MixedCluster, one: Run, number: int) -> None:
-    broker = cluster.brokers[number]
-    broker.kill()
-    eventually(lambda: number not in cluster.leaders(one.topic), lambda: cluster.leaders(one.topic))
-    await_more(one)
-    broker.start()
-    await_port(broker)
-    cluster.await_all_in_sync(one.topic, one.target, "__consumer_offsets", "__transaction_state")
-    await_more(one)
+@under(KAFKA)
+def test_groups_and_transactions_move_with_their_coordinators(cluster: MixedCluster) -> None:
+    """All of them to a broker of one kind, then to the other kind."""
+    one = history(cluster, "coordinated")
+    one.add_group("member", 2)
+    for kind, name in ((Feeder, "feeder"), (Writer, "writer")):
+        one.add(kind, name)
+    one.add_pipeline(1)
+    one.start()
+    try:
+        await_more(one)
+        for kind in (KAFKA, OURS):
+            move_coordinators(cluster, cluster.of_kind(kind)[0])
+            await_more(one)
+    finally:
+        one.stop()
+    verify(one)
 
 
+def move_coordinators(cluster: MixedCluster, number: int) -> None:
+    order = [number, *(each for each in cluster.brokers if each != number)]
+    cluster.reassign({(topic, partition): order for topic in INTERNAL for partition in cluster.replicas(topic)})
+    cluster.elect_preferred()
+    for topic in INTERNAL:
+        eventually(lambda: set(cluster.leaders(topic)) == {number}, lambda: cluster.leaders(topic))  # noqa: B023
+
+
+@under(OURS)
 def test_no_duplicates_while_an_idempotent_producers_partitions_are_reassigned(cluster: MixedCluster) -> None:
     """Scenario 11 (AutoMQ/automq#437, librdkafka#4953): to the other kind, and back, in use all the while."""
     one = history(cluster, "moved", copies=1)
@@ -116,6 +105,7 @@ def test_no_duplicates_while_an_idempotent_producers_partitions_are_reassigned(c
     verify(one)
 
 
+@under(OURS)
 def test_a_reassignment_is_throttled_and_cancelled(cluster: MixedCluster, topic: str) -> None:
     """From ours to Kafka's, and from Kafka's to ours."""
     ours, theirs = cluster.of_kind(OURS)[0], cluster.of_kind(KAFKA)[0]
@@ -146,6 +136,7 @@ def fill(cluster: MixedCluster, topic: str, size: int) -> None:
     assert producer.flush(SECONDS) == 0
 
 
+@under(OURS)
 def test_preferred_leaders_are_elected(cluster: MixedCluster, topic: str) -> None:
     """Each is stopped in order, comes back, and leads again when it is told to."""
     preferred = list(cluster.brokers)
@@ -161,6 +152,7 @@ def test_preferred_leaders_are_elected(cluster: MixedCluster, topic: str) -> Non
     eventually(lambda: cluster.leaders(topic) == preferred, lambda: cluster.leaders(topic))
 
 
+@under(OURS)
 def test_consumers_read_from_the_follower_in_their_rack(cluster: MixedCluster, topic: str) -> None:
     """KIP-392: leaders of both kinds send them to followers of both."""
     ours, theirs = cluster.of_kind(OURS)[0], cluster.of_kind(KAFKA)[0]

@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 MAX_LAG = 3.0
 HEARTBEAT = 1.0
 SETTINGS = ReplicationSettings(
-    max_lag=MAX_LAG, fetchers=FetcherSettings(wait_max_ms=1200, backoff=0.3, timeout=1.0), num_fetchers=1
+    max_lag=MAX_LAG, fetchers=FetcherSettings(wait_max_ms=1200, backoff=0.3, timeout=2.0), num_fetchers=1
 )
 CONFIG = BrokerConfig({})
 FEATURES = [Feature(name, low, high) for name, (low, high) in SUPPORTED_FEATURES.items()]

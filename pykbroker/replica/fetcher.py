@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from pykbroker.clock import Clock
 from pykbroker.metadata.features import fetch_request_version, list_offsets_request_version
 from pykbroker.protocol.apis import ApiKey
+from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.protocol.messages.fetch import (
     FetchPartition,
     FetchRequest,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 logger = getLogger(__name__)
 REPLICA_STATE_FROM = 15
+_LOST_SESSION = (ErrorCode.FETCH_SESSION_ID_NOT_FOUND, ErrorCode.INVALID_FETCH_SESSION_EPOCH)
 
 
 class FetcherSettings(NamedTuple):
@@ -259,8 +261,9 @@ class Fetcher:
 
     def _on_fetched(self, response: FetchResponse, now: float) -> None:
         rows = {(topic.topic_id, row.partition_index): row for topic in response.responses for row in topic.partitions}
+        may_be_lost = not self.session.is_full and response.error_code in _LOST_SESSION
         if not self.session.took(set(rows), response.session_id, response.error_code):
-            if response.error_code:
+            if response.error_code and not may_be_lost:
                 self._pause_after_refusal(now)
             return
         now_ms = self._environment.clock.wall_ms()
@@ -271,7 +274,7 @@ class Fetcher:
             self._take(key, follower, row, now, now_ms)
 
     def _pause_after_refusal(self, now: float) -> None:
-        """Errors of the session are over with the next request; whatever else it is shall not be asked all the time."""
+        """A lost session is over with the next request; whatever else it is shall not be asked all the time."""
         for key in self.followers:
             self._delay(key, now)
 

@@ -214,15 +214,28 @@ def test_only_what_changed_is_named(world: World) -> None:
     ("code", "session"), [(ErrorCode.FETCH_SESSION_ID_NOT_FOUND, 0), (ErrorCode.INVALID_FETCH_SESSION_EPOCH, 77)]
 )
 def test_a_lost_session_is_started_over(world: World, code: int, session: int) -> None:
-    """The one that the leader may still know is closed with the next request."""
+    """At once; the one that the leader may still know is closed with the next request."""
     partition = world.follow()
     world.ask()
     world.answer((partition, row()))
     world.ask()
     world.answer(session_id=0, error_code=code)
-    world.now += 1
     request = world.ask()
     assert (request.session_id, request.session_epoch, told(request)) == (session, 0, [(0, 0, -1)])
+    world.answer(session_id=0, error_code=code)
+    assert world.fetcher.next_request(world.now) is None, "it is not the session"
+    assert world.fetcher.next_time(world.now) == world.now + 1
+
+
+def test_a_refusal_as_a_whole_is_not_asked_for_all_the_time(world: World) -> None:
+    partition = world.follow()
+    world.ask()
+    world.answer((partition, row()))
+    world.ask()
+    world.answer(session_id=0, error_code=ErrorCode.UNKNOWN_SERVER_ERROR)
+    assert world.fetcher.next_request(world.now) is None
+    world.now += 1
+    assert told(world.ask()) == [(0, 0, -1)]
 
 
 def test_without_an_answer_all_wait_and_ask_in_full(world: World) -> None:

@@ -147,7 +147,9 @@ class OffsetWriter:
             if api_version >= FIRST_VERSION_WITH_GROUP_NOT_FOUND:
                 raise KafkaError(ErrorCode.GROUP_ID_NOT_FOUND, f"Group {request.group_id} not found.")
             raise KafkaError(ErrorCode.ILLEGAL_GENERATION)
-        if isinstance(group, ConsumerGroup):
+        if isinstance(group, ClassicGroup):
+            self._validate_classic(group, request)
+        elif isinstance(group, ConsumerGroup):
             check_commit(
                 group,
                 request.member_id,
@@ -157,8 +159,6 @@ class OffsetWriter:
                 transactional=False,
                 version=api_version,
             )
-        elif isinstance(group, ShareGroup):
-            raise _not_a_consumer_group(group)
         elif isinstance(group, StreamsGroup):
             check_streams_commit(
                 group,
@@ -170,7 +170,7 @@ class OffsetWriter:
                 version=api_version,
             )
         else:
-            self._validate_classic(group, request)
+            raise _not_a_consumer_group(group)
 
     def _validate_classic(self, group: ClassicGroup, request: OffsetCommitRequest) -> None:
         generation, member_id = request.generation_id_or_member_epoch, request.member_id

@@ -1,7 +1,7 @@
 """GroupCoordinatorService: group id → partition → shard, the checks and errors common to all group APIs."""
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Final, TypeVar
+from collections.abc import Callable, Coroutine, Iterable
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pykbroker.coordinator.context import Settings
 from pykbroker.coordinator.errors import client_error
@@ -103,8 +103,8 @@ class GroupCoordinatorService:
             self._partitions = self._offsets_partitions()
         return partition_for_id(group_id, self._partitions or self._config.offsets_topic_num_partitions)
 
-    async def _write(self, group_id: str, operation: "Callable[[GroupShard], Outcome[T]]") -> T | None:
-        return await self.runtime.write(self.partition_for(group_id), operation)
+    def _write(self, group_id: str, operation: "Callable[[GroupShard], Outcome[T]]") -> "Coroutine[Any, Any, T | None]":
+        return self.runtime.write(self.partition_for(group_id), operation)
 
     # -- membership
 

@@ -31,13 +31,17 @@ async def handle(broker: Services, ctx: RequestContext, request: OffsetCommitReq
         if image is None:
             _add(rows, use_ids, topic.name, topic.topic_id, topic.partitions, unknown)
             continue
-        existing = _split(rows, use_ids, topic, image)
-        if existing:
-            known.append(OffsetCommitRequestTopic(name=image.name, topic_id=image.id, partitions=existing))
-    if known:
-        request.topics = known
-        response = await broker.groups.offset_commit(ctx, request)
-        _merge(rows, use_ids, response.topics)
+        topic.name, topic.topic_id = image.name, image.id
+        topic.partitions = _existing(rows, use_ids, topic, image)
+        if topic.partitions:
+            known.append(topic)
+    if not known:
+        return OffsetCommitResponse(topics=list(rows.values()))
+    request.topics = known
+    response = await broker.groups.offset_commit(ctx, request)
+    if not rows and len(known) == 1:
+        return response  # nothing to merge with
+    _merge(rows, use_ids, response.topics)
     return OffsetCommitResponse(topics=list(rows.values()))
 
 
@@ -45,15 +49,19 @@ def error_response(request: OffsetCommitRequest, error: KafkaError, version: int
     return commit_error(request, error.code)
 
 
-def _split(
+def _existing(
     rows: Rows, use_ids: bool, topic: OffsetCommitRequestTopic, image: TopicImage
 ) -> list[OffsetCommitRequestPartition]:
     """The partitions that exist; the others get their error."""
-    missing = [row for row in topic.partitions if row.partition_index not in image.partitions]
-    if not missing:
+    partitions = image.partitions
+    for row in topic.partitions:
+        if row.partition_index not in partitions:
+            break
+    else:
         return topic.partitions
+    missing = [row for row in topic.partitions if row.partition_index not in partitions]
     _add(rows, use_ids, image.name, image.id, missing, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
-    return [row for row in topic.partitions if row.partition_index in image.partitions]
+    return [row for row in topic.partitions if row.partition_index in partitions]
 
 
 def _add(

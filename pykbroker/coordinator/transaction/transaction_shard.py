@@ -52,7 +52,8 @@ class Surroundings(Protocol):
 
 
 class TransactionShard:
-    """Decides on what is committed. A transition whose record is not committed is pending: nobody may begin another."""
+    """Decides on what is committed, or was in the log when it was loaded. A transition whose record is not committed
+    is pending: nobody may begin another."""
 
     __slots__ = ("_clock", "_config", "_decided", "_surroundings", "_timed_out", "_timers", "table", "timeline")
 
@@ -84,6 +85,9 @@ class TransactionShard:
     # -- life
 
     def on_loaded(self) -> list[Outcome[Any]]:
+        """All that is in the log counts, as in Kafka's TransactionStateManager: a new leader's high watermark may be
+        behind what the leader before has acknowledged."""
+        self.timeline.commit(self.timeline.offset)
         now = self._clock.monotonic()
         self._timers.schedule(ABORT_TIMER, now + self._abort_interval)
         self._timers.schedule(EXPIRATION_TIMER, now + self._expiration_interval)

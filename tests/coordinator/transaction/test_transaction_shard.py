@@ -226,6 +226,14 @@ def test_open_transactions_stay_open_over_a_reload(commit: bool) -> None:
     play >> told(A, (100, 1, commit)) >> told(B, (100, 1, commit))
 
 
+def test_what_a_coordinator_before_has_acknowledged_counts_whatever_the_high_watermark_here() -> None:
+    """Its followers had the record, and did not know yet that all have it."""
+    play = begun()
+    play << hold_commits << add("p", A) << reload
+    assert play.service.missing_partitions(ID, ProducerIdentity(100, 0), [A]) == set()
+    play >> is_in(ONGOING, partitions=frozenset((A,)))
+
+
 def test_who_waits_when_it_moves_away_hears_of_it() -> None:
     play = begun()
     play << hold_commits << add("p", A)

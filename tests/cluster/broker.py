@@ -42,9 +42,9 @@ from pykbroker.replica.partition import ACKS_ALL, Partition
 from pykbroker.replica.replica_manager import ReplicaManager
 from pykbroker.replica.replication import Replication, ReplicationSettings
 from pykbroker.request import RequestContext
+from tests.cluster.disk import Disk
 from tests.cluster.quorum import CLUSTER_ID, CONTROLLER, Quorum
 from tests.cluster.world import Connection, Network, NodeClock, Reply, World
-from tests.crash.faulty_files import FaultyFiles
 from tests.replica.cluster import _bytes_of
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class Process:
         self._metadata = self._connection(CONTROLLER)
         self._alterations = self._connection(CONTROLLER)
         self._timers: dict[object, float] = {}
-        self.files = FaultyFiles(folder, world.random)
+        self.files = Disk(folder, world.random)
         self.logs = WatchedLogs([str(folder / "data")], clock=self.clock, files=self.files)
         self.logs.on_truncation = lambda log, offset: ledger.truncates(self, log, offset)
         self.logs.open(node_id=node_id, cluster_id=CLUSTER_ID, new_cluster_id=lambda: CLUSTER_ID)

@@ -17,6 +17,7 @@ from pykbroker.log.producer_state import ProducerStateManager
 from pykbroker.log.unified_log import UnifiedLog
 from pykbroker.replica.fetcher_manager import ReplicaFetcherManager
 from pykbroker.replica.follower import Follower
+from pykbroker.replica.follower_progress import FollowerProgress
 from pykbroker.replica.isr import InSyncReplicas, Peers
 from pykbroker.replica.partition import Partition
 from tests.cluster.simulation import run
@@ -36,6 +37,13 @@ def _ignores_divergence(self: Any, epoch: int, end_offset: int) -> None:
 def _any_active(self: Any, follower: Any) -> bool:
     broker = self.brokers.get(follower.id)
     return broker is not None and broker.is_active
+
+
+def _any_life(real: Any) -> Any:
+    def fetched(self: Any, offset: int, start: int, end: int, epoch: int, registered: int | None, now: float) -> None:
+        real(self, offset, start, end, epoch, None, now)
+
+    return fetched
 
 
 def _expands_from_the_high_watermark(real: Any) -> Any:
@@ -97,6 +105,7 @@ MUTANTS: dict[str, list[Patch]] = {
     "no truncation on a diverging epoch (KIP-101)": [(Follower, "_truncate_diverging", _ignores_divergence)],
     "ISR expansion without broker epochs (KIP-903)": [
         (Peers, "may_join", _any_active),
+        of(FollowerProgress, "fetched", _any_life),
         (alter_partition, "_may_be_in_sync", lambda *_: True),
     ],
     "ISR expansion before the epoch's start is reached (KAFKA-7128)": [

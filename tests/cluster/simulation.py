@@ -50,6 +50,7 @@ class Simulation:
         "isolate": 3,
         "lose_packets": 2,
         "slow_down": 1,
+        "stall_packets": 2,
         "jump_clock": 2,
         "reassign": 3,
         "elect_preferred": 2,
@@ -246,6 +247,10 @@ class Simulation:
         self.network.slowness = self.random.choice((0.02, 0.1))
         self.later(lambda: setattr(self.network, "slowness", 0.004))
 
+    def stall_packets(self) -> None:
+        self.network.stalls = self.random.choice((0.05, 0.2))
+        self.later(lambda: setattr(self.network, "stalls", 0.0))
+
     def jump_clock(self) -> None:
         process = self.any_process()
         if process is not None:
@@ -340,16 +345,14 @@ class Simulation:
         """Nothing fails any more: it must come to rest."""
         self.say("settle")
         self.is_over = True
-        self.network.cut.clear()
-        self.network.loss, self.network.slowness = 0.0, 0.004
+        self.network.heal()
         for node_id in self.node_ids:
             self.boot(node_id)
         if not self.world.run(REST, self.is_at_rest):
             raise AssertionError(f"it does not come to rest: {self.state()}")
 
     def is_at_rest(self) -> bool:
-        self.network.cut.clear()
-        self.network.loss, self.network.slowness = 0.0, 0.004
+        self.network.heal()
         return all(map(self._is_settled, self.seen)) and all(producer.is_idle for producer in self.producers)
 
     def _is_settled(self, index: int) -> bool:

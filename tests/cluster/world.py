@@ -74,10 +74,18 @@ class Network:
         self.cut: set[tuple[int, int]] = set()
         self.loss = 0.0
         self.slowness = 0.004
+        # How many packets arrive seconds later, when their sender may have given up, or be another process.
+        self.stalls = 0.0
 
     def latency(self) -> float:
         random = self.world.random
+        if self.stalls and random.random() < self.stalls:
+            return 6 * random.random()
         return self.slowness * (random.random() if random.random() < 0.9 else 20 * random.random())
+
+    def heal(self) -> None:
+        self.cut.clear()
+        self.loss, self.stalls, self.slowness = 0.0, 0.0, 0.004
 
     def is_lost(self, source: int, target: int) -> bool:
         return (source, target) in self.cut or (self.loss > 0 and self.world.random.random() < self.loss)

@@ -9,6 +9,7 @@ import trio
 from pykbroker.errors import KafkaError, MalformedFrame, NodeUnreachable
 from pykbroker.protocol.apis import ApiKey
 from pykbroker.protocol.error_codes import ErrorCode
+from pykbroker.protocol.lookup import error_of
 from pykbroker.protocol.messages.describe_cluster import DescribeClusterRequest, DescribeClusterResponse
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ async def _ask(where: tuple[str, int], connect: "Connect", client_id: str) -> st
         answer = await channel.send(ApiKey.DESCRIBE_CLUSTER, min(highest, 2), request, timeout=REQUEST_TIMEOUT)
         response = cast(DescribeClusterResponse, answer)
         if response.error_code or not response.cluster_id:
-            said = response.error_message or ErrorCode(response.error_code).name
+            said = response.error_message or error_of(response.error_code).name
             raise NodeUnreachable(f"{where[0]}:{where[1]} does not tell the cluster.id: {said}")
         LOG.info("Joining cluster %s, as the controller at %s:%d says", response.cluster_id, *where)
         return response.cluster_id

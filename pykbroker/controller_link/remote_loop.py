@@ -11,7 +11,7 @@ from pykbroker.errors import KafkaError, MalformedFrame, NodeUnreachable
 from pykbroker.protocol.apis import API_TABLE, ApiKey
 from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.protocol.headers import decode_response_header, encode_request_header
-from pykbroker.protocol.lookup import response_class
+from pykbroker.protocol.lookup import error_of, response_class
 from pykbroker.request import Connect, NodeChannel, RequestContext
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class RemoteControllerLink:
             response = await _send(channel, api_key, request, left)
             code = getattr(response, "error_code", 0)
             if code not in (0, ErrorCode.NOT_CONTROLLER):
-                raise KafkaError(ErrorCode(code), getattr(response, "error_message", None))
+                raise KafkaError(error_of(code), getattr(response, "error_message", None))
             return None if code else response
 
         timeout = self._config.request_timeout_ms / 1000
@@ -190,7 +190,7 @@ def _inner_response(ctx: RequestContext, version: int, response: "EnvelopeRespon
     if response.error_code == ErrorCode.UNSUPPORTED_VERSION:
         raise MalformedFrame(f"the controller does not have {API_TABLE[ctx.api_key].name} version {version}")
     if response.error_code or response.response_data is None:
-        refusal = f"the controller refused the forwarded request: {ErrorCode(response.error_code).name}"
+        refusal = f"the controller refused the forwarded request: {error_of(response.error_code).name}"
         raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR, refusal)
     frame = bytes(response.response_data)
     correlation_id, position = decode_response_header(frame, ctx.api_key, version)

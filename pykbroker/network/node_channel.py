@@ -17,9 +17,8 @@ from pykbroker.errors import MalformedFrame, NodeUnreachable
 from pykbroker.ids import Endpoint
 from pykbroker.network.transport import PlainTransport, Transport
 from pykbroker.protocol.apis import API_TABLE, ApiKey
-from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.protocol.headers import decode_response_header, encode_request_header
-from pykbroker.protocol.lookup import response_class
+from pykbroker.protocol.lookup import error_of, response_class
 from pykbroker.protocol.message import Message
 from pykbroker.verify import ENABLED as VERIFY
 
@@ -165,7 +164,7 @@ class SocketChannel:
             self._drop()
             raise
         if response.error_code:
-            raise self._unreachable(f"ApiVersions is answered {ErrorCode(response.error_code).name}")
+            raise self._unreachable(f"ApiVersions is answered {error_of(response.error_code).name}")
         return {row.api_key: (row.min_version, row.max_version) for row in response.api_keys}
 
     # The connection

@@ -1,10 +1,11 @@
-"""API key or record name → message class; its module is imported on first use (start-up budget)."""
+"""API key or record name → message class, whose module is imported on first use (start-up budget); number → error."""
 
 from functools import cache
 from importlib import import_module
 from typing import cast
 
 from pykbroker.protocol.apis import API_TABLE
+from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.protocol.message import Message
 from pykbroker.protocol.record_types import MODULES
 
@@ -44,6 +45,14 @@ def message_class(name: str) -> type[Message]:
         if name in modules:
             return embedded_class(name) if folder == "embedded" else persisted_class(folder, name)
     raise KeyError(name)
+
+
+def error_of(code: int) -> ErrorCode:
+    """UNKNOWN_SERVER_ERROR for one of a later Kafka (Errors.forCode)."""
+    try:
+        return ErrorCode(code)
+    except ValueError:
+        return ErrorCode.UNKNOWN_SERVER_ERROR
 
 
 def _class(module: str, name: str) -> type[Message]:

@@ -13,6 +13,7 @@ from pykbroker.errors import KafkaError, MalformedFrame
 from pykbroker.ids import METADATA_TOPIC_ID, Uuid
 from pykbroker.protocol.apis import ApiKey
 from pykbroker.protocol.error_codes import ErrorCode
+from pykbroker.protocol.lookup import error_of
 from pykbroker.protocol.messages.fetch import (
     FetchPartition,
     FetchRequest,
@@ -196,7 +197,7 @@ class Observer:
             self._failures, self._retry_at = 0, now
             return None
         if row.error_code:
-            return self._failed(f"{_text(where)}: Fetch is answered {_name(row.error_code)}", now)
+            return self._failed(f"{_text(where)}: Fetch is answered {error_of(row.error_code).name}", now)
         if row.current_leader.leader_epoch < self.epoch:
             return self._failed(f"{_text(where)}: an answer of the past epoch {row.current_leader.leader_epoch}", now)
         self._follow(row, now)
@@ -227,7 +228,7 @@ class Observer:
         left = row.size - download.position
         if row.error_code or row.position != download.position or not 0 < len(row.unaligned_records) <= left:
             self._give_up_download()
-            return self._failed(f"{_text(where)}: FetchSnapshot is answered {_name(row.error_code)}", now)
+            return self._failed(f"{_text(where)}: FetchSnapshot is answered {error_of(row.error_code).name}", now)
         download.add(row.unaligned_records)
         if download.position == row.size:
             self._download = None
@@ -245,7 +246,7 @@ class Observer:
                 f"is {self._cluster_id}. Point controller.quorum.bootstrap.servers (or .voters) to the right "
                 "controllers, or give this node an empty directory."
             )
-        self._failed(f"{_text(where)}: the answer is {_name(code)}", now)
+        self._failed(f"{_text(where)}: the answer is {error_of(code).name}", now)
 
     def _learn(self, leader_id: int, epoch: int, nodes: Mapping[int, Address]) -> bool:
         """Who leads, if that is newer than what we know; whether it is."""
@@ -304,10 +305,3 @@ def _nothing() -> None:
 
 def _text(where: Address) -> str:
     return f"{where[0]}:{where[1]}"
-
-
-def _name(code: int) -> str:
-    try:
-        return ErrorCode(code).name
-    except ValueError:
-        return f"error {code}"

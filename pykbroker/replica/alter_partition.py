@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pykbroker.ids import Uuid
 from pykbroker.protocol.error_codes import ErrorCode
+from pykbroker.protocol.lookup import error_of
 from pykbroker.protocol.messages.alter_partition import (
     AlterPartitionRequest,
     AlterPartitionResponse,
@@ -90,7 +91,7 @@ class AlterPartitionManager:
 
     def on_response(self, response: AlterPartitionResponse, now: float) -> None:
         if response.error_code:
-            self.on_failure(_name(response.error_code), now)
+            self.on_failure(error_of(response.error_code).name, now)
             return
         sent, self._in_flight = self._in_flight or {}, None
         answers = {(topic.topic_id, row.partition_index): row for topic in response.topics for row in topic.partitions}
@@ -113,13 +114,6 @@ class AlterPartitionManager:
             item.partition.isr_agreed(item.change, answer.leader_epoch, answer.partition_epoch, tuple(answer.isr))
             return False
         return item.partition.isr_refused(item.change, answer.error_code)
-
-
-def _name(code: int) -> str:
-    try:
-        return ErrorCode(code).name
-    except ValueError:
-        return f"error code {code}"
 
 
 def _nobody() -> None:

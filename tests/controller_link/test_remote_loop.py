@@ -237,6 +237,13 @@ async def test_an_error_of_the_whole_response_is_raised() -> None:
     assert caught.value.code == ErrorCode.STALE_BROKER_EPOCH
 
 
+async def test_an_error_of_a_later_kafka_is_none_of_ours() -> None:
+    stand = Stand(lambda *_: AlterPartitionResponse(error_code=999))
+    with pytest.raises(KafkaError) as caught:
+        await stand.link.call(ApiKey.ALTER_PARTITION, AlterPartitionRequest())
+    assert caught.value.code == ErrorCode.UNKNOWN_SERVER_ERROR
+
+
 async def test_producer_ids_come_with_the_epoch_that_the_image_knows() -> None:
     stand = Stand(lambda *_: AllocateProducerIdsResponse(producer_id_start=5000, producer_id_len=1000))
     assert await stand.link.allocate_producer_ids() == (5000, 1000)

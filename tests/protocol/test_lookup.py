@@ -7,7 +7,15 @@ import pytest
 
 from pykbroker.protocol.apis import API_TABLE, ApiKey
 from pykbroker.protocol.embedded.voters import VotersRecord
-from pykbroker.protocol.lookup import embedded_class, message_class, persisted_class, request_class, response_class
+from pykbroker.protocol.error_codes import ErrorCode
+from pykbroker.protocol.lookup import (
+    embedded_class,
+    error_of,
+    message_class,
+    persisted_class,
+    request_class,
+    response_class,
+)
 from pykbroker.protocol.messages.heartbeat import HeartbeatRequest, HeartbeatResponse
 from pykbroker.protocol.persisted.group.offset_commit import OffsetCommitKey
 from pykbroker.protocol.persisted.metadata.partition_record import PartitionRecord
@@ -52,3 +60,8 @@ def test_looking_up_imports_one_message_and_nothing_heavy() -> None:
     modules, heavy = ran.stdout.split("\n")[:2]
     assert [name for name in modules.split() if name.startswith("messages.")] == ["messages.heartbeat"]
     assert heavy == ""
+
+
+def test_errors_of_a_later_kafka() -> None:
+    assert error_of(6) is ErrorCode.NOT_LEADER_OR_FOLLOWER
+    assert error_of(-1) is error_of(9999) is ErrorCode.UNKNOWN_SERVER_ERROR

@@ -7,6 +7,7 @@ cluster_control      registration, fencing, controlled shutdown                (
 broker_heartbeats    who was heard when: soft state, sessions, next_deadline() (BrokerHeartbeatManager)
 topic_control        create and delete topics                                  (ReplicationControlManager, split)
 partition_control    add partitions
+new_partitions       their replicas, leader and ISR, placed by hand or by
 replica_placement    where new partitions go                                   (StripedReplicaPlacer)
 leader_election      leader, ISR and ELR after a change                        (PartitionChangeBuilder, KIP-966)
 election_rules       by which rules a topic elects

@@ -14,6 +14,7 @@ snapshot_generator  when an observer snapshots its image                        
 observer_loop  its sockets
 snapshot       *.checkpoint files                                               (FileRawSnapshotWriter)
 control        control batches of the metadata log
+dynamic_voters  voters as kafka-storage and VotersRecord write them            (DynamicVoters, VoterSet)
 formatting     what kafka-storage format writes into an empty directory         (Formatter)
 inspection/    checks and shows what lies in data directories, the metadata log first
 

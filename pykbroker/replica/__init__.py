@@ -17,7 +17,8 @@ isr, follower_progress   who is in sync as the leader sees it, how far is commit
 alter_partition  ISR changes on their way to the controller, isr_loop carries them      (AlterPartitionManager)
 follower, fetch_session_handler, fetcher   one partition, one session, one leader followed  (ReplicaFetcherThread)
 fetcher_manager  which fetcher follows which partition; fetcher_loop, replication_loop run them
-replica_selector, replica_throttle   reading from a near replica; copying no faster than  (KIP-392, KIP-73)
+replica_selector  reading from a near replica                                            (KIP-392)
+replica_throttle, replication_quota   copying no faster than                              (KIP-73)
 
 directory_move   which replicas move to which log directory, and what the controller does not know yet (KIP-113)
 directory_loop   carries that out: copies in threads, assignments to the controller

@@ -40,7 +40,7 @@ async def flush_below(log: UnifiedLog, offset: int) -> None:
     with trio.CancelScope(shield=True):
         while log.running_flush is not None:
             await log.running_flush.wait()
-        await _flush(log, offset)
+        await _flush(log, min(offset, log.log_end_offset))
 
 
 async def _flush(log: UnifiedLog, offset: int) -> None:

@@ -95,3 +95,16 @@ async def test_a_flush_claims_nothing_that_came_after_a_truncation(
     assert log.recovery_point <= 1
     await flush_appended(log)
     assert log.recovery_point == log.log_end_offset == 6
+
+
+async def test_a_flush_that_had_to_wait_claims_no_more_than_there_is(log: UnifiedLog, files: GatedFiles) -> None:
+    """The log was cut while another flush of it ran."""
+    files.gate.clear()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(flush_below, log, 2)
+        await running(log)
+        nursery.start_soon(flush_below, log, 4)
+        await trio.testing.wait_all_tasks_blocked()
+        log.truncate_to(1)
+        files.gate.set()
+    assert log.recovery_point <= log.log_end_offset == 1

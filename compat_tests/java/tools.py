@@ -2,10 +2,9 @@
 
 import subprocess
 
-from tools.oracle.jars import jars
+from tools.oracle.jars import BRIEF, jars
 
-# Short-lived JVMs: the first compiler tier and the serial collector start fastest.
-OPTIONS = ("-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Dorg.slf4j.simpleLogger.defaultLogLevel=error")
+OPTIONS = ("-Xmx256m", *BRIEF, "-Dorg.slf4j.simpleLogger.defaultLogLevel=error")
 
 
 def command(tool: str, *arguments: str) -> list[str]:

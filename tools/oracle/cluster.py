@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
-from tools.oracle.jars import OracleError, java
+from tools.oracle.jars import BRIEF, OracleError, java
 
 HOST = "127.0.0.1"
 CLUSTER_ID = "MkU3OEVBNTcwNTJENDM2Qg"
@@ -16,16 +16,20 @@ START_SECONDS = 90
 STOP_SECONDS = 30
 ATTEMPTS = 3  # a free port may be taken by another program before Kafka binds it
 IN_USE = "Address already in use"
+FULL_HEAP = "1g"  # of kafka-server-start.sh
 
 
 class Node:
-    """One Kafka process with a server.properties; `folder` keeps what it prints."""
+    """One Kafka process with a server.properties; `folder` keeps what it prints.
 
-    def __init__(self, properties: Path, port: int, folder: Path, heap: str = "1g") -> None:
+    With less than the full heap it is one of a test's, which is to start soon: see BRIEF.
+    """
+
+    def __init__(self, properties: Path, port: int, folder: Path, heap: str = FULL_HEAP) -> None:
         self.properties = properties
         self.port = port
         self.output = folder / "out"
-        command = java("kafka.Kafka", str(properties), heap=heap, options=("-XX:+UseG1GC",))
+        command = java("kafka.Kafka", str(properties), heap=heap, options=jvm_options(heap))
         self.started = time.monotonic()
         with self.output.open("w") as output:
             self.process = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)
@@ -79,7 +83,7 @@ class Cluster:
 
 
 def up(
-    folder: Path, brokers: int = 1, port: int = 0, settings: Mapping[str, str] | None = None, heap: str = "1g"
+    folder: Path, brokers: int = 1, port: int = 0, settings: Mapping[str, str] | None = None, heap: str = FULL_HEAP
 ) -> Cluster:
     """Starts a cluster with its data in `folder`, formatted where it is new; port 0: free ports. Raises OracleError."""
     for attempt in range(1, ATTEMPTS + 1):
@@ -138,6 +142,11 @@ def node_properties(number: int, port: int, controller_port: int, brokers: int, 
         "share.coordinator.state.topic.num.partitions": "10",
         "group.initial.rebalance.delay.ms": "0",
     }
+
+
+def jvm_options(heap: str) -> tuple[str, ...]:
+    """What is measured has the full heap, and runs as by Kafka's own scripts."""
+    return ("-XX:+UseG1GC",) if heap == FULL_HEAP else BRIEF
 
 
 def write_properties(path: Path, properties: Mapping[str, str]) -> None:

@@ -3,7 +3,16 @@
 import socket
 from pathlib import Path
 
-from tools.oracle.cluster import first_port, free_ports, node_properties, read_properties, write_properties
+from tools.oracle.cluster import (
+    FULL_HEAP,
+    first_port,
+    free_ports,
+    jvm_options,
+    node_properties,
+    read_properties,
+    write_properties,
+)
+from tools.oracle.jars import BRIEF
 
 
 def test_the_first_node_is_the_controller_of_all() -> None:
@@ -30,3 +39,8 @@ def test_free_ports_differ_and_can_be_bound() -> None:
     assert len(set(ports)) == 4
     for port in ports:
         socket.create_server(("127.0.0.1", port)).close()
+
+
+def test_what_is_measured_runs_as_by_the_scripts_and_what_is_tested_starts_soon() -> None:
+    assert jvm_options(FULL_HEAP) == ("-XX:+UseG1GC",)
+    assert jvm_options("256m") == BRIEF

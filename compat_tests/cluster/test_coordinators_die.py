@@ -126,6 +126,6 @@ def test_a_share_group_gets_everything(cluster: LocalCluster, topic: str, group:
                 cluster.command("start", victim)
                 cluster.await_in_sync()
     finally:
-        members.stop()
+        members.stop(at_once=True)
     assert set(members.received) == set(members.acknowledged)
     assert len(members.acknowledged) == records

@@ -127,7 +127,7 @@ def raw_produce(brokers: Brokers, topic: str, records: int, megabytes: int) -> f
     """Seconds until all is acknowledged by all replicas; a connection for each partition."""
     batch = batch_of(records)
     where = leaders(brokers, topic)
-    count = megabytes * RECORDS_PER_BATCH // records
+    count = max(megabytes * RECORDS_PER_BATCH // records, WINDOW * PARTITIONS)
     with ExitStack() as stack:
         wires = [stack.enter_context(Wire(where[partition])) for partition in range(PARTITIONS)]
         frames = [produce_frame(topic, partition, batch, acks=-1) for partition in range(PARTITIONS)]

@@ -1,5 +1,8 @@
 """Batches of our own: coordinators', markers', what compaction leaves. (Same bytes as Java's: test_golden_batches)"""
 
+import pytest
+
+from pykbroker.protocol.primitives import read_varint, write_varint, write_varlong
 from pykbroker.record.batch import HEADER_SIZE, crc_is_valid, parse_header
 from pykbroker.record.builder import SimpleRecord, append_record, build_batch, empty_batch
 from pykbroker.record.reader import Record, iterate_records
@@ -74,3 +77,17 @@ def test_timestamps_wrap_as_javas_longs() -> None:
     wrapped = bytearray()
     append_record(wrapped, (None, None, [], 0), offset_delta=0, timestamp_delta=-(2**63))
     assert out == wrapped
+
+
+@pytest.mark.parametrize("size", [0, 1, 63, 64, 127, 128, 8191, 8192, 70_000])
+def test_lengths_and_deltas_of_any_size(size: int) -> None:
+    out = bytearray()
+    append_record(out, (b"k" * size, b"v", [("h", b"x" * size)], 0), offset_delta=size, timestamp_delta=-size)
+    length, start = read_varint(out, 0)
+    assert length == len(out) - start
+    expected = bytearray(1)
+    write_varlong(expected, -size)
+    for number, content in ((size, b""), (size, b"k" * size), (1, b"v"), (1, b""), (1, b"h"), (size, b"x" * size)):
+        write_varint(expected, number)
+        expected += content
+    assert out[start:] == expected

@@ -24,7 +24,7 @@ from compat_tests.confluent.settings import KEEP_BROKERS
 from compat_tests.history.clients import Feeder, Reader, Writer
 from compat_tests.history.runs import verify
 
-pytestmark = [pytest.mark.own_broker, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.own_broker, pytest.mark.timeout(600)]
 SECONDS = 60
 
 
@@ -77,7 +77,8 @@ def test_groups_and_transactions_move_with_their_coordinators(cluster: MixedClus
 def move_coordinators(cluster: MixedCluster, number: int) -> None:
     order = [number, *(each for each in cluster.brokers if each != number)]
     cluster.reassign({(topic, partition): order for topic in INTERNAL for partition in cluster.replicas(topic)})
-    cluster.elect_preferred()
+    cluster.await_all_in_sync(*INTERNAL)
+    cluster.elect_preferred(*INTERNAL)
     for topic in INTERNAL:
         eventually(lambda: set(cluster.leaders(topic)) == {number}, lambda: cluster.leaders(topic))  # noqa: B023
 
@@ -148,7 +149,7 @@ def test_preferred_leaders_are_elected(cluster: MixedCluster, topic: str) -> Non
         await_port(cluster.brokers[number])
         cluster.await_all_in_sync(topic)
     assert cluster.leaders(topic) != preferred
-    assert "Successfully completed leader election (PREFERRED)" in cluster.elect_preferred()
+    assert "Successfully completed leader election (PREFERRED)" in cluster.elect_preferred(topic)
     eventually(lambda: cluster.leaders(topic) == preferred, lambda: cluster.leaders(topic))
 
 

@@ -14,7 +14,7 @@ import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from compat_tests.brokers import pykbroker
-from compat_tests.cluster.mixed import REASSIGN, eventually
+from compat_tests.cluster.mixed import KAFKA, OURS, REASSIGN, MixedCluster, await_port, end, eventually
 from compat_tests.cluster.nodes import KafkaNode, OurNode, properties_file
 from compat_tests.confluent.settings import KEEP_BROKERS
 from compat_tests.history.clients import Feeder, Reader, Writer
@@ -197,6 +197,25 @@ def back(here: House, one: Run) -> None:
         told = run(CLUSTER, "unregister", "--bootstrap-server", here.bootstrap, "--id", str(number))
         assert f"Broker {number} is no longer registered." in told
     await_more(one)
+
+
+def test_the_controller_of_a_dynamic_quorum_changes_its_kind(tmp_path: Path) -> None:
+    """Its voter is named in the log (KIP-853), by its directory; brokers of both kinds stay where they are."""
+    cluster = MixedCluster(tmp_path, OURS, {1: OURS, 2: KAFKA}, dynamic=True)
+    first = cluster.controller
+    with ExitStack() as stack:
+        stack.callback(cluster.stop)
+        cluster.start()
+        cluster.create("ours-0", [1, 2], [2, 1])
+        for number, node in enumerate((KafkaNode(first.properties), first), 1):
+            end(cluster.controller)
+            cluster.controller = node
+            node.start()
+            await_port(node)
+            cluster.create(f"more-{number}", [1, 2], [2, 1])
+            assert cluster.unfenced() == {1, 2}
+        assert cluster.leaders("ours-0") == [1, 2]
+    assert cluster.complaints() == []
 
 
 def end_alone(here: House, topic: str) -> None:

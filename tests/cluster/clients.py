@@ -140,7 +140,9 @@ class Producer(Client):
         self.connection(node_id).request(serve, answered, failed, 2.0)
 
     def _answered(self, sent: Sent, code: int, offset: int) -> None:
-        if code in (ErrorCode.NONE, ErrorCode.DUPLICATE_SEQUENCE_NUMBER):
+        if sent is not self._flying[0]:
+            self._retry()  # answers come in order: the one before is lost, and with it the connection
+        elif code in (ErrorCode.NONE, ErrorCode.DUPLICATE_SEQUENCE_NUMBER):
             self._flying.remove(sent)
             self._is_known = True
             if code == ErrorCode.NONE:
@@ -148,7 +150,7 @@ class Producer(Client):
             else:
                 self.dropped.update(sent.values)  # written, nobody remembers where
             self._send()
-        elif code == ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER and sent is self._flying[0]:
+        elif code == ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER:
             self._begin_anew()
         else:
             self._retry()

@@ -13,11 +13,12 @@ from typing import Any, Final
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from compat_tests.confluent.settings import brokers_at
+
 PARTITIONS = 6
 PATIENCE = 120.0
 PAUSE = 0.02  # seconds between two records of a producer for each partition
 CONFIGS = {"min.insync.replicas": "2", "internal.segment.bytes": "200000", "index.interval.bytes": "2000"}
-# Not KEEP_BROKERS: while all brokers are fenced Metadata names none, and librdkafka drops the last one that it knew.
 QUICK: Final[dict[str, Any]] = {
     "socket.timeout.ms": 5000,
     "reconnect.backoff.ms": 20,
@@ -52,7 +53,7 @@ class ReplicatedLoad:
         return threading.Thread(target=work, args=(name,), name=name, daemon=True)
 
     def start(self) -> None:
-        admin = AdminClient({"bootstrap.servers": self.bootstrap})
+        admin = AdminClient({**brokers_at(self.bootstrap)})
         admin.create_topics([NewTopic(self.topic, PARTITIONS, 3, config=CONFIGS)])[self.topic].result(PATIENCE)
         for thread in (*self._writing, *self._reading):
             thread.start()
@@ -78,7 +79,7 @@ class ReplicatedLoad:
 
     def _produce(self, name: str) -> None:
         settings = {"enable.idempotence": True, "acks": "all", "message.timeout.ms": 0, "linger.ms": 2, **QUICK}
-        producer = Producer({"bootstrap.servers": self.bootstrap, **settings})
+        producer = Producer({**brokers_at(self.bootstrap), **settings})
         number = 0
         while not self._ends.wait(PAUSE) and not self.broken:
             for partition in range(PARTITIONS):
@@ -106,7 +107,7 @@ class ReplicatedLoad:
 
     def _consumer(self, group: str, **settings: object) -> Consumer:
         usual: dict[str, Any] = {"group.id": group, "enable.auto.commit": False, "auto.offset.reset": "error"}
-        return Consumer({"bootstrap.servers": self.bootstrap, **usual, **QUICK, **settings})
+        return Consumer({**brokers_at(self.bootstrap), **usual, **QUICK, **settings})
 
     def _read(self, name: str) -> None:
         """All partitions, each offset once and in order."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
-from compat_tests.confluent.settings import KEEP_BROKERS
+from compat_tests.confluent.settings import brokers_at
 from compat_tests.history.events import (
     History,
     OffsetsCommitted,
@@ -35,7 +35,6 @@ QUICK: dict[str, Any] = {
     "reconnect.backoff.ms": 20,
     "reconnect.backoff.max.ms": 200,
     "topic.metadata.refresh.interval.ms": 1000,
-    **KEEP_BROKERS,
     "log_level": 0,
 }
 TRANSACTIONAL: dict[str, Any] = {
@@ -120,9 +119,7 @@ class Feeder(Client):
     pause = 0.0  # seconds between a few sends and the next
 
     def open(self) -> None:
-        self.producer = Producer(
-            {"bootstrap.servers": self.bootstrap, "enable.idempotence": True, "linger.ms": 1, **QUICK}
-        )
+        self.producer = Producer({**brokers_at(self.bootstrap), "enable.idempotence": True, "linger.ms": 1, **QUICK})
 
     def turn(self) -> bool:
         for _ in range(self.random.randint(1, 4)):
@@ -155,7 +152,7 @@ class Transactional(Client):
 
     def new_producer(self) -> Producer:
         producer = Producer(
-            {"bootstrap.servers": self.bootstrap, "transactional.id": f"{self.name}-{self.topic}", **TRANSACTIONAL}
+            {**brokers_at(self.bootstrap), "transactional.id": f"{self.name}-{self.topic}", **TRANSACTIONAL}
         )
         producer.init_transactions(SECONDS)
         return producer
@@ -232,7 +229,7 @@ class Subscribed:
         self.batch: list[Record] = []
         self.consumer = Consumer(
             {
-                "bootstrap.servers": client.bootstrap,
+                **brokers_at(client.bootstrap),
                 "group.id": group,
                 "enable.auto.commit": False,
                 "isolation.level": "read_committed",
@@ -338,7 +335,7 @@ class Reader(Client):
     def open(self) -> None:
         self.consumer = Consumer(
             {
-                "bootstrap.servers": self.bootstrap,
+                **brokers_at(self.bootstrap),
                 "group.id": "nobody",
                 "isolation.level": "read_committed" if self.read_committed else "read_uncommitted",
                 "auto.offset.reset": "error",
@@ -431,7 +428,7 @@ def read_to_end(client: Client, topic: str, partitions: int, read_committed: boo
     """Everything, when nobody writes any more; how many records. Raises TimeoutError."""
     consumer = Consumer(
         {
-            "bootstrap.servers": client.bootstrap,
+            **brokers_at(client.bootstrap),
             "group.id": "last",
             "isolation.level": "read_committed" if read_committed else "read_uncommitted",
             "enable.partition.eof": True,

@@ -15,13 +15,13 @@ from tests.coordinator.simulation import seeds
 @pytest.mark.parametrize("block", range(8))
 def test_nothing_committed_is_lost(block: int) -> None:
     """Scenarios 1 to 8, 11 and 33 in any order: what may be lost is told in ledger.py."""
-    for seed in seeds(240)[block::8]:
+    for seed in seeds(160)[block::8]:
         run(seed)
 
 
 @pytest.mark.parametrize("block", range(2))
 def test_after_unclean_elections_all_replicas_agree(block: int) -> None:
-    for seed in seeds(40)[block::2]:
+    for seed in seeds(32)[block::2]:
         run(seed, UncleanSimulation)
 
 

@@ -338,6 +338,11 @@ class Simulation:
         names = self.random.choices(
             list(self.FAULTS), list(self.FAULTS.values()), k=self.random.randint(1, self.TROUBLE_MAKERS)
         )
+        if "stop_in_order" in names:
+            # Like Kafka's the snapshot of a clean stop has the last batch of each producer only: an earlier one that is
+            # sent again after that is out of order.
+            for producer in self.producers:
+                producer.in_flight = 1
         for name in names:
             self.world.after(1.0 + (TROUBLE - 1.0) * self.random.random(), getattr(self, name))
 

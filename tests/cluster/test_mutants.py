@@ -11,7 +11,6 @@ FEW = 10
 SOON_FOUND = [
     "commits below min.insync.replicas (KIP-966)",
     "followers forget producers",
-    "leader epochs are not checked (KIP-320)",
     "no truncation on a diverging epoch (KIP-101)",
     "truncation one record short",
     "truncation to the high watermark (before KIP-101)",

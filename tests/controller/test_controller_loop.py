@@ -6,6 +6,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from pykbroker.controller.controller_loop import ControllerLoop
 from pykbroker.controller.result import ControllerResult
+from pykbroker.protocol.apis import ApiKey
 from pykbroker.raft import snapshot
 from tests.controller.nodes import ControllerNode, LosingFiles, TrioClock
 from tests.raft.logs import setting
@@ -208,7 +209,7 @@ async def test_a_loop_that_was_held_up_reads_heartbeats_before_it_fences(node, n
     async def read_what_came():
         for _ in range(5):  # by the poller, the connection, its handler
             await trio.lowlevel.checkpoint()
-        node.heartbeat(2)
+        await node.link.call(ApiKey.BROKER_HEARTBEAT, node.heartbeat_request(2))
 
     # As after SIGSTOP: nothing ran for longer than a session, and what 2 has said meanwhile is still to be read.
     nursery.start_soon(read_what_came)

@@ -17,7 +17,7 @@ import trio.testing
 
 from pykbroker.broker import Broker
 from pykbroker.config.broker_config import BrokerConfig
-from pykbroker.dispatch import Dispatcher, Session, Suspended
+from pykbroker.dispatch import Dispatcher, LargeRequest, Session, Suspended
 from pykbroker.errors import KafkaError, MalformedFrame
 from pykbroker.ids import Uuid
 from pykbroker.protocol.apis import ApiKey
@@ -124,7 +124,7 @@ class Target:
         self.session.admit(view[:64], len(view))
         with stopwatch("the request"):
             answer = self.session.begin(view, trio.current_time())
-        if isinstance(answer, Suspended):
+        if isinstance(answer, Suspended | LargeRequest):
             answer = await answer.finish()
         parts = answer[0] if isinstance(answer, tuple) else [answer] if answer is not None else []
         return b"".join(map(_read, parts))[4:] or None

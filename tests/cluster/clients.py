@@ -11,7 +11,7 @@ from pykbroker.record.builder import build_batch
 from pykbroker.record.reader import iterate_records
 from pykbroker.replica.partition import ACKS_ALL
 from tests.cluster.ledger import TOPIC
-from tests.cluster.world import Connection, Network, Reply, World
+from tests.cluster.world import START_MS, Connection, Network, Reply, World
 
 if TYPE_CHECKING:
     from pykbroker.ids import Uuid
@@ -62,6 +62,11 @@ class Client:
             then()
 
         self.world.after(RETRY, lambda: self.connection(node_id).request(serve, answered, then))
+
+
+# Of records: from no broker's future, however its clock jumps (INVALID_TIMESTAMP), and not so old that it forgets who
+# wrote them (producer.id.expiration.ms).
+RECORDED_MS = START_MS - 6 * 3_600_000
 
 
 class Sent(NamedTuple):
@@ -120,7 +125,7 @@ class Producer(Client):
     def _transmit(self, sent: Sent, node_id: int) -> None:
         attempt = self._attempt
         identity = {"producer_id": self.number, "producer_epoch": self.epoch, "base_sequence": sent.sequence}
-        records = [(None, value.encode(), [], 1_700_000_000_000) for value in sent.values]
+        records = [(None, value.encode(), [], RECORDED_MS) for value in sent.values]
         batch = build_batch(records, **(identity if self.acks == ACKS_ALL else {}))
 
         def serve(reply: Reply) -> bool:

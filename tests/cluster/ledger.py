@@ -52,7 +52,7 @@ class Copies:
         self.deleted_to = 0
         # From here on what was committed has been lost, once: what comes there now is new.
         self.lost_from: list[int] = []
-        # (first offset lost, end before) of power cuts.
+        # (end of what is committed and still there, log end before) of power cuts.
         self.cuts: list[tuple[int, int]] = []
         self.leaders: dict[int, Process] = {}
         self.cut_back = 0
@@ -159,13 +159,16 @@ class Ledger:
             return False
         return batch.base < log.log_start_offset or next(_read(log, batch.base, 1), None) == batch
 
-    def died(self, node_id: int, before: dict[int, int], disk: dict[int, Disk], *, is_cut: bool) -> None:
-        """`before`: what it held of each partition; `disk`: what its files hold now."""
+    def died(self, node_id: int, before: dict[int, tuple[int, int]], disk: dict[int, Disk], *, is_cut: bool) -> None:
+        """`before`: to where it held what is committed of each partition, and its log end; `disk`: what its files hold
+        now. What it alone knew to be appended may be committed yet: its last fetch can be on its way."""
         self.disks[node_id] = disk
-        for index, end in before.items():
+        for index, (committed, end) in before.items():
             after = self.held(node_id, index)
-            if after < end:
-                assert is_cut, f"broker {node_id} was killed, and has {index} to {after} instead of {end}"
+            assert is_cut or after >= committed, (
+                f"broker {node_id} was killed, and has {index} to {after}, not {committed}"
+            )
+            if is_cut and max(after, disk.get(index, NOTHING).end) < end:
                 self.copies(index).cuts.append((after, end))
         for index in self._images:
             self.judge(index)
@@ -212,6 +215,11 @@ class Ledger:
 
 def log_of(process: "Process", index: int) -> UnifiedLog | None:
     return next((log for log in process.logs.all() if log.topic_partition.partition == index), None)
+
+
+def end_of(process: "Process", index: int) -> int:
+    log = log_of(process, index)
+    return 0 if log is None else log.log_end_offset
 
 
 def batches(log: UnifiedLog, start: int, end: int) -> Iterator[Batch]:

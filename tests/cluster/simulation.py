@@ -24,7 +24,7 @@ from pykbroker.record.reader import iterate_records
 from pykbroker.replica.partition import ACKS_ALL, Partition
 from tests.cluster.broker import CONFIG, LEAVING, RUNNING, Process
 from tests.cluster.clients import Consumer, Producer
-from tests.cluster.ledger import TOPIC, Ledger, close_gaps, log_of, on_disk
+from tests.cluster.ledger import TOPIC, Ledger, close_gaps, end_of, log_of, on_disk
 from tests.cluster.quorum import CONTROLLER, Quorum
 from tests.cluster.world import Network, World
 
@@ -184,7 +184,7 @@ class Simulation:
 
     def end(self, process: Process, *, is_cut: bool) -> None:
         node_id = process.node_id
-        before = {index: self.ledger.held(node_id, index) for index in self.ledger.partitions}
+        before = {index: (self.ledger.held(node_id, index), end_of(process, index)) for index in self.ledger.partitions}
         process.end()
         if is_cut:
             process.files.cut()

@@ -17,7 +17,7 @@ from tools.oracle.jars import jars
 DEMO = "org.apache.kafka.streams.examples.wordcount.WordCountDemo"
 INPUT = "streams-plaintext-input"
 OUTPUT = "streams-wordcount-output"
-INTERRUPTED = 128 + signal.SIGINT
+TERMINATED = 128 + signal.SIGTERM
 JVM = ("-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Dorg.slf4j.simpleLogger.defaultLogLevel=info")
 
 
@@ -44,8 +44,8 @@ class Application:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
 
     def stop(self) -> None:
-        """As by Ctrl-C: it closes its tasks and leaves the group."""
-        assert self._end(signal.SIGINT) == INTERRUPTED, self._tail("it did not end in order")
+        """It closes its tasks and leaves the group. Not by SIGINT: in the background that is ignored."""
+        assert self._end(signal.SIGTERM) == TERMINATED, self._tail("it did not end in order")
 
     def kill(self) -> None:
         """As by a power cut: its session must time out."""

@@ -54,7 +54,7 @@ class Pair:
 
 def done(futures: dict[object, object]) -> None:
     for future in futures.values():
-        future.result(SECONDS)  # type: ignore[attr-defined]
+        future.result(SECONDS)  # type: ignore[attr-defined]  # the stubs say object
 
 
 def eventually(holds: Callable[[], bool], seconds: float = SECONDS) -> float:

@@ -162,7 +162,7 @@ def reassign(cluster: Cluster) -> None:
     for replicas in ([2], [1, 2]):
         admin.alter_partition_reassignments({TopicPartition(TOPIC, 0): replicas})
         await_true(
-            lambda expected=frozenset(replicas): partitions(one, TOPIC)[0].isr == expected,  # type: ignore[misc]
+            lambda expected=frozenset(replicas): partitions(one, TOPIC)[0].isr == expected,  # type: ignore[misc]  # a default binds the turn
             60,
             lambda: partitions(one, TOPIC),
         )

@@ -80,7 +80,7 @@ def move_coordinators(cluster: MixedCluster, number: int) -> None:
     cluster.await_all_in_sync(*INTERNAL)
     cluster.elect_preferred(*INTERNAL)
     for topic in INTERNAL:
-        eventually(lambda: set(cluster.leaders(topic)) == {number}, lambda: cluster.leaders(topic))  # noqa: B023
+        eventually(lambda: set(cluster.leaders(topic)) == {number}, lambda: cluster.leaders(topic))  # noqa: B023  # asked in this turn of the loop
 
 
 @under(OURS)
@@ -99,7 +99,7 @@ def test_no_duplicates_while_an_idempotent_producers_partitions_are_reassigned(c
             told = cluster.reassign({(one.topic, number): replicas for number, replicas in wanted.items()})
             assert "Successfully started partition reassignments" in told
             cluster.await_isr(one.topic, {number: set(replicas) for number, replicas in wanted.items()})
-            eventually(lambda: cluster.replicas(one.topic) == wanted, lambda: cluster.replicas(one.topic))  # noqa: B023
+            eventually(lambda: cluster.replicas(one.topic) == wanted, lambda: cluster.replicas(one.topic))  # noqa: B023  # asked in this turn of the loop
             await_more_records(one)
     finally:
         one.stop()

@@ -64,7 +64,7 @@ def _run(work: Callable[[], int]) -> NoReturn:
             code = work()
         except SystemExit as error:
             code = error.code if isinstance(error.code, int) else BROKEN
-        except BaseException:
+        except BaseException:  # as Python does at the end of a process: told, and the exit code says it
             sys.excepthook(*sys.exc_info())
         sys.stdout.flush()
         sys.stderr.flush()

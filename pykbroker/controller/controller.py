@@ -23,11 +23,9 @@ from pykbroker.metadata.delta import MetadataDelta, full_delta
 from pykbroker.metadata.features import SUPPORTED_FEATURES, allows_controller_registration, record_version
 from pykbroker.metadata.image import MetadataImage
 from pykbroker.metadata.publisher import MetadataPublisher
-from pykbroker.metadata.snapshot_records import image_to_records
 from pykbroker.pending import Pending
-from pykbroker.protocol.metadata_records import frame_record
-from pykbroker.raft import snapshot
 from pykbroker.raft.formatting import read_bootstrap
+from pykbroker.raft.image_snapshot import snapshot_job
 from pykbroker.raft.leader_state import LeaderState
 from pykbroker.raft.metadata_log import MetadataLog
 from pykbroker.raft.single_voter import become_leader
@@ -321,21 +319,8 @@ class Controller:
 
     def snapshot_job(self) -> Callable[[], SnapshotId]:
         """A function for a thread: writes a snapshot of the published image. Then call snapshot_done()."""
-        image, log = self._publisher.image, self._log
-        snapshot_id = SnapshotId(image.offset + 1, image.epoch)
-        timestamp, now_ms, quorum = log.last_timestamp, self.clock.wall_ms(), log.quorum
         self._changed_at = None
-
-        def job() -> SnapshotId:
-            level = image.features.metadata_version
-            values = (frame_record(record, record_version(record, level)) for record in image_to_records(image))
-            path = log.snapshot_path(snapshot_id)
-            snapshot.write(
-                path, values, epoch=image.epoch, timestamp=timestamp, now_ms=now_ms, quorum=quorum, files=log.files
-            )
-            return snapshot_id
-
-        return job
+        return snapshot_job(self._publisher.image, self._log, self.clock.wall_ms())
 
     def snapshot_done(self, snapshot_id: SnapshotId) -> None:
         """Drops what the retention settings no longer keep."""

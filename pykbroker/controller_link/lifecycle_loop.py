@@ -168,7 +168,7 @@ class LifecycleLoop:
     async def unfence(self) -> None:
         """Returns once the broker may lead partitions. Raises KafkaError as run()."""
         # The controller answers, it does not call: there is no event to wait for.
-        while (response := await self._heartbeat()) is None or response.is_fenced:  # noqa: ASYNC110
+        while (response := await self._heartbeat()) is None or response.is_fenced:  # noqa: ASYNC110  # see above
             await trio.sleep(RETRY_PAUSE)
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:

@@ -2,6 +2,7 @@
 `other_brokers_loop.py` sends. (InterBrokerSendThread, RequestAndCompletionHandler)
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
@@ -25,7 +26,7 @@ class BrokerRequest(NamedTuple):
     on_failure: Callable[[KafkaError], None]
 
 
-class BrokerQueue(Generic[E]):
+class BrokerQueue(ABC, Generic[E]):
     """`on_work` is called when there may be a request to send."""
 
     def __init__(self) -> None:
@@ -66,19 +67,19 @@ class BrokerQueue(Generic[E]):
 
     # What each kind of question decides
 
+    @abstractmethod
     def choose(self, entries: list[E]) -> tuple[list[E], list[E]]:
         """What goes into the next request, and what must wait; who is not interested any more is in neither."""
-        raise NotImplementedError
 
+    @abstractmethod
     def request(self, entries: list[E]) -> "tuple[int, int, Message]":
         """API key, lowest version, message."""
-        raise NotImplementedError
 
-    def answer(self, entries: list[E], response: "Message") -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def answer(self, entries: list[E], response: "Message") -> None: ...
 
-    def fail(self, entries: list[E], error: KafkaError) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def fail(self, entries: list[E], error: KafkaError) -> None: ...
 
 
 def _nothing() -> None:

@@ -103,7 +103,7 @@ class SocketChannel:
             raise self._unreachable(error.strerror or str(error)) from error
         except trio.ClosedResourceError:
             raise self._unreachable("closed") from None
-        except BaseException:
+        except BaseException:  # cancelled too: the answer that still comes would be taken for the next one's
             self._drop()
             raise
 
@@ -222,7 +222,7 @@ async def _open_address(family: int, kind: int, protocol: int, address: tuple[ob
             if error:
                 raise OSError(error, os.strerror(error)) from None
         return PlainTransport(connection)
-    except BaseException:
+    except BaseException:  # cancelled too: nobody else knows the socket yet
         connection.close()
         raise
 

@@ -11,6 +11,7 @@ observer       follower of a quorum elsewhere as a state machine: find the leade
 observer_log   its log: the leader's batches as they came, of which those below the high watermark count
 metadata_loader  from committed batches to published images                     (MetadataLoader)
 snapshot_generator  when an observer snapshots its image                        (SnapshotGenerator)
+image_snapshot  the image as a snapshot, the work of it for a thread         (SnapshotGenerator)
 observer_loop  its sockets
 snapshot       *.checkpoint files                                               (FileRawSnapshotWriter)
 control        control batches of the metadata log

@@ -3,11 +3,8 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from pykbroker.metadata.features import record_version
 from pykbroker.metadata.image import MetadataImage
-from pykbroker.metadata.snapshot_records import image_to_records
-from pykbroker.protocol.metadata_records import frame_record
-from pykbroker.raft import snapshot
+from pykbroker.raft.image_snapshot import snapshot_job
 from pykbroker.raft.observer_log import ObserverLog
 from pykbroker.raft.snapshot import SnapshotId
 
@@ -46,21 +43,8 @@ class SnapshotGenerator:
 
     def job(self) -> Callable[[], SnapshotId]:
         """A function for a thread: snapshots the image of now. Then call done()."""
-        image, log = self._image(), self._log
-        snapshot_id = SnapshotId(image.offset + 1, image.epoch)
-        timestamp, now_ms, quorum = log.last_timestamp, self._clock.wall_ms(), log.quorum
         self._changed_at = None
-
-        def write() -> SnapshotId:
-            level = image.features.metadata_version
-            values = (frame_record(record, record_version(record, level)) for record in image_to_records(image))
-            path = log.snapshot_path(snapshot_id)
-            snapshot.write(
-                path, values, epoch=image.epoch, timestamp=timestamp, now_ms=now_ms, quorum=quorum, files=log.files
-            )
-            return snapshot_id
-
-        return log.durable_snapshot_job(write)
+        return self._log.durable_snapshot_job(snapshot_job(self._image(), self._log, self._clock.wall_ms()))
 
     def done(self, snapshot_id: SnapshotId) -> None:
         """Drops what the retention settings no longer keep. Raises OSError, KafkaError."""

@@ -233,7 +233,7 @@ class Follower:
         except KafkaError as error:
             logger.error("Cannot follow %s: %s", self.name, error)
             return Outcome.FAILED
-        except Exception:
+        except Exception:  # as in take()
             logger.exception("Cannot follow %s", self.name)
             return Outcome.FAILED
 

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -23,7 +24,7 @@ STOPS_WITHIN = 60  # seconds
 IN_MB = 1024  # kB, as /proc tells
 
 
-class Brokers:
+class Brokers(ABC):
     """`restartable`: those that do not take the only controller with them. `started`: monotonic seconds."""
 
     restartable: Sequence[int] = ()
@@ -36,23 +37,23 @@ class Brokers:
     def bootstrap(self) -> str:
         return ",".join(f"{host}:{port}" for host, port in self.addresses)
 
+    @abstractmethod
     def pids(self) -> list[int]:
         """Of all processes."""
-        raise NotImplementedError
 
-    def kill(self, number: int) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def kill(self, number: int) -> None: ...
 
+    @abstractmethod
     def stop_one(self, number: int) -> None:
         """In order."""
-        raise NotImplementedError
 
+    @abstractmethod
     def start_one(self, number: int) -> None:
         """Returns when it serves."""
-        raise NotImplementedError
 
-    def stop(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def stop(self) -> None: ...
 
     def cpu_seconds(self) -> float:
         """Of all processes that live (clock_getcpuclockid on Linux)."""

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from pykbroker.coordinator.share.persister import Persister
 from pykbroker.coordinator.share.share_partition_key import SharePartitionKey
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+R = TypeVar("R")
 Method = Callable[[Any], Awaitable[Any]]
 
 
@@ -65,21 +66,21 @@ class ShareStateRouter:
     async def initialize_state(
         self, request: "InitializeShareGroupStateRequest"
     ) -> "InitializeShareGroupStateResponse":
-        return await self._ask(self._here.initialize_state, request)  # type: ignore[no-any-return]
+        return await self._ask(self._here.initialize_state, request)
 
     async def read_state(self, request: "ReadShareGroupStateRequest") -> "ReadShareGroupStateResponse":
-        return await self._ask(self._here.read_state, request)  # type: ignore[no-any-return]
+        return await self._ask(self._here.read_state, request)
 
     async def write_state(self, request: "WriteShareGroupStateRequest") -> "WriteShareGroupStateResponse":
-        return await self._ask(self._here.write_state, request)  # type: ignore[no-any-return]
+        return await self._ask(self._here.write_state, request)
 
     async def delete_state(self, request: "DeleteShareGroupStateRequest") -> "DeleteShareGroupStateResponse":
-        return await self._ask(self._here.delete_state, request)  # type: ignore[no-any-return]
+        return await self._ask(self._here.delete_state, request)
 
     async def read_summary(self, request: "ReadShareGroupStateSummaryRequest") -> "ReadShareGroupStateSummaryResponse":
-        return await self._ask(self._here.read_summary, request)  # type: ignore[no-any-return]
+        return await self._ask(self._here.read_summary, request)
 
-    async def _ask(self, method: Method, request: Any) -> Any:
+    async def _ask(self, method: Callable[[Any], Awaitable[R]], request: Any) -> R:
         asked: list[tuple[Uuid, Any, Pending[Answer]]] = []
         here: dict[Uuid, list[Any]] = {}
         for topic in request.topics:
@@ -105,7 +106,7 @@ class ShareStateRouter:
         for result in (await self._ask_here(method, request, unanswered)).results:
             for answer in result.partitions:
                 _put_row(response, type(result), result.topic_id, answer)
-        return response
+        return cast(R, response)
 
     async def _ask_here(self, method: Method, request: Any, rows: "dict[Uuid, list[Any]]") -> Any:
         if not rows:

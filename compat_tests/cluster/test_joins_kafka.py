@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
@@ -52,9 +53,9 @@ class Pair:
         return {row.broker_id for row in rows if not row.is_fenced}
 
 
-def done(futures: dict[object, object]) -> None:
+def done(futures: dict[Any, Any]) -> None:
     for future in futures.values():
-        future.result(SECONDS)  # type: ignore[attr-defined]  # the stubs say object
+        future.result(SECONDS)
 
 
 def eventually(holds: Callable[[], bool], seconds: float = SECONDS) -> float:

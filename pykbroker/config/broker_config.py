@@ -68,7 +68,7 @@ class BrokerConfig(ConfigValues):
     fetch_max_bytes: int = 57671680
     fetch_purgatory_purge_interval_requests: int = 1000
     follower_fetch_last_tiered_offset_enable: bool = False
-    group_consumer_assignment_interval_ms: int = 1000
+    group_consumer_assignment_interval_ms: int = 0
     group_consumer_assignors: list[str] = ["uniform", "range"]
     group_consumer_heartbeat_interval_ms: int = 5000
     group_consumer_max_assignment_interval_ms: int = 15000
@@ -86,11 +86,11 @@ class BrokerConfig(ConfigValues):
     group_coordinator_cached_buffer_max_bytes: int = 1048588
     group_coordinator_rebalance_protocols: list[str] = ["classic", "consumer", "streams"]
     group_coordinator_threads: int = 4
-    group_initial_rebalance_delay_ms: int = 3000
+    group_initial_rebalance_delay_ms: int = 0
     group_max_session_timeout_ms: int = 1800000
     group_max_size: int = 2147483647
     group_min_session_timeout_ms: int = 6000
-    group_share_assignment_interval_ms: int = 1000
+    group_share_assignment_interval_ms: int = 0
     group_share_assignors: list[str] = ["simple"]
     group_share_delivery_count_limit: int = 5
     group_share_heartbeat_interval_ms: int = 5000
@@ -113,9 +113,9 @@ class BrokerConfig(ConfigValues):
     group_share_persister_class_name: str = "org.apache.kafka.server.share.persister.DefaultStatePersister"
     group_share_record_lock_duration_ms: int = 30000
     group_share_session_timeout_ms: int = 45000
-    group_streams_assignment_interval_ms: int = 1000
+    group_streams_assignment_interval_ms: int = 0
     group_streams_heartbeat_interval_ms: int = 5000
-    group_streams_initial_rebalance_delay_ms: int = 3000
+    group_streams_initial_rebalance_delay_ms: int = 0
     group_streams_max_assignment_interval_ms: int = 15000
     group_streams_max_heartbeat_interval_ms: int = 15000
     group_streams_max_session_timeout_ms: int = 60000

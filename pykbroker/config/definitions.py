@@ -526,6 +526,11 @@ GROUP_SYNONYMS: Final[dict[str, tuple[str, ...]]] = {
 # What pykbroker takes where nothing is set and Kafka has no default, or one for large clusters.
 OUR_DEFAULTS: Final[dict[str, str]] = {
     "controller.listener.names": "CONTROLLER",
+    "group.consumer.assignment.interval.ms": "0",
+    "group.initial.rebalance.delay.ms": "0",
+    "group.share.assignment.interval.ms": "0",
+    "group.streams.assignment.interval.ms": "0",
+    "group.streams.initial.rebalance.delay.ms": "0",
     "listeners": "PLAINTEXT://localhost:9092",
     "node.id": "1",
     "offsets.topic.replication.factor": "1",

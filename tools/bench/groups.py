@@ -63,7 +63,7 @@ def stable_groups(broker: Broker, topic: str, times: int = 5) -> dict[str, float
         taken = [until_stable(broker, Classic.team(_name(), size), is_stable_generation) for _ in range(times)]
         figures[f"groups: {size} classic members stable, s"] = statistics.median(taken)
         figures[f"groups: CPU ms per {size} classic members"] = (broker.cpu_seconds() - cpu) / times * 1000
-    # The interval between two assignments is a second by default, for both.
+    # Both with their defaults: Kafka's interval between two assignments is a second.
     team = Consumer.team(_name(), topic, PARTITIONS)
     figures["groups: 10 KIP-848 members stable, s"] = until_stable(broker, team, is_spread)
     taken = []

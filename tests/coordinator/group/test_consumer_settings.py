@@ -41,6 +41,6 @@ def test_a_group_has_its_own() -> None:
         configs=ConfigsImage({(GROUP_RESOURCE, "g"): {"consumer.assignment.interval.ms": "5"}})
     )
     settings = ConsumerSettings(BrokerConfig(), lambda: image)
-    assert (settings.assignment_interval_ms("g"), settings.assignment_interval_ms("h")) == (5, 1000)
+    assert (settings.assignment_interval_ms("g"), settings.assignment_interval_ms("h")) == (5, 0)
     assert (settings.session_timeout_ms("g"), settings.heartbeat_interval_ms("g")) == (45_000, 5_000)
     assert settings.default_assignor == "uniform"

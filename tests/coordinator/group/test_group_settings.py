@@ -17,7 +17,7 @@ def test_intervals_between_assignments_follow_the_broker_and_the_group(kind: str
     current = started
     image = MetadataImage.empty()
     settings = KINDS[kind](started, lambda: image, lambda: current)
-    assert settings.assignment_interval_ms("g") == 1000
+    assert settings.assignment_interval_ms("g") == 0
     current = started.with_overrides({f"group.{kind}.assignment.interval.ms": "7"})
     assert (settings.assignment_interval_ms("g"), settings.session_timeout_ms("g")) == (7, 45_000)
     image = image._replace(configs=ConfigsImage({(GROUP_RESOURCE, "g"): {f"{kind}.assignment.interval.ms": "8"}}))

@@ -40,13 +40,15 @@ class Outcome(NamedTuple):
 def run(*command: str | Path, cwd: Path = ROOT) -> int:
     """Runs one step, echoed, and returns its exit code."""
     print("+", *(str(part) for part in command), flush=True)
-    # KAFKA_LOG_DIRS and the like of another broker's user would configure the brokers that the tests start.
-    environment = {name: value for name, value in os.environ.items() if not is_setting(name)}
+    # KAFKA_LOG_DIRS and the like of another broker's user would configure the brokers that the tests start, and
+    # PYTHONDONTWRITEBYTECODE would have each of them compile its modules anew, which is half of a start.
+    environment = {name: value for name, value in os.environ.items() if not is_unwanted(name)}
     return subprocess.call([str(part) for part in command], cwd=cwd, env={**environment, "PYTHONPATH": str(ROOT)})
 
 
-def is_setting(variable: str) -> bool:
-    return variable.startswith("KAFKA_") and variable != "KAFKA_ORACLE"
+def is_unwanted(variable: str) -> bool:
+    is_setting = variable.startswith("KAFKA_") and variable != "KAFKA_ORACLE"
+    return is_setting or variable == "PYTHONDONTWRITEBYTECODE"
 
 
 def python(*arguments: str) -> int:

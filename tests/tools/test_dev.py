@@ -115,12 +115,13 @@ def test_the_last_line_and_the_exit_code(capsys: pytest.CaptureFixture[str]) -> 
     assert capsys.readouterr().out.splitlines() == ["5 passed, 0 failed", "5 passed, 1 failed", "0 passed, 0 failed"]
 
 
-def test_settings_of_another_broker_are_not_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_of_another_broker_and_of_python_are_not_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = {}
     monkeypatch.setenv("KAFKA_LOG_DIRS", "/elsewhere")
     monkeypatch.setenv("KAFKA_ORACLE", "/jars")
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     monkeypatch.setattr(dev.subprocess, "call", lambda _, env, **__: seen.update(env) or 0)
     assert dev.python("--version") == 0
-    assert "KAFKA_LOG_DIRS" not in seen
+    assert not {"KAFKA_LOG_DIRS", "PYTHONDONTWRITEBYTECODE"} & set(seen)
     assert seen["KAFKA_ORACLE"] == "/jars"
     assert seen["PYTHONPATH"] == str(dev.ROOT)

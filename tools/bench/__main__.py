@@ -10,7 +10,7 @@ from itertools import count
 from pathlib import Path
 
 from tools.bench import cluster, clusters, compaction, report, restarts, suites
-from tools.bench.processes import Broker, Kafka, Pykbroker
+from tools.bench.processes import Broker, Kafka, Pykbroker, compile_pykbroker
 
 Makers = dict[str, Callable[[], Broker]]
 Starters = dict[str, Callable[[Path], Broker]]  # on a folder, new or old
@@ -106,6 +106,7 @@ def main() -> int:
     if unknown := set(arguments.suites) - set(ALL):
         parser.error(f"no suite {', '.join(sorted(unknown))}; there are {', '.join(ALL)}")
     Broker.realtime = arguments.realtime
+    compile_pykbroker()
     with tempfile.TemporaryDirectory(prefix="pykbroker-bench-", ignore_cleanup_errors=True) as folder:
         fresh = (Path(folder) / str(number) for number in count())
         starters: Starters = {"pykbroker": Pykbroker, "kafka": Kafka}

@@ -16,11 +16,14 @@ class UsableBroker(NamedTuple):
 
 
 def usable_brokers(brokers: Iterable[BrokerRegistration]) -> list[UsableBroker]:
-    """Those that may get replicas: not shutting down, with a directory that is not cordoned (KIP-1066)."""
+    """Those that may get replicas: not shutting down, with a directory that is not cordoned (KIP-1066).
+
+    One that has shut down is fenced, and may (BrokerHeartbeatManager.touch): it comes back.
+    """
     return [
         UsableBroker(b.id, b.rack, b.fenced)
         for b in brokers
-        if not b.in_controlled_shutdown and has_uncordoned_directory(b)
+        if (b.fenced or not b.in_controlled_shutdown) and has_uncordoned_directory(b)
     ]
 
 

@@ -119,6 +119,7 @@ def test_usable_brokers() -> None:
         broker(5, directories=(left, right), cordoned_directories=(right,)),
         broker(6, directories=(), cordoned_directories=(right,)),
         broker(7, directories=(left,), cordoned_directories=()),
+        broker(8, in_controlled_shutdown=True, fenced=True),
     ]
     assert usable_brokers(registered) == [
         UsableBroker(1, "r", False),
@@ -126,4 +127,5 @@ def test_usable_brokers() -> None:
         UsableBroker(5, None, False),
         UsableBroker(6, None, False),
         UsableBroker(7, None, False),
+        UsableBroker(8, None, True),
     ]

@@ -71,6 +71,8 @@ class LifecycleLoop:
         self._is_shutting_down = False
         self._is_silent = False  # the last heartbeat was not answered
         self._may_go = False
+        # What waits for the controller's answer, and is sent again when it moves.
+        self._under_way: BrokerHeartbeatRequest | None = None
         self._link = link
         self._config = config
         self._image = image
@@ -215,6 +217,9 @@ class LifecycleLoop:
         Also when no controller has answered for a whole session: by then it has fenced this broker, if there is one.
         """
         self._is_shutting_down = True
+        if self._under_way is not None:
+            # Sent once more it may come after the leave to go, and would unfence this broker.
+            self._under_way.want_shut_down = True
         try:
             await self._leave()
         except KafkaError as error:
@@ -247,10 +252,13 @@ class LifecycleLoop:
             offline_log_dirs=list(self._offline_directory_ids()),
             cordoned_log_dirs=[],
         )
+        self._under_way = request
         try:
             response = cast(BrokerHeartbeatResponse, await self._link.call(ApiKey.BROKER_HEARTBEAT, request))
         except KafkaError as error:
             return await self._refused(error)
+        finally:
+            self._under_way = None
         if self._is_silent:
             self._is_silent = False
             LOG.info("The controller answers heartbeats again")

@@ -180,6 +180,30 @@ async def test_a_broker_that_went_is_not_unfenced_again(node, nursery, autojump_
     assert node.partition("t").leader == -1
 
 
+async def test_a_heartbeat_that_is_sent_again_does_not_unfence_a_broker_that_went(node, nursery, autojump_clock):
+    """Its first try was lost with the connection when the broker began to stop; found by reading."""
+    life, link = lifecycle(node)
+    await life.register()
+    await life.unfence()
+    again = trio.Event()
+    send = link.call
+
+    async def call(api_key, request):
+        if not life._is_shutting_down:
+            await again.wait()
+        return await send(api_key, request)
+
+    link.call = call
+    await nursery.start(life.run)
+    await trio.sleep(3)
+    await life.controlled_shutdown()
+    assert node.image.brokers[1].fenced
+    again.set()
+    await wait_all_tasks_blocked()
+    assert len(link.heartbeats) == 3, "to be unfenced, to go, and the one that came late"
+    assert node.image.brokers[1].fenced
+
+
 async def test_directories_that_failed_are_told(node, nursery, autojump_clock):
     offline = []
     life, link = lifecycle(node, directory_ids=[uuid(1), uuid(2)], offline_directory_ids=lambda: offline)

@@ -61,6 +61,7 @@ def await_committed(one: Run) -> None:
     """Until one more transaction is."""
     before, deadline = one.committed(), time.monotonic() + PATIENCE
     while one.committed() == before:
+        one.check_clients()
         assert time.monotonic() < deadline, f"seed {one.seed}: nothing is committed any more"
         time.sleep(0.1)
 

@@ -4,6 +4,7 @@ program that was started over: it is another process of the history then.
 
 import threading
 import time
+import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -65,26 +66,34 @@ class Client(threading.Thread, ABC):
         return f"{self.name}.{self.incarnations}"
 
     def run(self) -> None:
-        while not self.ends.is_set():
-            self.incarnations += 1
-            try:
-                self.open()
-                while not self.ends.is_set() and not self.turn():
-                    pass
-            except KafkaException:
-                self.ends.wait(0.05)
-            except BaseException as error:
-                self.broken.append(f"{self.process}: {error!r}")
-                raise
-            finally:
-                with suppress(KafkaException):
-                    self.close()
-        self.finish()
+        try:
+            while not self.ends.is_set():
+                self.incarnations += 1
+                self.live()
+            self.finish()
+        except Exception:
+            self.broken.append(f"{self.process}: {traceback.format_exc()}")
+
+    def live(self) -> None:
+        """One incarnation."""
+        try:
+            self.open()
+            while not self.ends.is_set() and not self.turn():
+                pass
+        except KafkaException:
+            self.ends.wait(0.05)
+        finally:
+            with suppress(KafkaException):
+                self.close()
 
     def stop(self) -> None:
         self.join(3 * SECONDS)
         assert not self.is_alive(), f"{self.process} hangs"
-        assert not self.broken, self.broken
+        self.check()
+
+    def check(self) -> None:
+        """Raises AssertionError when it has met what it may not."""
+        assert not self.broken, "\n".join(self.broken)
 
     def open(self) -> None: ...
 
@@ -187,7 +196,7 @@ class Transactional(Client):
             self.history.add(event)
 
     def close(self) -> None:
-        del self.producer
+        self.__dict__.pop("producer", None)  # there is none where it could not be opened
 
     def finish(self) -> None:
         """Nothing stays open: the next producer of this id aborts it."""
@@ -323,7 +332,7 @@ class Pipeline(Transactional):
         if self.subscribed is not None:
             self.subscribed.consumer.close()
             self.subscribed = None
-        self.__dict__.pop("producer", None)
+        super().close()
 
 
 class Reader(Client):

@@ -101,6 +101,11 @@ class Run:
         for client in self.clients:
             client.start()
 
+    def check_clients(self) -> None:
+        """Raises AssertionError when one has met what it may not."""
+        for client in self.clients:
+            client.check()
+
     def stop(self) -> None:
         for client in self.clients:
             client.ends.set()

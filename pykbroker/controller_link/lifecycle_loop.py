@@ -157,9 +157,11 @@ class LifecycleLoop:
         return self.broker_epoch
 
     def _features(self) -> list[Feature]:
-        """What we honour, and what the cluster has finalized beyond: a directory of a real Kafka must stay servable."""
+        """What we honour. To a controller of our own also what the cluster has finalized beyond: a directory of a real
+        Kafka must stay servable. Controllers elsewhere are told the truth, and refuse."""
         ranges = dict(SUPPORTED_FEATURES)
-        for name, level in self._image().features.finalized.items():
+        has_own_controller = "controller" in self._config.process_roles
+        for name, level in self._image().features.finalized.items() if has_own_controller else ():
             low, high = ranges.get(name, (0, 0))
             ranges[name] = (low, max(high, level))
         return [

@@ -2,6 +2,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+from pykbroker.config.broker_config import BrokerConfig
 from pykbroker.controller_link.lifecycle_loop import RETRY_PAUSE, LifecycleLoop
 from pykbroker.errors import KafkaError
 from pykbroker.protocol.apis import ApiKey
@@ -89,6 +90,14 @@ async def test_what_the_cluster_has_finalized_is_honoured(node, autojump_clock):
     await life.register()
     assert node.image.brokers[1].features["new.version"] == (0, 1)
     assert node.image.brokers[1].features["metadata.version"] == (7, 30)
+
+
+async def test_to_controllers_elsewhere_no_broker_claims_what_it_does_not_have(node, autojump_clock):
+    node.write([FeatureLevelRecord(name="share.version", feature_level=2)])
+    life, _ = lifecycle(node, config=BrokerConfig({"process.roles": "broker"}))
+    with pytest.raises(KafkaError, match="does not support finalized version 2") as caught:
+        await life.register()
+    assert caught.value.code == ErrorCode.UNSUPPORTED_VERSION
 
 
 async def test_a_refused_registration_is_raised(node, autojump_clock):

@@ -60,7 +60,8 @@ def _change(
     *,
     is_online: bool,
 ) -> "list[Message]":
-    """A replica in a directory that its broker has lost is out of sync, and leads nothing."""
+    """A replica in a directory that its broker has lost is out of sync, and leads nothing: another does, uncleanly
+    where the topic allows it."""
     partition = topic.partitions[index]
     may_lead_now = may_lead(image, partition)
     record = partition_change(
@@ -69,7 +70,7 @@ def _change(
         index,
         isr=[replica for replica in partition.isr if is_online or replica != broker_id],
         is_acceptable=lambda replica: may_lead_now(replica) and (is_online or replica != broker_id),
-        rules=rules_of(image, config, topic, ONLINE),
+        rules=rules_of(image, config, topic, ONLINE if is_online else None),
         directory_of=partial(default_directory, image),
         directories={broker_id: directory},
     )

@@ -50,6 +50,19 @@ def test_in_a_directory_that_is_lost_nothing_is_in_sync() -> None:
     assert partition.directory(1) == LOST
 
 
+def test_who_leads_when_the_last_one_in_sync_lies_in_a_directory_that_is_lost() -> None:
+    topic = TOPIC._replace(partitions={0: TOPIC.partitions[0]._replace(isr=(1,))})
+    image = image_of(*IMAGE.brokers.values(), topics=[topic])
+    leaders = []
+    for enabled in ("false", "true"):
+        config = BrokerConfig({"unclean.leader.election.enable": enabled})
+        result = assign_replicas(image, config, 1, EPOCH, [(LOST, topic.id, 0)])
+        partition = replayed(image, result.records).topics.partition("t", 0)
+        assert partition is not None
+        leaders.append((partition.leader, partition.isr))
+    assert leaders == [(-1, (1,)), (2, (2,))]
+
+
 @pytest.mark.parametrize(
     ("image", "epoch", "code"),
     [

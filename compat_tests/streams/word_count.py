@@ -12,13 +12,13 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from tools.oracle.jars import jars
+from tools.oracle.jars import BRIEF, jars
 
 DEMO = "org.apache.kafka.streams.examples.wordcount.WordCountDemo"
 INPUT = "streams-plaintext-input"
 OUTPUT = "streams-wordcount-output"
 TERMINATED = 128 + signal.SIGTERM
-JVM = ("-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Dorg.slf4j.simpleLogger.defaultLogLevel=info")
+JVM = ("-Xmx256m", *BRIEF, "-Dorg.slf4j.simpleLogger.defaultLogLevel=info")
 
 
 class Application:

@@ -22,14 +22,16 @@ FULL_HEAP = "1g"  # of kafka-server-start.sh
 class Node:
     """One Kafka process with a server.properties; `folder` keeps what it prints.
 
-    With less than the full heap it is one of a test's, which is to start soon: see BRIEF.
+    With less than the full heap it is one of a test's, which is to start soon: see BRIEF. `options`: of the JVM.
     """
 
-    def __init__(self, properties: Path, port: int, folder: Path, heap: str = FULL_HEAP) -> None:
+    def __init__(
+        self, properties: Path, port: int, folder: Path, heap: str = FULL_HEAP, options: tuple[str, ...] = ()
+    ) -> None:
         self.properties = properties
         self.port = port
         self.output = folder / "out"
-        command = java("kafka.Kafka", str(properties), heap=heap, options=jvm_options(heap))
+        command = java("kafka.Kafka", str(properties), heap=heap, options=options or jvm_options(heap))
         self.started = time.monotonic()
         with self.output.open("w") as output:
             self.process = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)

@@ -13,7 +13,11 @@ POM = Path(__file__).resolve().parent / "pom.xml"
 HOME = Path(os.environ.get("KAFKA_ORACLE") or Path.home() / ".cache" / "kafka-oracle")
 ATTEMPTS = 2  # a download may fail once
 # For JVMs that live for seconds: with the first compiler tier and the serial collector they take a third less CPU time.
-BRIEF = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
+SMALL = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
+# Kafka's classes as a JVM has them in memory (JEP 350), see class_archive.py: half of what is left. A JVM that does not
+# find it there, or does not know it, goes without and is silent.
+CLASSES = HOME / "classes.jsa"
+BRIEF = (*SMALL, f"-XX:SharedArchiveFile={CLASSES}", "-Xlog:cds=off", "-Xlog:cds+dynamic=off")
 
 
 class OracleError(Exception):

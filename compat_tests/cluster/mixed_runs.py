@@ -10,12 +10,16 @@ from itertools import permutations
 from pathlib import Path
 from random import Random
 
+from confluent_kafka.admin import NewTopic
+
 from compat_tests.cluster.mixed import KAFKA, OURS, MixedCluster, await_port, eventually, mixed_cluster
+from compat_tests.history.clients import Feeder
 from compat_tests.history.events import Sent
 from compat_tests.history.runs import Run, verify
 
 INTERNAL = ("__consumer_offsets", "__transaction_state")
 PATIENCE = 120
+STEADY = "steady"
 
 
 def history(cluster: MixedCluster, label: str, copies: int = 3) -> Run:
@@ -31,8 +35,16 @@ def history(cluster: MixedCluster, label: str, copies: int = 3) -> Run:
     return Run(cluster.bootstrap, seed, f"{label}-{seed}", make_topic)
 
 
-def sent(one: Run) -> int:
-    return sum(isinstance(event, Sent) for event in list(one.history.events))
+def sent(one: Run, by: str = "") -> int:
+    return sum(isinstance(event, Sent) and event.process.startswith(by) for event in list(one.history.events))
+
+
+class Steady(Feeder):
+    """Keeps the producer id that it has: a broker that has none left gets more only from the controller."""
+
+    def turn(self) -> bool:
+        super().turn()
+        return False
 
 
 def await_more(one: Run) -> None:
@@ -41,9 +53,10 @@ def await_more(one: Run) -> None:
     eventually(lambda: sent(one) >= records and one.committed() >= transactions, one.figures, PATIENCE)
 
 
-def await_more_records(one: Run) -> None:
-    records = sent(one) + 100
-    eventually(lambda: sent(one) >= records, one.figures, PATIENCE)
+def await_more_records(one: Run, by: str = "") -> None:
+    """`by`: the name of a client, else of all of them."""
+    records = sent(one, by) + 100
+    eventually(lambda: sent(one, by) >= records, one.figures, PATIENCE)
 
 
 def look_at_copies(cluster: MixedCluster, *topics: str) -> None:
@@ -85,13 +98,24 @@ def stop_and_start(cluster: MixedCluster, one: Run, number: int) -> None:
 
 
 def restart_controller(cluster: MixedCluster, one: Run, random: Random) -> None:
-    """Leaders need none."""
+    """Leaders need none, and producers that have an id."""
     random.choice([cluster.controller.stop, cluster.controller.kill])()
-    records = sent(one) + 100
-    eventually(lambda: sent(one) >= records, one.figures, PATIENCE)
+    await_more_records(one, STEADY)
     cluster.controller.start()
     await_port(cluster.controller)
+    await_controller(cluster)
     cluster.await_unfenced(*cluster.brokers)
+
+
+def await_controller(cluster: MixedCluster) -> None:
+    """Until it takes requests: what brokers say of each other may be what they knew before it went."""
+
+    def answers() -> bool:
+        asked = NewTopic("never-made", 1, 1)
+        cluster.admin.create_topics([asked], validate_only=True)["never-made"].result(PATIENCE)
+        return True
+
+    eventually(answers)
 
 
 def disturb(cluster: MixedCluster, one: Run, random: Random) -> str:
@@ -123,6 +147,7 @@ def main() -> None:
     ):
         one = history(cluster, "mixed")
         one.add_all()
+        one.add(Steady, STEADY)
         one.start()
         try:
             await_more(one)

@@ -138,6 +138,10 @@ class KafkaNode:
         self._node.process.wait()
         self._node = None
 
+    def signal(self, number: signal.Signals) -> None:
+        assert self._node is not None
+        self._node.process.send_signal(number)
+
     @property
     def is_running(self) -> bool:
         return self._node is not None

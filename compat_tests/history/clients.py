@@ -31,6 +31,7 @@ from compat_tests.history.events import (
 )
 
 SECONDS = 20
+MARGIN = 5.0  # seconds
 QUICK: dict[str, Any] = {
     "socket.timeout.ms": 5000,
     "reconnect.backoff.ms": 20,
@@ -210,6 +211,29 @@ class Transactional(Client):
                     raise
 
 
+def bounded(call: Callable[[], object]) -> None:
+    """Raises KafkaException: the call's, or _TIMED_OUT somewhat behind the timeout that it was given.
+
+    librdkafka's send_offsets_to_transaction overlooks its timeout (librdkafka#5456), and does not end when the group's
+    coordinator has left the cluster's metadata meanwhile (librdkafka#5511). Then its thread stays behind.
+    """
+    raised: list[Exception] = []
+
+    def run() -> None:
+        try:
+            call()
+        except Exception as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=run, name=f"{threading.current_thread().name} sends offsets", daemon=True)
+    thread.start()
+    thread.join(SECONDS + MARGIN)
+    if thread.is_alive():
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+    if raised:
+        raise raised[0]
+
+
 def noting(sent: list[Record], index: int) -> Callable[[KafkaError | None, Message], None]:
     def delivered(error: KafkaError | None, message: Message) -> None:
         if error is None:
@@ -322,7 +346,8 @@ class Pipeline(Transactional):
         def send_offsets() -> dict[Partition, int]:
             ends = ends_of(records)
             rows = [TopicPartition(topic, partition, offset) for (topic, partition), offset in ends.items()]
-            self.producer.send_offsets_to_transaction(rows, consumer.consumer_group_metadata(), SECONDS)
+            metadata, producer = consumer.consumer_group_metadata(), self.producer
+            bounded(lambda: producer.send_offsets_to_transaction(rows, metadata, SECONDS))
             return ends
 
         self.transaction(sends, tuple(records), self.group, send_offsets)

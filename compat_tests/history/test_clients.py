@@ -1,9 +1,12 @@
 """The clients of the histories themselves: who cannot begin begins anew, and nothing that breaks is overlooked."""
 
+import threading
+
 import pytest
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from compat_tests.history.clients import Client, Writer
+from compat_tests.history import clients
+from compat_tests.history.clients import Client, Writer, bounded
 from compat_tests.history.events import History
 
 
@@ -41,3 +44,23 @@ def test_what_breaks_on_closing_is_told() -> None:
     client.start()
     with pytest.raises(AssertionError, match="not all is acknowledged"):
         client.stop()
+
+
+def test_offsets_that_are_never_sent_time_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """librdkafka#5511."""
+    monkeypatch.setattr(clients, "SECONDS", 0)
+    monkeypatch.setattr(clients, "MARGIN", 0.05)
+    ends = threading.Event()
+    with pytest.raises(KafkaException) as raised:
+        bounded(ends.wait)
+    ends.set()
+    assert raised.value.args[0].code() == KafkaError._TIMED_OUT
+
+
+def test_what_sending_offsets_raises_is_raised() -> None:
+    def fenced() -> None:
+        raise KafkaException(KafkaError(KafkaError._FENCED))
+
+    with pytest.raises(KafkaException) as raised:
+        bounded(fenced)
+    assert raised.value.args[0].code() == KafkaError._FENCED

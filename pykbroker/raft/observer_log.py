@@ -22,12 +22,17 @@ if TYPE_CHECKING:
     from pykbroker.record.batch import WritableBuffer
 
 
+# As long as no leader has said how far is committed: nobody has it all.
+UNKNOWN_END = 2**63 - 1
+
+
 class MetadataLost(Exception):
     """The leader does not have what was committed before. The text says what to do."""
 
 
 class ObserverLog(MetadataLog):
-    """`high_watermark` rises with what the leader says, as far as the log has it; `committed_end` is what it said last.
+    """`high_watermark` rises with what the leader says, as far as the log has it; `committed_end` is what it said last,
+    UNKNOWN_END before.
 
     `applied`: the offset behind what committed() gave out."""
 
@@ -35,7 +40,7 @@ class ObserverLog(MetadataLog):
         """Raises MalformedFrame, MetadataLost, OSError."""
         super().__init__(log, clock)
         self.applied = 0
-        self.committed_end = 0
+        self.committed_end = UNKNOWN_END
         self._snapshot_epoch = 0
         snapshot.remove_leftovers(self.directory, self.files)
         newest = self.latest_snapshot()
@@ -63,8 +68,12 @@ class ObserverLog(MetadataLog):
         self._log.append_as_follower(records, self._clock.wall_ms(), epoch)
 
     def commit(self, offset: int) -> None:
-        """The leader's high watermark."""
-        self.committed_end = offset
+        """The leader's high watermark; negative: one that was elected just now does not know it yet."""
+        if offset >= 0:
+            self.committed_end = offset
+            self._raise_high_watermark(offset)
+
+    def _raise_high_watermark(self, offset: int) -> None:
         self.high_watermark = max(self.high_watermark, min(offset, self.end_offset))
         self._log.update_high_watermark(self.high_watermark)
 
@@ -93,11 +102,12 @@ class ObserverLog(MetadataLog):
         return SnapshotDownload(self, snapshot_id)
 
     def install(self, snapshot_id: SnapshotId) -> None:
-        """The log begins anew behind a snapshot that is on disk. Raises OSError."""
+        """The log begins anew behind a snapshot that is on disk. How much more is committed, the leader has yet to
+        say. Raises OSError."""
         self._snapshot_epoch = snapshot_id.epoch
         self.snapshot_written(snapshot_id)
         self._log.truncate_fully_and_start_at(snapshot_id.end_offset)
-        self.commit(max(self.committed_end, snapshot_id.end_offset))
+        self._raise_high_watermark(snapshot_id.end_offset)
 
     # What counts
 

@@ -126,6 +126,29 @@ def test_current_means_published_up_to_the_high_watermark(follower: Follower) ->
     assert follower.loader.is_current
 
 
+def test_a_snapshot_is_not_all_that_is_committed(follower: Follower) -> None:
+    """A broker that began with it alone took its replicas of later topics for strays."""
+    follower.install(40, setting("a"))
+    follower.loader.catch_up()
+    assert not follower.loader.is_current
+    follower.append(setting("b"))
+    follower.commit()
+    assert (sorted(follower.settings), follower.loader.is_current) == (["a", "b"], True)
+
+
+def test_nobody_is_current_while_the_leader_does_not_know_what_is_committed(tmp_path: Path) -> None:
+    """After its election, until the others have followed; a broker that restarts has a snapshot by then."""
+    Follower(tmp_path).install(40, setting("a"))
+    again = Follower(tmp_path)
+    again.append(setting("b"))
+    again.log.commit(-1)
+    again.loader.catch_up()
+    assert (again.log.high_watermark, again.loader.is_current) == (40, False)
+    again.log.commit(41)
+    again.loader.catch_up()
+    assert (again.log.high_watermark, again.loader.is_current) == (41, True)
+
+
 def test_a_record_that_does_not_fit_stops_the_node(follower: Follower) -> None:
     follower.append(RemoveTopicRecord(topic_id=uuid(9)))
     with pytest.raises(ReplayError):

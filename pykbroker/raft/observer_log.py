@@ -91,15 +91,28 @@ class ObserverLog(MetadataLog):
         if offset < max(self.high_watermark, self.applied):
             raise MetadataLost(
                 f"The controller's metadata ends at offset {offset}, this node has committed metadata up to "
-                f"{self.high_watermark}: the controllers have lost some, or belong to another cluster. To follow them "
-                f"nevertheless, stop this node and delete {self.directory}, which is but a copy."
+                f"{self.high_watermark}: {self._how_to_follow()}"
             )
         self._log.truncate_to(offset)
         return offset
 
     def start_download(self, snapshot_id: SnapshotId) -> "SnapshotDownload":
-        """Raises OSError."""
+        """Raises MalformedFrame when it is none, MetadataLost when it ends before what was committed, OSError."""
+        if min(snapshot_id) < 0:
+            raise MalformedFrame(f"the leader names a snapshot {tuple(snapshot_id)}")
+        committed = max(self.high_watermark, self.applied)
+        if snapshot_id.end_offset < committed:
+            raise MetadataLost(
+                f"The controller's snapshot ends at offset {snapshot_id.end_offset}, this node has committed metadata "
+                f"up to {committed}: {self._how_to_follow()}"
+            )
         return SnapshotDownload(self, snapshot_id)
+
+    def _how_to_follow(self) -> str:
+        return (
+            "the controllers have lost some, or belong to another cluster. To follow them nevertheless, stop this "
+            f"node and delete {self.directory}, which is but a copy."
+        )
 
     def install(self, snapshot_id: SnapshotId) -> None:
         """The log begins anew behind a snapshot that is on disk. How much more is committed, the leader has yet to

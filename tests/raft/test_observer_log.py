@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from pykbroker.clock import ManualClock
+from pykbroker.errors import MalformedFrame
 from pykbroker.log.files import Files
 from pykbroker.raft import control, snapshot
 from pykbroker.raft.metadata_log import LoadedBatch
@@ -102,6 +103,21 @@ def test_nothing_committed_is_cut(tmp_path: Path) -> None:
     log.commit(2)
     with pytest.raises(MetadataLost, match=r"stop this node and delete .*__cluster_metadata-0, which is but a copy"):
         log.truncate(1, 1)
+
+
+def test_no_snapshot_takes_back_what_was_committed(tmp_path: Path) -> None:
+    log = open_log(tmp_path)
+    log.append_as_follower(bytearray(batch(0, "a") + batch(1, "b")), 1)
+    log.commit(2)
+    with pytest.raises(MetadataLost, match=r"snapshot ends at offset 1, .* up to 2: .*__cluster_metadata-0"):
+        log.start_download(SnapshotId(1, 1))
+    assert (log.end_offset, log.snapshots()) == (2, [])
+
+
+@pytest.mark.parametrize("name", [SnapshotId(-1, 1), SnapshotId(1, -1)])
+def test_half_a_name_is_no_snapshot(tmp_path: Path, name: SnapshotId) -> None:
+    with pytest.raises(MalformedFrame):
+        open_log(tmp_path).start_download(name)
 
 
 def test_a_log_that_begins_behind_every_snapshot_is_refused(tmp_path: Path) -> None:

@@ -114,7 +114,10 @@ class RemoteControllerLink:
 
         timeout = self._config.request_timeout_ms / 1000
         name = _CHANNELS.get(ApiKey(api_key), _FORWARDING)
-        if name == _HEARTBEAT:
+        if api_key == ApiKey.BROKER_HEARTBEAT:
+            # As in Kafka: one that hangs, its packets lost, leaves time in the session for others on a new connection.
+            timeout = min(timeout, self._config.broker_heartbeat_interval_ms / 1000)
+        elif name == _HEARTBEAT:
             timeout = min(timeout, self._config.broker_session_timeout_ms / 1000)
         return await self._until_answered(name, api_key, timeout, ask)
 

@@ -17,6 +17,7 @@ from pykbroker.protocol.message import Message
 from pykbroker.protocol.messages.allocate_producer_ids import AllocateProducerIdsRequest, AllocateProducerIdsResponse
 from pykbroker.protocol.messages.alter_partition import AlterPartitionRequest, AlterPartitionResponse
 from pykbroker.protocol.messages.broker_heartbeat import BrokerHeartbeatRequest, BrokerHeartbeatResponse
+from pykbroker.protocol.messages.broker_registration import BrokerRegistrationRequest
 from pykbroker.protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicsResponse
 from pykbroker.protocol.messages.envelope import EnvelopeRequest, EnvelopeResponse
 from pykbroker.request import RequestContext
@@ -175,12 +176,12 @@ async def test_without_a_controller_a_request_waits_for_one(
     stand = Stand(lambda *_: BrokerHeartbeatResponse(), leader=None)
 
     async def move() -> None:
-        await trio.sleep(3)
+        await trio.sleep(1)
         stand.move(B)
 
     nursery.start_soon(move)
     await stand.link.call(ApiKey.BROKER_HEARTBEAT, HEARTBEAT)
-    assert (stand.asked, trio.current_time()) == ([B], pytest.approx(3))
+    assert (stand.asked, trio.current_time()) == ([B], pytest.approx(1))
 
 
 @pytest.mark.parametrize(
@@ -202,11 +203,18 @@ async def test_nobody_answers_in_time(
     assert reason in str(caught.value)
 
 
-async def test_heartbeats_wait_no_longer_than_a_session(autojump_clock: trio.testing.MockClock) -> None:
+@pytest.mark.parametrize(
+    ("request_", "name", "seconds"),
+    [(HEARTBEAT, "BrokerHeartbeat", 2), (BrokerRegistrationRequest(broker_id=2), "BrokerRegistration", 9)],
+)
+async def test_a_heartbeat_hangs_for_an_interval_a_registration_for_a_session(
+    request_: Message, name: str, seconds: float, autojump_clock: trio.testing.MockClock
+) -> None:
+    """So that there is another heartbeat within the session."""
     stand = Stand(lambda *_: None)
-    with pytest.raises(KafkaError, match="No controller answered BrokerHeartbeat within 9 s"):
-        await stand.link.call(ApiKey.BROKER_HEARTBEAT, HEARTBEAT)
-    assert trio.current_time() == pytest.approx(9)
+    with pytest.raises(KafkaError, match=f"No controller answered {name} within {seconds} s"):
+        await stand.link.call(request_.API_KEY, request_)
+    assert trio.current_time() == pytest.approx(seconds)
 
 
 async def test_a_hanging_request_does_not_hold_up_heartbeats(

@@ -110,8 +110,11 @@ def _update_kraft_version(level: int, current: int) -> "list[Message]":
     if level < current:
         raise _invalid(KRAFT_VERSION, level, "Can't downgrade the version of this feature.")
     if level > current:
-        # Dynamic voters are known by their endpoints, and the embedded controller has none.
-        raise _invalid(KRAFT_VERSION, level, "The controller of this node has no listener to be known by as a voter.")
+        raise _invalid(
+            KRAFT_VERSION,
+            level,
+            "pykbroker's controller leaves a static quorum as it is; a dynamic one is formatted by --standalone.",
+        )
     return []
 
 

@@ -47,7 +47,8 @@ class Link(Protocol):
 class LifecycleLoop:
     """In this order: register(), then load the logs, unfence(), run() as a task, controlled_shutdown().
 
-    `image` gives the newest image that the broker knows. `previous_epoch` is the broker epoch in the clean-shutdown
+    `image` gives the newest image that the broker knows; `applied_offset` up to where all of its parts have taken the
+    metadata over, by default the same. `previous_epoch` is the broker epoch in the clean-shutdown
     files, -1 without: equal to the registered one, it says that nothing was lost and the broker may lead again.
     """
 
@@ -66,6 +67,7 @@ class LifecycleLoop:
         previous_epoch: int = -1,
         offline_directory_ids: Callable[[], Sequence[Uuid]] = lambda: (),
         on_untold_failure: Callable[[], None] = lambda: None,
+        applied_offset: Callable[[], int] | None = None,
     ) -> None:
         self.broker_epoch = -1
         self._is_shutting_down = False
@@ -76,6 +78,7 @@ class LifecycleLoop:
         self._link = link
         self._config = config
         self._image = image
+        self._applied_offset = applied_offset or (lambda: image().offset)
         self._node_id = node_id
         self._cluster_id = cluster_id
         self._incarnation_id = incarnation_id
@@ -249,7 +252,7 @@ class LifecycleLoop:
         request = BrokerHeartbeatRequest(
             broker_id=self._node_id,
             broker_epoch=self.broker_epoch,
-            current_metadata_offset=self._image().offset,
+            current_metadata_offset=self._applied_offset(),
             want_shut_down=want_shut_down,
             offline_log_dirs=list(self._offline_directory_ids()),
             cordoned_log_dirs=[],

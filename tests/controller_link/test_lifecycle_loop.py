@@ -129,6 +129,18 @@ async def test_heartbeats_come_every_interval(node, nursery, autojump_clock):
     nursery.cancel_scope.cancel()
 
 
+async def test_a_heartbeat_tells_how_far_all_parts_have_followed(node, autojump_clock):
+    """The controller unfences who has taken over its own registration, and waits for the others before one leaves."""
+    applied = [-1]
+    life, link = lifecycle(node, applied_offset=lambda: applied[0])
+    await life.register()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(life.unfence)
+        await trio.sleep(1.5 * RETRY_PAUSE)
+        applied[0] = node.image.offset
+    assert [request.current_metadata_offset for _, request in link.heartbeats] == [-1, -1, applied[0]]
+
+
 async def test_a_broker_that_has_a_newer_incarnation_stops(node, autojump_clock):
     life, _ = lifecycle(node)
     await life.register()

@@ -6,11 +6,10 @@ and every rewrite is the validator's. tests/log/test_plain_batch.py holds both a
 
 from struct import Struct
 
-from crc32c import crc32c
-
 from pykbroker.log.log_config import LogConfig
 from pykbroker.log.plain_walk import walk_plain
 from pykbroker.record.batch import ATTRIBUTES_OFFSET, CURRENT_MAGIC, HEADER_SIZE, LOG_OVERHEAD, WritableBuffer
+from pykbroker.record.crc32c import crc32c
 
 CREATE_TIME = "CreateTime"
 KEEPING_CODECS = ("producer", "uncompressed")

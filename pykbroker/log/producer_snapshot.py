@@ -4,10 +4,9 @@ import os
 from collections.abc import Iterable
 from struct import Struct
 
-from crc32c import crc32c
-
 from pykbroker.log.files import Files, write_all
 from pykbroker.log.producer_entry import BatchMetadata, ProducerEntry
+from pykbroker.record.crc32c import crc32c
 
 # version, crc, number of entries; the checksum covers what follows it.
 _HEADER = Struct(">hIi")

@@ -14,10 +14,9 @@ from collections.abc import Iterator
 from struct import Struct
 from typing import NamedTuple
 
-from crc32c import crc32c
-
 from pykbroker.errors import KafkaError
 from pykbroker.protocol.error_codes import ErrorCode
+from pykbroker.record.crc32c import crc32c
 from pykbroker.record.damage import CorruptBatch
 
 Buffer = bytes | bytearray | memoryview

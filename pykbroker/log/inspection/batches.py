@@ -7,8 +7,6 @@ from struct import Struct
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from crc32c import crc32c
-
 from pykbroker.errors import KafkaError
 from pykbroker.log.segment import INT32_MAX, LEGACY_TIMESTAMP_OFFSET
 from pykbroker.record import legacy
@@ -22,6 +20,7 @@ from pykbroker.record.batch import (
     batch_length_at,
     unpack_header,
 )
+from pykbroker.record.crc32c import crc32c
 
 CHUNK = 1 << 20
 _LEGACY_CRC_END = 16

@@ -3,9 +3,8 @@
 from struct import Struct
 from typing import NamedTuple
 
-from crc32c import crc32c
-
 from pykbroker.log.inspection.text_files import FlawedFile
+from pykbroker.record.crc32c import crc32c
 
 _HEADER = Struct(">hIi")
 _CHECKED_FROM = 6

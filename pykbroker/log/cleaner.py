@@ -43,10 +43,6 @@ from pykbroker.record.damage import CorruptBatch
 from pykbroker.record.reader import Record
 
 
-class CleaningAborted(Exception):
-    """The broker stops, or the log changed so that the cleaning is void."""
-
-
 class SourceSegment(NamedTuple):
     """A sealed segment. `position`: from where its batches are of interest; `next_base`: of the segment behind it."""
 

@@ -7,19 +7,22 @@ import sys
 from collections.abc import Callable
 from logging import getLogger
 from threading import Event
+from typing import TYPE_CHECKING
 
 import trio
 
 from pykbroker.errors import KafkaError
 from pykbroker.ids import TopicPartition
-from pykbroker.log.cleaner import CleaningAborted
 from pykbroker.log.cleaner_manager import LogToClean, filthiest
 from pykbroker.log.cleaner_metrics import CleanerMetrics
-from pykbroker.log.cleaning import CleanerConfig, Cleaning, Steps
+from pykbroker.log.cleaning_state import CleaningAborted
 from pykbroker.log.log_manager import LogManager
 from pykbroker.log.sparse_index import CorruptIndex
 from pykbroker.log.throttler import Throttler
 from pykbroker.log.unified_log import UnifiedLog
+
+if TYPE_CHECKING:
+    from pykbroker.log.cleaning import CleanerConfig, Steps
 
 logger = getLogger(__name__)
 # Seconds after which the cleaner's thread lets the loop go on. Python's usual ones are for threads that do not share
@@ -32,7 +35,7 @@ LONGEST_REST = 0.5
 class CleanerLoop:
     """As many cleanings at once as log.cleaner.threads says."""
 
-    def __init__(self, logs: LogManager, config: Callable[[], CleanerConfig]) -> None:
+    def __init__(self, logs: LogManager, config: "Callable[[], CleanerConfig]") -> None:
         self.logs = logs
         self._config = config
         self._running = 0
@@ -85,6 +88,9 @@ class CleanerLoop:
             self._changed.set()
 
     async def _try_to_clean(self, found: LogToClean, stop: Event) -> None:
+        # Most brokers have nothing to clean, and start sooner without.
+        from pykbroker.log.cleaning import Cleaning
+
         log = found.log
         generation = log.cleaning.generation
         try:
@@ -127,7 +133,7 @@ class CleanerLoop:
         return pace
 
 
-async def _run(steps: Steps) -> None:
+async def _run(steps: "Steps") -> None:
     job = next(steps, None)
     while job is not None:
         result = await trio.to_thread.run_sync(job)

@@ -13,8 +13,9 @@ from typing import Any, Protocol
 
 from pykbroker.log.cleaned_segment import CleanedSegment
 from pykbroker.log.cleaned_transactions import CleanedTransactions
-from pykbroker.log.cleaner import Cleaner, CleaningAborted, LastRecord, Round, SourceSegment
+from pykbroker.log.cleaner import Cleaner, LastRecord, Round, SourceSegment
 from pykbroker.log.cleaner_manager import LogToClean, segments_between
+from pykbroker.log.cleaning_state import CleaningAborted
 from pykbroker.log.offset_map import map_for
 from pykbroker.log.segment import INT32_MAX, LogSegment
 from pykbroker.log.segment_groups import Sizes, group_sizes

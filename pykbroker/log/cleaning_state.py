@@ -1,6 +1,10 @@
 """What a log and the cleaner tell each other: how far it is clean, and whether a cleaning under way is still of use."""
 
 
+class CleaningAborted(Exception):
+    """The broker stops, or the log changed so that the cleaning is void."""
+
+
 class CleaningState:
     """Changed by the loop; a cleaner's thread only looks at `generation`."""
 

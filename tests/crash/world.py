@@ -15,7 +15,7 @@ from unittest.mock import patch
 from pykbroker.clock import ManualClock
 from pykbroker.errors import KafkaError
 from pykbroker.ids import DIRECTORY_UNASSIGNED, TopicPartition, Uuid
-from pykbroker.log.cleaner import CleaningAborted
+from pykbroker.log.cleaning_state import CleaningAborted
 from pykbroker.log.inspection.report import Finding, Report, Severity
 from pykbroker.log.log_copy import CopyError
 from pykbroker.log.log_dir import LogDirError

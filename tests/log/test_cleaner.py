@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pykbroker.clock import ManualClock
-from pykbroker.log.cleaner import CleaningAborted
+from pykbroker.log.cleaning_state import CleaningAborted
 from pykbroker.log.unified_log import UnifiedLog
 from pykbroker.record.batch import BatchHeader
 from pykbroker.record.damage import CorruptBatch

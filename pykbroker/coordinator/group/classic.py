@@ -21,8 +21,7 @@ from pykbroker.coordinator.group.classic_member import ClassicMember
 from pykbroker.coordinator.group.classic_rebalance import Rebalancer, join_error
 from pykbroker.coordinator.group.consumer_group import ConsumerGroup
 from pykbroker.coordinator.group.group_records import classic_group_record, new_classic_group_record
-from pykbroker.coordinator.group.share_group import ShareGroup
-from pykbroker.coordinator.group.streams_group import StreamsGroup
+from pykbroker.coordinator.group.group_types import SHARE, STREAMS
 from pykbroker.coordinator.shard import CoordinatorRecord, Outcome, Replies, Reply
 from pykbroker.errors import KafkaError
 from pykbroker.protocol.error_codes import ErrorCode
@@ -81,8 +80,8 @@ class ClassicGroups:
         existing = self._groups.get(group_id)
         if isinstance(existing, ConsumerGroup) and not existing.is_empty:
             return self.consumer_side.join(existing, ctx, request, reply)
-        has_streams = isinstance(existing, StreamsGroup) and not existing.is_empty
-        if has_streams or isinstance(existing, ShareGroup):
+        has_streams = existing is not None and existing.group_type == STREAMS and not existing.is_empty
+        if has_streams or (existing is not None and existing.group_type == SHARE):
             out.reply(reply, join_error("", ErrorCode.INCONSISTENT_GROUP_PROTOCOL))
             return out
         join = Join(ctx, request, reply)

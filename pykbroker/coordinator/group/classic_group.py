@@ -1,7 +1,7 @@
 """A classic group: its states as one table, its members, its votes. No replies, no clock, no records (ClassicGroup)."""
 
 from collections.abc import Collection
-from typing import Final
+from typing import Final, Literal
 
 from pykbroker.coordinator.group.classic_member import ClassicMember, Protocols
 from pykbroker.coordinator.group.subscription import CONSUMER, subscribed_topics
@@ -49,7 +49,7 @@ class ClassicGroup:
         "supported",
         "waiting",
     )
-    group_type = "classic"
+    group_type: Literal["classic"] = "classic"
 
     def __init__(self, group_id: str, state_timestamp: int, state: str = EMPTY) -> None:
         self.group_id = group_id

@@ -4,7 +4,7 @@ It changes by replay alone (`consumer_replay.py`); deciding is `consumer.py`'s. 
 """
 
 from collections.abc import Collection, Iterable
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from pykbroker.coordinator.group.consumer_member import ConsumerMember, Partitions, pairs
 from pykbroker.coordinator.group.modern_group import EMPTY, STABLE, Epochs, ModernGroup
@@ -35,7 +35,7 @@ class ConsumerGroup(ModernGroup[ConsumerMember]):
         "regex_counts",
         "static_members",
     )
-    group_type = CONSUMER
+    group_type: Literal["consumer"] = CONSUMER
     protocol_type = CONSUMER
 
     def __init__(self, group_id: str, timeline: Timeline) -> None:

@@ -9,14 +9,13 @@ from pykbroker.coordinator.group.classic import ClassicGroups
 from pykbroker.coordinator.group.classic_group import ClassicGroup
 from pykbroker.coordinator.group.consumer_group import ConsumerGroup
 from pykbroker.coordinator.group.group_records import classic_group_tombstone
-from pykbroker.coordinator.group.groups import Group, Groups
+from pykbroker.coordinator.group.group_types import NOT_READY, SHARE, STREAMS
+from pykbroker.coordinator.group.groups import Groups
 from pykbroker.coordinator.group.modern_groups import ModernGroups
 from pykbroker.coordinator.group.offset_and_metadata import OffsetAndMetadata
 from pykbroker.coordinator.group.offset_commit import OffsetWriter
 from pykbroker.coordinator.group.offset_fetch import OffsetReader
 from pykbroker.coordinator.group.offsets import GroupOffsetTable
-from pykbroker.coordinator.group.share_group import ShareGroup
-from pykbroker.coordinator.group.streams_group import NOT_READY, StreamsGroup
 from pykbroker.coordinator.shard import CoordinatorRecord, Outcome, Replies
 from pykbroker.coordinator.timeline import Timeline
 from pykbroker.coordinator.timers import Timers
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from pykbroker.clock import Clock
     from pykbroker.config.broker_config import BrokerConfig
     from pykbroker.coordinator.group.consumer import ConsumerGroups
+    from pykbroker.coordinator.group.groups import Group
     from pykbroker.coordinator.group.share import ShareGroups
     from pykbroker.coordinator.group.streams import StreamsGroups
     from pykbroker.protocol.messages.consumer_group_describe import DescribedGroup as DescribedConsumerGroup
@@ -229,7 +229,7 @@ class GroupShard:
         budget = _EXPIRATION_SLICE
         while self._expiring and budget > 0:
             group = self.groups.get(self._expiring.pop())
-            if group is None or isinstance(group, ShareGroup):
+            if group is None or group.group_type == SHARE:
                 continue
             budget -= 1 + len(self.offsets.offsets.of_group(group.group_id) or ())
             if self._writer.expire(group, out.records) and group.is_empty:
@@ -323,8 +323,8 @@ class GroupShard:
             return row
 
 
-def _listed_state(group: Group) -> str:
-    return group.committed_state if isinstance(group, ConsumerGroup | ShareGroup | StreamsGroup) else group.state
+def _listed_state(group: "Group") -> str:
+    return group.state if isinstance(group, ClassicGroup) else group.committed_state
 
 
 def _filtered_as(state: str) -> str:
@@ -332,16 +332,16 @@ def _filtered_as(state: str) -> str:
     return "not_ready" if state == NOT_READY else state.lower()
 
 
-def group_tombstones(group: Group) -> list[CoordinatorRecord]:
+def group_tombstones(group: "Group") -> list[CoordinatorRecord]:
     if isinstance(group, ConsumerGroup):
         from pykbroker.coordinator.group.consumer_records import group_tombstones as of_consumers
 
         return of_consumers(group)
-    if isinstance(group, ShareGroup):
+    if group.group_type == SHARE:
         from pykbroker.coordinator.group.share_records import group_tombstones as of_shares
 
         return of_shares(group)
-    if isinstance(group, StreamsGroup):
+    if group.group_type == STREAMS:
         from pykbroker.coordinator.group.streams_records import group_tombstones as of_streams
 
         return of_streams(group)

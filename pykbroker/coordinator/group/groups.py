@@ -1,17 +1,20 @@
 """The table of all groups of a shard, whatever their kind (GroupMetadataManager.groups)."""
 
 from collections.abc import Iterator
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from pykbroker.coordinator.group.classic_group import ClassicGroup
 from pykbroker.coordinator.group.consumer_group import ConsumerGroup
-from pykbroker.coordinator.group.share_group import ShareGroup
-from pykbroker.coordinator.group.streams_group import StreamsGroup
+from pykbroker.coordinator.group.group_types import SHARE, STREAMS
 from pykbroker.coordinator.timeline import Timeline, TimelineDict
 from pykbroker.errors import KafkaError
 from pykbroker.protocol.error_codes import ErrorCode
 
-Group: TypeAlias = ClassicGroup | ConsumerGroup | ShareGroup | StreamsGroup
+if TYPE_CHECKING:
+    from pykbroker.coordinator.group.share_group import ShareGroup
+    from pykbroker.coordinator.group.streams_group import StreamsGroup
+
+    Group: TypeAlias = ClassicGroup | ConsumerGroup | ShareGroup | StreamsGroup
 
 
 class Groups:
@@ -22,10 +25,10 @@ class Groups:
     def __init__(self, timeline: Timeline) -> None:
         self._table: TimelineDict[str, Group] = TimelineDict(timeline)
 
-    def get(self, group_id: str) -> Group | None:
+    def get(self, group_id: str) -> "Group | None":
         return self._table.get(group_id)
 
-    def require(self, group_id: str, *, committed: bool = False) -> Group:
+    def require(self, group_id: str, *, committed: bool = False) -> "Group":
         """Raises KafkaError GROUP_ID_NOT_FOUND."""
         group = self._table.committed_get(group_id) if committed else self._table.get(group_id)
         if group is None:
@@ -50,33 +53,33 @@ class Groups:
             raise KafkaError(ErrorCode.GROUP_ID_NOT_FOUND, f"Group {group_id} is not a consumer group.")
         return group
 
-    def require_share(self, group_id: str) -> ShareGroup:
+    def require_share(self, group_id: str) -> "ShareGroup":
         """A committed share group. Raises KafkaError GROUP_ID_NOT_FOUND."""
         group = self.require(group_id, committed=True)
-        if not isinstance(group, ShareGroup):
+        if group.group_type != SHARE:
             raise KafkaError(ErrorCode.GROUP_ID_NOT_FOUND, f"Group {group_id} is not a share group.")
         return group
 
-    def require_streams(self, group_id: str) -> StreamsGroup:
+    def require_streams(self, group_id: str) -> "StreamsGroup":
         """A committed streams group. Raises KafkaError GROUP_ID_NOT_FOUND."""
         group = self.require(group_id, committed=True)
-        if not isinstance(group, StreamsGroup):
+        if group.group_type != STREAMS:
             raise KafkaError(ErrorCode.GROUP_ID_NOT_FOUND, f"Group {group_id} is not a streams group.")
         return group
 
-    def put(self, group: Group) -> None:
+    def put(self, group: "Group") -> None:
         self._table[group.group_id] = group
 
-    def remove(self, group_id: str) -> Group | None:
+    def remove(self, group_id: str) -> "Group | None":
         return self._table.pop(group_id)
 
-    def committed(self) -> list[Group]:
+    def committed(self) -> "list[Group]":
         return [group for _, group in self._table.committed_items()]
 
     def ids(self) -> list[str]:
         return list(self._table)
 
-    def __iter__(self) -> Iterator[Group]:
+    def __iter__(self) -> "Iterator[Group]":
         return (group for _, group in self._table.items())
 
     def __len__(self) -> int:

@@ -14,12 +14,10 @@ from pykbroker.coordinator.group.classic_group import (
 from pykbroker.coordinator.group.consumer_checks import check_commit
 from pykbroker.coordinator.group.consumer_group import ConsumerGroup
 from pykbroker.coordinator.group.group_records import offset_record, offset_tombstone
-from pykbroker.coordinator.group.groups import Group, Groups
+from pykbroker.coordinator.group.group_types import SHARE, STREAMS
+from pykbroker.coordinator.group.groups import Groups
 from pykbroker.coordinator.group.offset_and_metadata import NO_EXPIRATION, OffsetAndMetadata
 from pykbroker.coordinator.group.offsets import GroupOffsetTable
-from pykbroker.coordinator.group.share_group import ShareGroup
-from pykbroker.coordinator.group.streams_checks import check_commit as check_streams_commit
-from pykbroker.coordinator.group.streams_group import StreamsGroup
 from pykbroker.coordinator.shard import CoordinatorRecord, Outcome, Producer
 from pykbroker.errors import KafkaError
 from pykbroker.ids import TopicPartition, Uuid
@@ -50,6 +48,9 @@ from pykbroker.protocol.messages.txn_offset_commit import (
 if TYPE_CHECKING:
     from pykbroker.clock import Clock
     from pykbroker.coordinator.group.classic_rebalance import Rebalancer
+    from pykbroker.coordinator.group.groups import Group
+    from pykbroker.coordinator.group.share_group import ShareGroup
+    from pykbroker.coordinator.group.streams_group import StreamsGroup
 
 # From this version on, clients know the errors of KIP-848.
 FIRST_VERSION_WITH_GROUP_NOT_FOUND: Final = 9
@@ -159,16 +160,9 @@ class OffsetWriter:
                 transactional=False,
                 version=api_version,
             )
-        elif isinstance(group, StreamsGroup):
-            check_streams_commit(
-                group,
-                request.member_id,
-                request.group_instance_id,
-                request.generation_id_or_member_epoch,
-                ((topic.name, row.partition_index) for topic, row in self._written(request)),
-                transactional=False,
-                version=api_version,
-            )
+        elif group.group_type == STREAMS:
+            epoch = request.generation_id_or_member_epoch
+            self._validate_streams(group, request, epoch, transactional=False, version=api_version)
         else:
             raise _not_a_consumer_group(group)
 
@@ -229,11 +223,11 @@ class OffsetWriter:
         elif isinstance(group, ConsumerGroup):
             with _without_epochs():
                 self._validate_consumer(group, request)
-        elif isinstance(group, ShareGroup):
+        elif group.group_type == SHARE:
             raise _not_a_consumer_group(group)
-        elif isinstance(group, StreamsGroup):
+        elif group.group_type == STREAMS:
             with _without_epochs():
-                self._validate_streams(group, request)
+                self._validate_streams(group, request, request.generation_id, transactional=True, version=0)
         elif request.generation_id >= 0 or request.member_id or request.group_instance_id is not None:
             if request.generation_id < 0 and group.state == EMPTY:
                 return
@@ -252,15 +246,25 @@ class OffsetWriter:
             version=0,
         )
 
-    def _validate_streams(self, group: StreamsGroup, request: TxnOffsetCommitRequest) -> None:
+    def _validate_streams(
+        self,
+        group: "StreamsGroup",
+        request: OffsetCommitRequest | TxnOffsetCommitRequest,
+        epoch: int,
+        *,
+        transactional: bool,
+        version: int,
+    ) -> None:
+        from pykbroker.coordinator.group.streams_checks import check_commit as check_streams_commit
+
         check_streams_commit(
             group,
             request.member_id,
             request.group_instance_id,
-            request.generation_id,
+            epoch,
             ((topic.name, row.partition_index) for topic, row in self._written(request)),
-            transactional=True,
-            version=0,
+            transactional=transactional,
+            version=version,
         )
 
     # -- OffsetDelete
@@ -270,14 +274,14 @@ class OffsetWriter:
         group = self._groups.require(request.group_id)
         if isinstance(group, ClassicGroup) and not group.is_empty and not group.uses_consumer_protocol:
             raise KafkaError(ErrorCode.NON_EMPTY_GROUP)
-        if isinstance(group, ShareGroup):
+        if group.group_type == SHARE:
             raise _not_a_consumer_group(group)
         out: Outcome[OffsetDeleteResponse] = Outcome()
         out.response = OffsetDeleteResponse(topics=[self._delete_topic(group, topic, out) for topic in request.topics])
         return out
 
     def _delete_topic(
-        self, group: Group, topic: OffsetDeleteRequestTopic, out: Outcome[Any]
+        self, group: "Group", topic: OffsetDeleteRequestTopic, out: Outcome[Any]
     ) -> OffsetDeleteResponseTopic:
         subscribed = is_subscribed(group, topic.name)
         code = ErrorCode.GROUP_SUBSCRIBED_TO_TOPIC if subscribed else ErrorCode.NONE
@@ -302,7 +306,7 @@ class OffsetWriter:
 
     # -- expiration
 
-    def expire(self, group: Group, records: list[CoordinatorRecord]) -> bool:
+    def expire(self, group: "Group", records: list[CoordinatorRecord]) -> bool:
         """Adds tombstones of expired offsets; whether no offset is left then, so that an empty group may go."""
         group_id = group.group_id
         offsets = self._table.offsets.of_group(group_id)
@@ -317,7 +321,7 @@ class OffsetWriter:
                 nothing_left = False
         return nothing_left
 
-    def _is_expired(self, group: Group, tp: TopicPartition, offset: OffsetAndMetadata, now_ms: int) -> bool:
+    def _is_expired(self, group: "Group", tp: TopicPartition, offset: OffsetAndMetadata, now_ms: int) -> bool:
         base = expiration_base(group, offset)
         if base is None or is_subscribed(group, tp.topic) or self._table.is_pending(group.group_id, tp):
             return False
@@ -326,9 +330,9 @@ class OffsetWriter:
         return now_ms - base >= self._retention_ms
 
 
-def expiration_base(group: Group, offset: OffsetAndMetadata) -> int | None:
+def expiration_base(group: "Group", offset: OffsetAndMetadata) -> int | None:
     """From when retention counts, wall milliseconds; None: nothing expires now (OffsetExpirationCondition)."""
-    if isinstance(group, ConsumerGroup | ShareGroup | StreamsGroup):
+    if not isinstance(group, ClassicGroup):
         return offset.commit_timestamp
     if group.protocol_type is None:
         return offset.commit_timestamp
@@ -344,9 +348,9 @@ def _int64(value: int) -> int:
     return (value + 2**63) % 2**64 - 2**63
 
 
-def is_subscribed(group: Group, topic: str) -> bool:
+def is_subscribed(group: "Group", topic: str) -> bool:
     return group.is_subscribed_to(topic)
 
 
-def _not_a_consumer_group(group: ShareGroup) -> KafkaError:
+def _not_a_consumer_group(group: "ShareGroup") -> KafkaError:
     return KafkaError(ErrorCode.GROUP_ID_NOT_FOUND, f"Group {group.group_id} is not a consumer group.")

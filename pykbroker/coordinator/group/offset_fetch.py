@@ -2,11 +2,10 @@
 
 from pykbroker.coordinator.group.consumer_checks import check_fetch
 from pykbroker.coordinator.group.consumer_group import ConsumerGroup
+from pykbroker.coordinator.group.group_types import STREAMS
 from pykbroker.coordinator.group.groups import Groups
 from pykbroker.coordinator.group.offset_and_metadata import INVALID_OFFSET, NO_EPOCH, OffsetAndMetadata
 from pykbroker.coordinator.group.offsets import GroupOffsets, GroupOffsetTable
-from pykbroker.coordinator.group.streams_checks import check_fetch as check_streams_fetch
-from pykbroker.coordinator.group.streams_group import StreamsGroup
 from pykbroker.errors import KafkaError
 from pykbroker.ids import TopicPartition
 from pykbroker.protocol.error_codes import ErrorCode
@@ -46,7 +45,9 @@ class OffsetReader:
             return None  # as if it had no offsets, which is what clients expect
         if isinstance(group, ConsumerGroup):
             check_fetch(group, request.member_id, request.member_epoch, committed=not require_stable)
-        elif isinstance(group, StreamsGroup):
+        elif group.group_type == STREAMS:
+            from pykbroker.coordinator.group.streams_checks import check_fetch as check_streams_fetch
+
             check_streams_fetch(group, request.member_id, request.member_epoch, committed=not require_stable)
         if require_stable:
             return self._table.offsets.of_group(group_id)

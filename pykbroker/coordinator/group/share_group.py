@@ -4,23 +4,22 @@ It changes by replay alone (`share_replay.py`); deciding is `share.py`'s. Kafka:
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Literal
 
 from pykbroker.coordinator.group.consumer_member import Partitions
+from pykbroker.coordinator.group.group_types import SHARE
 from pykbroker.coordinator.group.modern_group import EMPTY, STABLE, ModernGroup
 from pykbroker.coordinator.group.share_member import ShareMember
 from pykbroker.coordinator.group.share_state import SharePartitionStates
 from pykbroker.coordinator.timeline import Timeline, TimelineDict
 from pykbroker.ids import Uuid
 
-SHARE: Final = "share"
-
 
 class ShareGroup(ModernGroup[ShareMember]):
     """The indexes follow what is written."""
 
     __slots__ = ("_assigned", "_states", "subscribers")
-    group_type = SHARE
+    group_type: Literal["share"] = SHARE
     protocol_type = SHARE
 
     def __init__(self, group_id: str, timeline: Timeline) -> None:

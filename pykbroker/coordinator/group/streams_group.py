@@ -4,8 +4,9 @@ It changes by replay alone (`streams_replay.py`); deciding is `streams.py`'s.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
+from pykbroker.coordinator.group.group_types import NOT_READY, STREAMS
 from pykbroker.coordinator.group.streams_configured_topology import ConfiguredTopology
 from pykbroker.coordinator.group.streams_member import StreamsMember
 from pykbroker.coordinator.group.streams_tasks import HeldTasks, Tasks
@@ -16,11 +17,9 @@ from pykbroker.metadata.topics import TopicsImage
 from pykbroker.protocol.error_codes import ErrorCode
 
 EMPTY: Final = "Empty"
-NOT_READY: Final = "NotReady"
 ASSIGNING: Final = "Assigning"
 RECONCILING: Final = "Reconciling"
 STABLE: Final = "Stable"
-STREAMS: Final = "streams"
 
 Task = tuple[str, int]
 _NOBODY: Final[frozenset[str]] = frozenset()
@@ -68,7 +67,7 @@ class StreamsGroup:
         "targets",
         "warmup_processes",
     )
-    group_type = STREAMS
+    group_type: Literal["streams"] = STREAMS
     protocol_type = STREAMS
 
     def __init__(self, group_id: str, timeline: Timeline) -> None:

@@ -4,9 +4,8 @@ topic of it on first use. KIP-699 (many keys), KIP-932 (share partitions, for br
 
 from collections.abc import Callable
 from functools import partial
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from pykbroker.coordinator.share.share_partition_key import SharePartitionKey
 from pykbroker.errors import KafkaError
 from pykbroker.handlers.cluster_view import NO_NODE, Node, node_of
 from pykbroker.metadata.topic_names import GROUP_METADATA_TOPIC, SHARE_GROUP_STATE_TOPIC, TRANSACTION_STATE_TOPIC
@@ -15,6 +14,9 @@ from pykbroker.protocol.enums import CoordinatorType
 from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.protocol.messages.find_coordinator import Coordinator, FindCoordinatorRequest, FindCoordinatorResponse
 from pykbroker.request import RequestContext, Services
+
+if TYPE_CHECKING:
+    from pykbroker.coordinator.share.share_partition_key import SharePartitionKey
 
 MANY_KEYS_FROM: Final = 4
 SHARE_FROM: Final = 6
@@ -72,8 +74,10 @@ async def find(broker: Services, ctx: RequestContext, key_type: int, key: str) -
     return Found(error=ErrorCode.COORDINATOR_NOT_AVAILABLE) if node is None else Found(node)
 
 
-def share_partition(ctx: RequestContext, key: str) -> SharePartitionKey:
+def share_partition(ctx: RequestContext, key: str) -> "SharePartitionKey":
     """Raises ValueError."""
+    from pykbroker.coordinator.share.share_partition_key import SharePartitionKey
+
     if ctx.api_version < SHARE_FROM:
         raise ValueError("share partitions have no coordinator in this version")
     return SharePartitionKey.parse(key)

@@ -34,6 +34,7 @@ from pykbroker.log.housekeeping_loop import Housekeeping
 from pykbroker.log.log_dir import LogDirError
 from pykbroker.log.log_manager import LogManager
 from pykbroker.metadata.features import TRANSACTION_VERSION
+from pykbroker.metadata.publisher_loop import PublisherLoop
 from pykbroker.metadata.topic_names import SHARE_GROUP_STATE_TOPIC, TRANSACTION_STATE_TOPIC
 from pykbroker.network.listener import Address
 from pykbroker.network.socket_server import BoundListener, SocketServer
@@ -361,9 +362,13 @@ class Broker:
             data.start_soon(self.streams_topics.run, name="internal topics of streams groups")
             data.start_soon(self.transactions.runtime.run, name="transaction coordinator")
             data.start_soon(self.transactions.markers.run, name="transaction markers")
+            publishing = PublisherLoop(self._shared.publisher, self.clock)
+            await data.start(publishing.run, name="metadata publisher")
             self._follow_metadata()
             with self._starting:
+                await publishing.settled()
                 await self._live(lifecycle.unfence)
+                await publishing.settled()  # a controller here has elected it already
             data.start_soon(self._live, lifecycle.run, name="lifecycle")
             data.start_soon(lifecycle.watch_failures, name="failed log directories")
             directories = DirectoryLoop(
@@ -457,6 +462,7 @@ class Broker:
             previous_epoch=self.logs.previous_broker_epoch(),
             offline_directory_ids=lambda: self.logs.offline_directory_ids,
             on_untold_failure=lambda: self._fail("a log directory has failed, and the controller could not be told"),
+            applied_offset=lambda: self._shared.publisher.applied.offset,
         )
 
     def _registered_endpoints(self) -> list[Endpoint]:

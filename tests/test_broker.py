@@ -39,6 +39,7 @@ from pykbroker.protocol.messages.unregister_broker import UnregisterBrokerReques
 from pykbroker.protocol.persisted.metadata.partition_record import PartitionRecord
 from pykbroker.protocol.persisted.metadata.topic_record import TopicRecord
 from pykbroker.record.builder import build_batch
+from pykbroker.replica.replica_manager import ReplicaManager
 from pykbroker.request import RequestContext
 
 NODE_ID = 7
@@ -376,3 +377,36 @@ async def test_a_client_that_unregisters_the_broker_does_not_stop_it(tmp_path: P
             await trio.sleep(0.01)
         assert broker.image.brokers[NODE_ID].epoch > epoch
         assert await produce(client, "topic", b"next") == 1
+
+
+async def test_many_partitions_hold_up_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loop_clock: LoopClock
+) -> None:
+    """Each partition is a turn of its own here, when the topic is made and when the broker starts."""
+    monkeypatch.setattr("pykbroker.metadata.publisher_loop.PIECE", 0)
+    turns, seen = [0], set()
+
+    async def count() -> None:
+        while True:
+            turns[0] += 1
+            await trio.lowlevel.checkpoint()
+
+    become = ReplicaManager._become
+
+    def watched(replicas: ReplicaManager, *arguments: Any) -> None:
+        seen.add(turns[0])
+        become(replicas, *arguments)
+
+    monkeypatch.setattr(ReplicaManager, "_become", watched)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(count)
+        async with running(tmp_path) as (broker, client):
+            await create(client, "many", 50)
+            while len(list(broker.replicas)) < 50:
+                await client.ask(ApiVersionsRequest(), 0)
+        assert len(seen) >= 25  # two may share a turn of the counter
+        seen.clear()
+        async with running(tmp_path) as (broker, _):
+            assert [partition.is_leader for partition in broker.replicas] == [True] * 50
+        assert len(seen) >= 25
+        nursery.cancel_scope.cancel()

@@ -65,7 +65,7 @@ class QuorumStatus(NamedTuple):
 class Controller:
     """The embedded controller: leader of a quorum of one. Knows files through MetadataLog, no sockets and no trio.
 
-    image: the newest one, with what is not yet durable; publisher.image follows it. heartbeats: sessions of brokers.
+    image: the newest one, with what is not yet durable; the publisher follows it. heartbeats: sessions of brokers.
     on_write: called when something waits to be made durable; ControllerLoop sets it. Without it everything is made
     durable at once. leader_state: what other nodes see of it; dispatcher: for what they forward.
     """
@@ -188,7 +188,7 @@ class Controller:
     @property
     def published_image(self) -> MetadataImage:
         """The newest one of which all is durable."""
-        return self._publisher.image
+        return self._publisher.newest
 
     @property
     def cluster(self) -> ClusterControl:
@@ -312,7 +312,7 @@ class Controller:
 
     def is_snapshot_due(self, now: float) -> bool:
         """By time since the first change after the last one, or by bytes written (SnapshotGenerator)."""
-        if self._publisher.image.offset <= self._snapshot_offset:
+        if self._publisher.newest.offset <= self._snapshot_offset:
             return False
         limit = self.config.metadata_log_max_record_bytes_between_snapshots
         return self._log.bytes_since_snapshot >= limit or now >= self._snapshot_deadline()
@@ -320,7 +320,7 @@ class Controller:
     def snapshot_job(self) -> Callable[[], SnapshotId]:
         """A function for a thread: writes a snapshot of the published image. Then call snapshot_done()."""
         self._changed_at = None
-        return snapshot_job(self._publisher.image, self._log, self.clock.wall_ms())
+        return snapshot_job(self._publisher.newest, self._log, self.clock.wall_ms())
 
     def snapshot_done(self, snapshot_id: SnapshotId) -> None:
         """Drops what the retention settings no longer keep."""

@@ -5,6 +5,7 @@ from logging import getLogger
 from os import pread
 from typing import TYPE_CHECKING
 
+from pykbroker import verify
 from pykbroker.clock import Clock
 from pykbroker.errors import KafkaError
 from pykbroker.ids import TopicIdPartition, TopicPartition, Uuid
@@ -59,30 +60,32 @@ class ReplicaManager:
 
     # Following the image
 
-    def apply(self, changes: LocalChanges, image: "MetadataImage") -> None:
-        """Makes the partitions what `image` says; `changes` names those that differ."""
+    def apply(self, changes: LocalChanges, image: "MetadataImage") -> Iterator[None]:
+        """Makes the partitions what `image` says; `changes` names those that differ. One partition a step."""
         self._topics = image.topics
         if self.replication is not None:
             self.replication.see(image)
         for deleted in changes.deleted:
             self._delete(deleted)
+            yield
         for partitions in (changes.leaders, changes.followers):
             for key, partition_image in partitions.items():
                 self._apply(key, partition_image, image)
+                yield
         if self.replication is not None:
             self.replication.fetchers.close_idle()
 
-    def on_metadata_update(self, delta: "MetadataDelta", image: "MetadataImage") -> None:
+    def on_metadata_update(self, delta: "MetadataDelta", image: "MetadataImage") -> Iterator[None]:
         """As a subscriber of the metadata publisher; the first image must be up to date, see load()."""
         if not self._is_loaded:
-            self.load(image)
+            yield from self.load(image)
             return
-        self.apply(local_changes(delta, delta.base, image, self.node_id), image)
+        yield from self.apply(local_changes(delta, delta.base, image, self.node_id), image)
         for resource_type, name in delta.changed_configs:
             if resource_type == TOPIC_RESOURCE and name in self._by_name:
                 self.update_topic_config(name)
 
-    def load(self, image: "MetadataImage") -> None:
+    def load(self, image: "MetadataImage") -> Iterator[None]:
         """Every partition of this broker, and no log beside them: one that `image` does not know is a stray
         (LogManager.isStrayReplica)."""
         self._is_loaded = True
@@ -98,26 +101,33 @@ class ReplicaManager:
             tp = log.topic_partition
             if tp not in ids or log.topic_id not in (None, ids[tp]):
                 self.logs.mark_stray(tp)
+                yield
         for key, partition in wanted.items():
             self._apply(key, partition, image)
+            yield
 
     def _apply(self, key: TopicIdPartition, image: "PartitionImage", cluster: "MetadataImage") -> None:
+        """Whatever is wrong with one partition, the others are served."""
         tp = key.topic_partition
-        partition = self._partitions.get(tp)
         try:
-            if partition is None:
-                partition = self._open(key, image)
-            if self.replication is None and len(image.replicas) > 1:
-                self._make_replication(cluster)
-            begins_to_follow = partition.apply(image, self.replication)
-            if self.replication is not None:
-                self._settle_fetcher(partition, self.replication, begins_to_follow)
+            self._become(key, image, cluster)
         except KafkaError as error:
             logger.error("The log of %s cannot be opened: %s", tp, error)
             self._offline.add(tp)
         except OSError as error:
-            assert partition is not None
-            logger.error("%s", partition.log.storage_error(error))
+            logger.error("%s", self._partitions[tp].log.storage_error(error))
+        except Exception:  # our bug: it is not served until the controller decides something new of it
+            self._set_offline(tp)
+            verify.report_unforeseen(logger, "%s cannot become what the metadata say, %r", tp, image)
+
+    def _become(self, key: TopicIdPartition, image: "PartitionImage", cluster: "MetadataImage") -> None:
+        """Leader or follower. Raises KafkaError, OSError."""
+        partition = self._partitions.get(key.topic_partition) or self._open(key, image)
+        if self.replication is None and len(image.replicas) > 1:
+            self._make_replication(cluster)
+        begins_to_follow = partition.apply(image, self.replication)
+        if self.replication is not None:
+            self._settle_fetcher(partition, self.replication, begins_to_follow)
 
     def _make_replication(self, cluster: "MetadataImage") -> None:
         from pykbroker.replica.replication import Replication, ReplicationSettings
@@ -142,6 +152,7 @@ class ReplicaManager:
         tp = key.topic_partition
         log = self.logs.create(tp, key.topic_id, self._config_for(tp.topic), image.directory(self.node_id))
         partition = self._partitions[tp] = Partition(tp, key.topic_id, self.node_id, log, image)
+        self._offline.discard(tp)
         self._by_name.setdefault(tp.topic, {})[tp.partition] = partition
         return partition
 
@@ -167,10 +178,14 @@ class ReplicaManager:
     def on_directory_failure(self, _: str) -> None:
         """Nobody is served any more what lay there."""
         for tp in [tp for tp in self._partitions if self.logs.get(tp) is None]:
-            partition = self._forget(tp)
-            self._offline.add(tp)
-            if partition is not None:
-                partition.retire()
+            self._set_offline(tp)
+
+    def _set_offline(self, tp: TopicPartition) -> None:
+        """It is not served any more; clients are told of a storage error (markPartitionOffline)."""
+        partition = self._forget(tp)
+        self._offline.add(tp)
+        if partition is not None:
+            partition.retire()
 
     def begin_controlled_shutdown(self) -> None:
         """Partitions are about to be led by others."""

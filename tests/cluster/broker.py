@@ -215,7 +215,8 @@ class Process:
             changes = [(replacement_delta(self.image, newest), newest)]
         for delta, image in changes:
             self.image = image
-            self.replicas.on_metadata_update(delta, image)
+            for _ in self.replicas.on_metadata_update(delta, image):
+                pass
             self._watch_partitions()
 
     def _load(self, image: MetadataImage) -> None:
@@ -223,7 +224,8 @@ class Process:
         self.logs.load(lambda _: self.log_config)
         self.phase = RUNNING
         self.ledger.loaded(self)
-        self.replicas.on_metadata_update(full_delta(image), image)
+        for _ in self.replicas.on_metadata_update(full_delta(image), image):
+            pass
         self._watch_partitions()
         self._heartbeat()
 

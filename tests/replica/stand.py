@@ -108,7 +108,8 @@ class Stand:
         self.image.topics = TopicsImage(by_id, {**self.image.topics.by_name, topic.name: topic})
         changes = {TopicIdPartition(topic.id, topic.name, i): image for i, image in topic.partitions.items()}
         # As leaders or followers: what is done is in the images.
-        self.replicas.apply(LocalChanges(changes, {}, set(), set()), self.image)  # type: ignore[arg-type]
+        for _ in self.replicas.apply(LocalChanges(changes, {}, set(), set()), self.image):  # type: ignore[arg-type]
+            pass
 
     def delete(self, topic: str) -> None:
         image = self.image.topics.get(topic)
@@ -117,7 +118,8 @@ class Stand:
         by_name = {name: other for name, other in self.image.topics.by_name.items() if name != topic}
         self.image.topics = TopicsImage(by_id, by_name)
         deleted = {TopicIdPartition(image.id, topic, index) for index in image.partitions}
-        self.replicas.apply(LocalChanges({}, {}, deleted, set()), self.image)  # type: ignore[arg-type]
+        for _ in self.replicas.apply(LocalChanges({}, {}, deleted, set()), self.image):  # type: ignore[arg-type]
+            pass
 
     def elect(self, topic: str, leader: int, epoch: int, index: int = 0) -> None:
         """The partition gets another leader or epoch."""
@@ -137,7 +139,8 @@ class Stand:
         for broker_id in broker_ids:
             registered = BrokerRegistration(broker_id, epoch, Uuid.random(), (), {}, None, False, False)
             self.image.brokers = {**self.image.brokers, broker_id: registered._replace(**fields)}
-        self.replicas.apply(LocalChanges({}, {}, set(), set()), self.image)  # type: ignore[arg-type]
+        for _ in self.replicas.apply(LocalChanges({}, {}, set(), set()), self.image):  # type: ignore[arg-type]
+            pass
 
     def partition(self, topic: str, index: int = 0) -> Partition:
         return self.replicas.partition(TopicPartition(topic, index))

@@ -196,7 +196,8 @@ def test_a_replica_of_another_broker_and_one_that_comes(stand: TwoDirectories) -
     stand.image.topics = type(stand.image.topics)(
         {topic.id: topic._replace(partitions=partitions)}, {"t": topic._replace(partitions=partitions)}
     )
-    stand.replicas.apply(LocalChanges({}, {}, set(), set()), stand.image)  # type: ignore[arg-type]
+    for _ in stand.replicas.apply(LocalChanges({}, {}, set(), set()), stand.image):  # type: ignore[arg-type]
+        pass
     assert stand.refusal(elsewhere, stand.two.path) == ErrorCode.REPLICA_NOT_AVAILABLE
     assert stand.refusal(unknown, stand.one.path) == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
     assert stand.refusal(unknown, stand.two.path) == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION

@@ -1,15 +1,17 @@
 import errno
 import os
+from typing import Any
 
 import pytest
 
 from pykbroker.config.topic_config import TopicConfig
 from pykbroker.coordinator.partition_writer import PartitionWriter
 from pykbroker.errors import KafkaError
-from pykbroker.ids import TopicPartition, Uuid
+from pykbroker.ids import TopicIdPartition, TopicPartition, Uuid
 from pykbroker.metadata.delta import MetadataDelta
+from pykbroker.metadata.local_changes import LocalChanges
 from pykbroker.metadata.publisher import MetadataPublisher
-from pykbroker.metadata.topics import TopicImage
+from pykbroker.metadata.topics import TopicImage, TopicsImage
 from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.protocol.message import Message
 from pykbroker.protocol.persisted.metadata.config_record import ConfigRecord
@@ -20,6 +22,7 @@ from pykbroker.protocol.persisted.metadata.topic_record import TopicRecord
 from pykbroker.record.batch import iterate_batches
 from pykbroker.record.builder import build_batch
 from pykbroker.replica.delayed_fetch import Awaited, DelayedFetch
+from pykbroker.replica.partition import Partition
 from pykbroker.replica.replica_manager import ReplicaManager
 from tests.replica.stand import NODE_ID, Stand, partition_image
 
@@ -246,3 +249,62 @@ def test_a_shutdown_serves_no_partition_and_wakes_who_waits(stand: Stand) -> Non
     assert stand.replicas.find("topic", 0) is None
     assert not partition.is_leader
     assert stand.replicas.missing("topic", 0).code == ErrorCode.NOT_LEADER_OR_FOLLOWER
+
+
+class Misunderstood:
+    """A bug of ours in one partition, until it is mended."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, index: int) -> None:
+        self.is_mended = False
+        apply = Partition.apply
+
+        def broken(partition: Partition, *arguments: Any) -> bool:
+            if partition.topic_partition.partition == index and not self.is_mended:
+                raise ZeroDivisionError
+            return apply(partition, *arguments)
+
+        monkeypatch.setattr(Partition, "apply", broken)
+        monkeypatch.setattr("pykbroker.verify.ENABLED", False)
+
+
+def test_a_bug_in_one_partition_takes_only_that_one_offline(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Until the controller decides something new of it."""
+    bug = Misunderstood(monkeypatch, 1)
+    stand.create("t", partitions=3)
+    assert [str(partition.topic_partition) for partition in stand.replicas] == ["t-0", "t-2"]
+    assert code_of(stand, "t", 1) == ErrorCode.KAFKA_STORAGE_ERROR
+    [record] = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert "t-1" in record.getMessage()
+    assert record.exc_info is not None
+    bug.is_mended = True
+    stand.elect("t", NODE_ID, 1, index=1)
+    assert stand.partition("t", 1).is_leader
+
+
+def test_a_leader_that_does_not_understand_the_metadata_leads_no_more(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand.create("t")
+    before = stand.partition("t")
+    before.append(batch(3), -1, stand.clock.wall_ms())
+    bug = Misunderstood(monkeypatch, 0)
+    stand.elect("t", NODE_ID, 1)
+    assert not before.is_leader
+    assert code_of(stand) == ErrorCode.KAFKA_STORAGE_ERROR
+    bug.is_mended = True
+    stand.elect("t", NODE_ID, 2)
+    after = stand.partition("t")
+    assert (after.is_leader, after.leader_epoch, after.log.log_end_offset) == (True, 2, 3)
+
+
+def test_one_partition_is_one_step(stand: Stand) -> None:
+    """Others run between them."""
+    topic = TopicImage("t", Uuid.random(), {index: partition_image(NODE_ID, 0) for index in range(5)})
+    leaders = {TopicIdPartition(topic.id, "t", index): image for index, image in topic.partitions.items()}
+    stand.image.topics = TopicsImage({topic.id: topic}, {"t": topic})
+    steps = stand.replicas.apply(LocalChanges(leaders, {}, set(), set()), stand.image)  # type: ignore[arg-type]
+    assert [len(list(stand.replicas)) for _ in steps] == [1, 2, 3, 4, 5]
+    steps = stand.replicas.apply(LocalChanges({}, {}, set(leaders), set()), stand.image)  # type: ignore[arg-type]
+    assert [len(list(stand.replicas)) for _ in steps] == [4, 3, 2, 1, 0]

@@ -270,7 +270,8 @@ async def test_a_partition_elsewhere_is_told_with_its_leader(client: Client, aut
     client.stand.image.topics = type(client.stand.image.topics)(
         {topic_id: TopicImage("far", topic_id, {0: elsewhere})}, {"far": TopicImage("far", topic_id, {0: elsewhere})}
     )
-    client.stand.replicas.apply(LocalChanges({}, {}, set(), set()), client.stand.image)  # type: ignore[arg-type]
+    for _ in client.stand.replicas.apply(LocalChanges({}, {}, set(), set()), client.stand.image):  # type: ignore[arg-type]
+        pass
     client.topic_id = topic_id
     await client.fetch()
     assert (client.at, client.row.error_code) == (0, ErrorCode.NOT_LEADER_OR_FOLLOWER)

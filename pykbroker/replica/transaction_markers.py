@@ -41,7 +41,8 @@ def append_marker(partition: Partition, marker: "Marker", now_ms: int) -> int:
 
 
 def committed(partition: Partition, offset: int) -> Pending[None]:
-    """Done when the high watermark reaches `offset`; fails with a KafkaError when the leader moves before."""
+    """Done when the high watermark reaches `offset`; fails with a KafkaError when the leader moves before. That may be
+    long in coming: who waits no longer completes it themselves."""
     pending: Pending[None] = Pending()
 
     def wake() -> None:
@@ -53,4 +54,5 @@ def committed(partition: Partition, offset: int) -> Pending[None]:
 
     waiting = DelayedProduce({partition: offset}, wake)
     waiting.arm()
+    pending.add_callback(lambda _: waiting.disarm())
     return pending

@@ -96,6 +96,18 @@ def test_with_followers_a_marker_waits_for_them(stand: Stand) -> None:
     assert pending.result() is None
 
 
+def test_who_waits_no_longer_leaves_nothing_behind(stand: Stand) -> None:
+    """The followers may be gone for days, and each retry waits anew."""
+    stand.create("t")
+    two = partition_image(NODE_ID, 0)._replace(replicas=(NODE_ID, 2), isr=(NODE_ID, 2))
+    stand.set_partition("t", two)
+    pending = stand.replicas.write_marker(TP, Marker(7, 0, 0, True))
+    assert pending is not None
+    assert len(stand.partition("t").waiters) == 1
+    pending.try_fail(KafkaError(E.REQUEST_TIMED_OUT))
+    assert not stand.partition("t").waiters
+
+
 def test_the_leader_moves_before_they_have_it(stand: Stand) -> None:
     stand.create("t")
     two = partition_image(NODE_ID, 0)._replace(replicas=(NODE_ID, 2), isr=(NODE_ID, 2))

@@ -6,7 +6,7 @@ What is led here is done at once, in `step`, a few milliseconds of it; what is l
 
 import logging
 from math import inf
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import trio
 
@@ -17,9 +17,14 @@ from pykbroker.ids import TopicPartition
 from pykbroker.pending import Pending
 from pykbroker.protocol.error_codes import ErrorCode
 
+if TYPE_CHECKING:
+    from pykbroker.clock import Clock
+
 logger = logging.getLogger(__name__)
 
 RETRY_SECONDS: Final = 0.1
+# So much longer than the timeout is waited: another broker's answer that it has timed out there is on its way.
+GRACE_SECONDS: Final = 1.0
 # Markers written between two looks at the other tasks: a few milliseconds.
 SLICE: Final = 100
 # The partition needs no marker: it was deleted, or what the marker ends is over there; a marker of this epoch may have
@@ -55,20 +60,24 @@ class _Telling:
     def __init__(self, metadata: TransactionMetadata) -> None:
         self.metadata = metadata
         self.remaining = sorted(metadata.partitions)
-        self.in_flight: dict[TopicPartition, Pending[None]] = {}
+        # And until when each has time, in monotonic seconds.
+        self.in_flight: dict[TopicPartition, tuple[Pending[None], float]] = {}
         # The latest error, so that it is logged once.
         self.complaint: int = ErrorCode.NONE
 
     def drop(self) -> None:
         """What has not been sent yet is not sent any more."""
-        for pending in self.in_flight.values():
+        for pending, _ in self.in_flight.values():
             pending.try_complete(None)
 
 
 class MarkerLoop:
-    def __init__(self, transactions: Transactions, writer: Writer) -> None:
+    def __init__(self, transactions: Transactions, writer: Writer, clock: "Clock", timeout: float) -> None:
+        """`timeout`: what is not committed in so many seconds is written again (request.timeout.ms)."""
         self._transactions = transactions
         self._writer = writer
+        self._clock = clock
+        self._patience = timeout + GRACE_SECONDS
         self._tellings: dict[str, _Telling | None] = {}
         self._wakeup = trio.Event()
         self._budget = 0
@@ -142,17 +151,18 @@ class MarkerLoop:
     def _tell(self, telling: _Telling, tp: TopicPartition, marker: Marker) -> bool:
         """Whether the partition knows. Raises _Fenced."""
         try:
-            pending = telling.in_flight.get(tp)
-            if pending is None:
+            if tp not in telling.in_flight:
                 self._budget -= 1
-                pending = self._writer.write(tp, marker)
-                if pending is None:
+                written = self._writer.write(tp, marker)
+                if written is None:
                     return True
-                telling.in_flight[tp] = pending
-                pending.add_callback(self._on_answer)
-            if not pending.done:
+                telling.in_flight[tp] = written, self._clock.monotonic() + self._patience
+                written.add_callback(self._on_answer)
+            pending, deadline = telling.in_flight[tp]
+            if not pending.done and self._clock.monotonic() < deadline:
                 return False
             del telling.in_flight[tp]
+            pending.try_fail(KafkaError(ErrorCode.REQUEST_TIMED_OUT, "too few replicas have it"))
             pending.result()
         except KafkaError as error:
             return self._is_over(telling, tp, error)

@@ -84,7 +84,8 @@ class TransactionCoordinatorService:
         self.transaction_version = transaction_version
         self.marker_writer = marker_writer
         self._elsewhere = elsewhere
-        self.markers = MarkerLoop(self, marker_writer if elsewhere is None else _router(marker_writer, elsewhere))
+        router = marker_writer if elsewhere is None else _router(marker_writer, elsewhere)
+        self.markers = MarkerLoop(self, router, clock, config.request_timeout_ms / 1000)
         settings = Settings(
             "transaction", NO_COMPRESSION, COMMIT_TIMEOUT, config.transaction_state_log_load_buffer_size
         )

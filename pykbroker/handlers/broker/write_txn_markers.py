@@ -82,7 +82,7 @@ def _write(
 
 async def _outcome(pending: Pending[None], deadline: float) -> int:
     if not await pending.wait_until(deadline):
-        return ErrorCode.REQUEST_TIMED_OUT
+        pending.try_fail(KafkaError(ErrorCode.REQUEST_TIMED_OUT))
     try:
         pending.result()
     except KafkaError as error:

@@ -6,7 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from pykbroker.coordinator.transaction.marker_loop import RETRY_SECONDS, SLICE
+from pykbroker.coordinator.transaction.marker_loop import GRACE_SECONDS, RETRY_SECONDS, SLICE
 from pykbroker.coordinator.transaction.transaction_metadata import COMPLETE_COMMIT, PREPARE_COMMIT
 from pykbroker.errors import KafkaError
 from pykbroker.pending import Pending
@@ -88,6 +88,19 @@ def test_a_marker_whose_commit_failed_is_written_again() -> None:
     play << partition_answers(A, pending) << tell
     pending.fail(KafkaError(E.NOT_LEADER_OR_FOLLOWER))
     play << tell >> is_in(PREPARE_COMMIT)
+    play << tell >> is_in(COMPLETE_COMMIT) >> told(A, (100, 1, True), (100, 1, True))
+
+
+def test_a_marker_that_too_few_replicas_have_is_written_again_after_the_request_timeout() -> None:
+    play = ending()
+    stuck: Pending[None] = Pending()
+    play << partition_answers(A, stuck) << tell
+    play.clock.advance(play.config.request_timeout_ms / 1000)
+    # Another broker may be about to answer the same.
+    play << tell >> is_in(PREPARE_COMMIT) >> told(A, (100, 1, True))
+    play.clock.advance(GRACE_SECONDS)
+    play << tell >> is_in(PREPARE_COMMIT)
+    assert stuck.done
     play << tell >> is_in(COMPLETE_COMMIT) >> told(A, (100, 1, True), (100, 1, True))
 
 

@@ -3,12 +3,14 @@
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic, PartitionMetadata
 
+from compat_tests.cluster.namespaces import Network
 from compat_tests.cluster.nodes import KafkaNode, OurNode, broker_settings, controller_settings, properties_file
 from compat_tests.cluster.replicas import differences
 from compat_tests.confluent.settings import KEEP_BROKERS
@@ -16,6 +18,7 @@ from compat_tests.java.tools import run
 from tools.oracle.cluster import HOST, free_ports
 
 OURS, KAFKA = "ours", "kafka"
+CONTROLLER = "controller"
 REASSIGN = "org.apache.kafka.tools.reassign.ReassignPartitionsCommand"
 ELECTION = "org.apache.kafka.tools.LeaderElectionCommand"
 SECONDS = 120
@@ -36,28 +39,49 @@ Reassignment = Mapping[tuple[str, int], Iterable[int]]
 
 
 class MixedCluster:
-    """`kinds`: of the brokers by number. Racks are r1, r2, ... by number."""
+    """`kinds`: of the brokers by number. Racks are r1, r2, ... by number. `network`: has a place for each node, by its
+    number or CONTROLLER, and who uses the cluster is in it too; else all are on loopback."""
 
-    def __init__(self, folder: Path, controller: str, kinds: Mapping[int, str], *, dynamic: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        controller: str,
+        kinds: Mapping[int, str],
+        *,
+        dynamic: bool = False,
+        network: Network | None = None,
+        settings: Mapping[str, str] = THREE,
+    ) -> None:
         self.folder = folder
         self.kinds = kinds
+        self.network = network
         self.controller_port, *ports = free_ports(1 + len(kinds))
-        addresses = ",".join(f"{HOST}:{port}" for port in ports)
-        self.bootstrap = addresses
-        self.admin = AdminClient({"bootstrap.servers": addresses, "log_level": 0, **KEEP_BROKERS})
+        self.addresses = {
+            number: f"{self._host(str(number))}:{port}" for number, port in zip(kinds, ports, strict=True)
+        }
+        self.bootstrap = ",".join(self.addresses.values())
+        self.admin = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0, **KEEP_BROKERS})
         self.dynamic = dynamic
-        self.controller = self._node(controller, controller_settings(folder, self.controller_port, dynamic=dynamic))
+        self._settings = settings
+        host = self._host(CONTROLLER)
+        own = controller_settings(folder, self.controller_port, dynamic=dynamic, host=host)
+        self.controller = self._node(CONTROLLER, controller, own)
         self.brokers: dict[int, OurNode | KafkaNode] = {}
         for (number, kind), port in zip(kinds.items(), ports, strict=True):
-            settings = broker_settings(folder, number, port, self.controller_port, dynamic=dynamic)
-            self.brokers[number] = self._node(kind, {**settings, "broker.rack": f"r{number}"})
+            where = {"host": self._host(str(number)), "controller_host": host}
+            own = broker_settings(folder, number, port, self.controller_port, dynamic=dynamic, **where)
+            self.brokers[number] = self._node(str(number), kind, {**own, "broker.rack": f"r{number}"})
 
-    def _node(self, kind: str, settings: Mapping[str, str]) -> "OurNode | KafkaNode":
-        path = properties_file(self.folder, {**settings, **THREE})
+    def _host(self, name: str) -> str:
+        return HOST if self.network is None else self.network.address(name)
+
+    def _node(self, name: str, kind: str, settings: Mapping[str, str]) -> "OurNode | KafkaNode":
+        path = properties_file(self.folder, {**settings, **self._settings})
+        there = nullcontext if self.network is None else partial(self.network.inside, name)
         if kind == OURS:
-            return OurNode(path)
+            return OurNode(path, there)
         standalone = "--standalone" if settings["process.roles"] == "controller" else "--no-initial-controllers"
-        return KafkaNode(path, *([standalone] if self.dynamic else []))
+        return KafkaNode(path, *([standalone] if self.dynamic else []), there=there)
 
     def of_kind(self, kind: str) -> list[int]:
         return [number for number, each in self.kinds.items() if each == kind]

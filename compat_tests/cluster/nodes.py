@@ -4,12 +4,15 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from compat_tests.brokers import READY, ROOT
 from tools.oracle.cluster import HOST, Node, first_port, format_storage, read_properties, write_properties
 
+# A node's process is started in it.
+Place = Callable[[], AbstractContextManager[object]]
 CLUSTER_ID = "MkU3OEVBNTcwNTJENDM2Qg"
 CONTROLLER_ID = 100
 # Small: the tests have little memory and few cores.
@@ -25,32 +28,41 @@ USUAL = {
 }
 
 
-def quorum_settings(port: int, *, dynamic: bool) -> dict[str, str]:
+def quorum_settings(port: int, *, dynamic: bool, host: str = HOST) -> dict[str, str]:
     """How every node finds the controller."""
     if dynamic:
-        return {"controller.quorum.bootstrap.servers": f"{HOST}:{port}"}
-    return {"controller.quorum.voters": f"{CONTROLLER_ID}@{HOST}:{port}"}
+        return {"controller.quorum.bootstrap.servers": f"{host}:{port}"}
+    return {"controller.quorum.voters": f"{CONTROLLER_ID}@{host}:{port}"}
 
 
-def controller_settings(folder: Path, port: int, *, dynamic: bool) -> dict[str, str]:
+def controller_settings(folder: Path, port: int, *, dynamic: bool, host: str = HOST) -> dict[str, str]:
     return {
         **USUAL,
-        **quorum_settings(port, dynamic=dynamic),
+        **quorum_settings(port, dynamic=dynamic, host=host),
         "process.roles": "controller",
         "node.id": str(CONTROLLER_ID),
-        "listeners": f"CONTROLLER://{HOST}:{port}",
+        "listeners": f"CONTROLLER://{host}:{port}",
         "log.dirs": str(folder / f"node-{CONTROLLER_ID}"),
     }
 
 
-def broker_settings(folder: Path, node_id: int, port: int, controller_port: int, *, dynamic: bool) -> dict[str, str]:
+def broker_settings(
+    folder: Path,
+    node_id: int,
+    port: int,
+    controller_port: int,
+    *,
+    dynamic: bool,
+    host: str = HOST,
+    controller_host: str = HOST,
+) -> dict[str, str]:
     return {
         **USUAL,
-        **quorum_settings(controller_port, dynamic=dynamic),
+        **quorum_settings(controller_port, dynamic=dynamic, host=controller_host),
         "process.roles": "broker",
         "node.id": str(node_id),
-        "listeners": f"PLAINTEXT://{HOST}:{port}",
-        "advertised.listeners": f"PLAINTEXT://{HOST}:{port}",
+        "listeners": f"PLAINTEXT://{host}:{port}",
+        "advertised.listeners": f"PLAINTEXT://{host}:{port}",
         "log.dirs": str(folder / f"node-{node_id}"),
     }
 
@@ -62,16 +74,17 @@ def properties_file(folder: Path, settings: Mapping[str, str]) -> Path:
 
 
 class OurNode:
-    """`pykbroker serve --config`, which formats itself; of the cluster CLUSTER_ID."""
+    """`pykbroker serve --config`, which formats itself; of the cluster CLUSTER_ID. `there`: where it is started."""
 
-    def __init__(self, properties: Path) -> None:
+    def __init__(self, properties: Path, there: Place = nullcontext) -> None:
         self.properties = properties
+        self.there = there
         self.port = first_port(read_properties(properties))
         self.errors = properties.with_suffix(".stderr")
         self.process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
-        with self.errors.open("a") as errors:
+        with self.errors.open("a") as errors, self.there():
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "pykbroker", "serve", "--config", str(self.properties)],
                 cwd=ROOT,
@@ -107,10 +120,11 @@ class OurNode:
 
 
 class KafkaNode:
-    """A real Kafka 4.3.1; formatted where its directory is new."""
+    """A real Kafka 4.3.1; formatted where its directory is new. `there`: where it is started."""
 
-    def __init__(self, properties: Path, *format_options: str) -> None:
+    def __init__(self, properties: Path, *format_options: str, there: Place = nullcontext) -> None:
         self.properties = properties
+        self.there = there
         self.port = first_port(read_properties(properties))
         self._format_options = format_options
         self._node: Node | None = None
@@ -120,7 +134,8 @@ class KafkaNode:
             format_storage(self.properties, CLUSTER_ID, self._format_options)
         folder = self.properties.with_suffix("")
         folder.mkdir(exist_ok=True)
-        self._node = Node(self.properties, self.port, folder, heap="256m")
+        with self.there():
+            self._node = Node(self.properties, self.port, folder, heap="256m")
 
     def await_port(self) -> None:
         assert self._node is not None

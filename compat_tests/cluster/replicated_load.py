@@ -6,7 +6,7 @@ Whatever anybody reads at an offset is what everybody reads there in the end: ac
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Any, Final
 
@@ -29,10 +29,19 @@ QUICK: Final[dict[str, Any]] = {
 
 
 class ReplicatedLoad:
-    """Runs from start() to stop(), which waits until all that was sent is acknowledged and read."""
+    """Runs from start() to stop(), which waits until all that was sent is acknowledged and read. `settings`: of all
+    its clients."""
 
-    def __init__(self, bootstrap: str, topic: str = "replicated", producers: int = 2, members: int = 2) -> None:
+    def __init__(
+        self,
+        bootstrap: str,
+        topic: str = "replicated",
+        producers: int = 2,
+        members: int = 2,
+        settings: Mapping[str, Any] = QUICK,
+    ) -> None:
         self.bootstrap = bootstrap
+        self._settings = settings
         self.topic = topic
         self.broken: list[str] = []
         # By partition: when something was acknowledged; what at which offset (-1: nobody said).
@@ -78,7 +87,13 @@ class ReplicatedLoad:
     # -- its threads
 
     def _produce(self, name: str) -> None:
-        settings = {"enable.idempotence": True, "acks": "all", "message.timeout.ms": 0, "linger.ms": 2, **QUICK}
+        settings = {
+            "enable.idempotence": True,
+            "acks": "all",
+            "message.timeout.ms": 0,
+            "linger.ms": 2,
+            **self._settings,
+        }
         producer = Producer({**brokers_at(self.bootstrap), **settings})
         number = 0
         while not self._ends.wait(PAUSE) and not self.broken:
@@ -107,7 +122,7 @@ class ReplicatedLoad:
 
     def _consumer(self, group: str, **settings: object) -> Consumer:
         usual: dict[str, Any] = {"group.id": group, "enable.auto.commit": False, "auto.offset.reset": "error"}
-        return Consumer({**brokers_at(self.bootstrap), **usual, **QUICK, **settings})
+        return Consumer({**brokers_at(self.bootstrap), **usual, **self._settings, **settings})
 
     def _read(self, name: str) -> None:
         """All partitions, each offset once and in order."""

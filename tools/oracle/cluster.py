@@ -42,11 +42,12 @@ class Node:
 
     def await_port(self) -> float:
         """Seconds from the start of the process until it accepts connections. Raises OracleError."""
+        host = first_host(read_properties(self.properties))
         while time.monotonic() - self.started < START_SECONDS:
             if self.process.poll() is not None:
                 raise OracleError(f"Kafka exited with {self.process.returncode}: {self.output.read_text()[-2000:]}")
             try:
-                socket.create_connection((HOST, self.port), 0.2).close()
+                socket.create_connection((host, self.port), 0.2).close()
                 return time.monotonic() - self.started
             except OSError:
                 time.sleep(0.005)
@@ -163,6 +164,11 @@ def read_properties(path: Path) -> dict[str, str]:
 
 def first_port(properties: Mapping[str, str]) -> int:
     return int(properties["listeners"].split(",")[0].rsplit(":", 1)[1])
+
+
+def first_host(properties: Mapping[str, str]) -> str:
+    """Loopback where the listener has none."""
+    return properties["listeners"].split(",")[0].partition("://")[2].rsplit(":", 1)[0] or HOST
 
 
 def format_storage(properties: Path, cluster_id: str = CLUSTER_ID, options: Iterable[str] = ()) -> None:

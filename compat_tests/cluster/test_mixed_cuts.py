@@ -1,0 +1,46 @@
+"""Packets are lost between brokers and a controller of either kind: the same happens to a broker of either kind.
+
+Each test has one of the controllers, with PYKBROKER_MIXED=all both.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+
+from compat_tests.cluster.cuts import (
+    SESSION,
+    CutCluster,
+    a_broker_is_cut_off_from_the_controller,
+    a_leader_is_cut_off_from_everything,
+    cut_cluster,
+)
+from compat_tests.cluster.mixed import KAFKA, OURS
+from compat_tests.cluster.test_mixed_cluster import under
+
+pytestmark = [pytest.mark.own_broker, pytest.mark.timeout(300)]
+
+
+@pytest.fixture(scope="module")
+def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CutCluster]:
+    with cut_cluster(tmp_path_factory.mktemp("mixed-cuts"), request.param, {1: KAFKA, 2: OURS, 3: OURS}) as made:
+        yield made
+
+
+@under(KAFKA)
+def test_a_leader_of_ours_is_cut_off_from_everything(cluster: CutCluster, topic: str) -> None:
+    assert a_leader_is_cut_off_from_everything(cluster, 2, topic) > SESSION - 1
+
+
+@under(KAFKA)
+def test_a_broker_of_ours_is_cut_off_from_the_controller(cluster: CutCluster, topic: str) -> None:
+    assert a_broker_is_cut_off_from_the_controller(cluster, 2, topic) > SESSION - 1
+
+
+@under(OURS)
+def test_a_leader_of_kafka_is_cut_off_from_everything(cluster: CutCluster, topic: str) -> None:
+    assert a_leader_is_cut_off_from_everything(cluster, 1, topic) > SESSION - 1
+
+
+@under(OURS)
+def test_a_broker_of_kafka_is_cut_off_from_the_controller(cluster: CutCluster, topic: str) -> None:
+    assert a_broker_is_cut_off_from_the_controller(cluster, 1, topic) > SESSION - 1

@@ -4,6 +4,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from math import inf
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from pykbroker.errors import KafkaError
@@ -48,6 +49,10 @@ class BrokerQueue(ABC, Generic[E]):
             if chosen:
                 requests.append(self._request(broker_id, chosen))
         return requests
+
+    def next_time(self) -> float:
+        """When there is something to ask again, in seconds of the sender's time."""
+        return inf
 
     def _request(self, broker_id: int, entries: list[E]) -> BrokerRequest:
         api_key, lowest, message = self.request(entries)

@@ -83,7 +83,7 @@ class OtherBrokers:
         if self._latest_offsets is None:
             from pykbroker.coordinator.group.latest_offsets import LatestOffsets
 
-            self._latest_offsets = LatestOffsets()
+            self._latest_offsets = LatestOffsets(trio.current_time)
             self._start(self._latest_offsets, f"NetworkPartitionMetadataClient-client-{self._node_id}")
         return self._latest_offsets
 
@@ -133,7 +133,8 @@ class QueueSender:
                     self._wake = trio.Event()
                     for request in self._queue.next_requests():
                         nursery.start_soon(self._send, request, name=f"{self._client_id} to {request.broker_id}")
-                    await self._wake.wait()
+                    with trio.move_on_at(self._queue.next_time()):
+                        await self._wake.wait()
         finally:
             for broker_id in list(self._channels):
                 self.forget(broker_id)

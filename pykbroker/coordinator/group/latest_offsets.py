@@ -2,9 +2,11 @@
 (NetworkPartitionMetadataClient)
 """
 
+from collections.abc import Callable
+from random import Random
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
-from pykbroker.coordinator.broker_queue import BrokerQueue
+from pykbroker.coordinator.broker_queue import BrokerQueue, BrokerRequest
 from pykbroker.errors import KafkaError
 from pykbroker.ids import TopicPartition
 from pykbroker.pending import Pending
@@ -22,19 +24,45 @@ if TYPE_CHECKING:
 
 LATEST: Final = -1
 CONSUMER: Final = -1
+# A broker that is not reached is asked again so often, after 1, 2, 4, 8 and 16 s, give or take a fifth.
+RETRIES: Final = 5
+FIRST_BACKOFF: Final = 1.0
+JITTER: Final = 0.2
 
 
 class _Entry(NamedTuple):
+    """`failures`: how often its broker was not reached."""
+
+    broker_id: int
     tp: TopicPartition
     pending: Pending[int]
+    failures: int = 0
 
 
 class LatestOffsets(BrokerQueue[_Entry]):
+    def __init__(self, now: Callable[[], float], random: Random | None = None) -> None:
+        """`now`: seconds."""
+        super().__init__()
+        self._now = now
+        self._random = random or Random()
+        self._retries: list[tuple[float, _Entry]] = []
+
     def ask(self, broker_id: int, tp: TopicPartition) -> Pending[int]:
         """The high watermark; fails with a KafkaError."""
-        entry = _Entry(tp, Pending())
+        entry = _Entry(broker_id, tp, Pending())
         self.put(broker_id, entry)
         return entry.pending
+
+    def next_time(self) -> float:
+        return min((when for when, _ in self._retries), default=super().next_time())
+
+    def next_requests(self) -> list[BrokerRequest]:
+        now = self._now()
+        due = [entry for when, entry in self._retries if when <= now]
+        self._retries = [retry for retry in self._retries if retry[0] > now]
+        for entry in due:
+            self.put(entry.broker_id, entry)
+        return super().next_requests()
 
     def choose(self, entries: list[_Entry]) -> tuple[list[_Entry], list[_Entry]]:
         return entries, []
@@ -68,5 +96,10 @@ class LatestOffsets(BrokerQueue[_Entry]):
                 entry.pending.try_complete(row.offset)
 
     def fail(self, entries: list[_Entry], error: KafkaError) -> None:
+        backoff = FIRST_BACKOFF * self._random.uniform(1 - JITTER, 1 + JITTER)
         for entry in entries:
-            entry.pending.try_fail(error)
+            if error.code == ErrorCode.NETWORK_EXCEPTION and entry.failures < RETRIES:
+                when = self._now() + backoff * 2**entry.failures
+                self._retries.append((when, entry._replace(failures=entry.failures + 1)))
+            else:
+                entry.pending.try_fail(error)

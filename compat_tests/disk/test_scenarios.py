@@ -21,7 +21,7 @@ from pykbroker.protocol.messages.delete_records import (
     DeleteRecordsRequest,
     DeleteRecordsTopic,
 )
-from tests.handlers.broker.asker import Topic, batch, produce
+from tests.handlers.broker.asker import Topic, batch, fetch, produce, rows_of, wants
 from tests.handlers.cluster_asker import eventually
 from tests.handlers.transaction_dialogue import begun
 
@@ -113,20 +113,23 @@ def test_read_committed_goes_on_where_it_was(broker: Restartable, how: str) -> N
             producer.at_rest()
         assert served.offset_for(asker, topic, 0, served.LATEST).offset == 6
     again(broker, how)
-    assert read_on(broker, topic, 6) == []
-    assert read_on(broker, topic, 4) == []
-    assert read_on(broker, topic, 3) == []
-    assert read_on(broker, topic, 2) == [2]
+    assert read_on(broker, topic, 6) == ([], 6)
+    assert read_on(broker, topic, 4) == ([], 6)
+    assert read_on(broker, topic, 3) == ([], 6)
+    assert read_on(broker, topic, 2) == ([2], 6)
     with asking(broker.bootstrap) as asker:
         opened = begun(asker, "other")
         assert eventually(lambda: opened.produce(topic).error_code, lambda code: code == 0) == 0
         again(broker, how)
-    assert read_on(broker, topic, 6) == []
-    assert read_on(broker, topic, 2) == [2]
+    assert read_on(broker, topic, 6) == ([], 6)
+    assert read_on(broker, topic, 2) == ([2], 6)
+    with asking(broker.bootstrap) as asker:  # behind the last stable offset
+        response = fetch(asker, (topic, [wants(0, 7)]), isolation_level=1)
+        assert rows_of(response) == [(0, 0, 7, 0, 0)]
 
 
-def read_on(broker: Restartable, topic: Topic, offset: int) -> list[int]:
-    """The offsets of what is read from there to the end."""
+def read_on(broker: Restartable, topic: Topic, offset: int) -> tuple[list[int], int]:
+    """The offsets of what is read from there to the end, and where that is."""
     consumer = Consumer(
         {
             "bootstrap.servers": broker.bootstrap,
@@ -138,6 +141,7 @@ def read_on(broker: Restartable, topic: Topic, offset: int) -> list[int]:
     )
     consumer.assign([TopicPartition(topic.name, 0, offset)])
     found: list[int] = []
+    ends: list[int | None] = []
 
     def poll() -> bool:
         for message in consumer.consume(1, 0.5):
@@ -145,12 +149,14 @@ def read_on(broker: Restartable, topic: Topic, offset: int) -> list[int]:
                 found.append(message.offset() or 0)
             else:
                 assert error.code() == KafkaError._PARTITION_EOF, error
-                return True
-        return False
+                ends.append(message.offset())
+        return bool(ends)
 
     eventually(poll, bool)
     consumer.close()
-    return found
+    (end,) = ends
+    assert end is not None
+    return found, end
 
 
 @pytest.mark.timeout(120)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from logging import getLogger
 
 from pykbroker.clock import Clock
@@ -67,6 +68,8 @@ class LogManager:
         self.preferred: dict[TopicPartition, LogDirectory] = {}
         # Copies that were under way when the broker stopped: they begin anew.
         self.interrupted_copies: dict[TopicPartition, LogDirectory] = {}
+        # Within truncations(): whose checkpoint is to be written, in order.
+        self._truncated_in: dict[LogDirectory, None] | None = None
         self._paths = list(paths)
         self._logs: dict[TopicPartition, UnifiedLog] = {}
         self._directory_of: dict[TopicPartition, LogDirectory] = {}
@@ -322,8 +325,9 @@ class LogManager:
         online = [directory for directory in self.directories if directory.is_online]
         if not online:
             raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, "No log directory is online")
-        places = list(self._directory_of.values())
-        return min(online, key=places.count) if len(online) > 1 else online[0]
+        if len(online) == 1:
+            return online[0]
+        return min(online, key=list(self._directory_of.values()).count)
 
     def delete(self, tp: TopicPartition) -> None:
         """Takes a log away: its directory is renamed at once and removed after file.delete.delay.ms."""
@@ -413,23 +417,42 @@ class LogManager:
 
     # Truncating
 
+    @contextmanager
+    def truncations(self) -> Iterator[None]:
+        """Of many logs, to none of which anything is appended within: what truncate_to() writes is written at the end,
+        once for each directory."""
+        self._truncated_in = {}
+        try:
+            yield
+        finally:
+            directories, self._truncated_in = self._truncated_in, None
+            for directory in directories:
+                if directory.is_online:
+                    self._write_checkpoint(directory, checkpoints.RECOVERY_POINT)
+
     def truncate_to(self, log: UnifiedLog, offset: int) -> bool:
         """UnifiedLog.truncate_to, of which the checkpoint must know: after a crash it would call synced what came anew.
         Raises OSError."""
         recovery_point = log.recovery_point
         was_cut = log.truncate_to(offset)
-        self._recovery_point_may_be_back(log, recovery_point)
+        self._recovery_point_may_be_back(log, recovery_point, self._truncated_in)
         return was_cut
 
     def truncate_fully_and_start_at(self, log: UnifiedLog, offset: int) -> None:
-        """The same for UnifiedLog.truncate_fully_and_start_at. Raises OSError."""
+        """The same for UnifiedLog.truncate_fully_and_start_at, after which records may come at once. Raises OSError."""
         recovery_point = log.recovery_point
         log.truncate_fully_and_start_at(offset)
         self._recovery_point_may_be_back(log, recovery_point)
 
-    def _recovery_point_may_be_back(self, log: UnifiedLog, before: int) -> None:
+    def _recovery_point_may_be_back(
+        self, log: UnifiedLog, before: int, later: dict[LogDirectory, None] | None = None
+    ) -> None:
         directory = self._directory_of.get(log.topic_partition)
-        if log.recovery_point < before and directory is not None and directory.is_online:
+        if log.recovery_point >= before or directory is None or not directory.is_online:
+            return
+        if later is not None:
+            later[directory] = None
+        else:
             self._write_checkpoint(directory, checkpoints.RECOVERY_POINT)
 
     def remove_doomed_directories(self, now: float) -> None:

@@ -267,11 +267,12 @@ class Fetcher:
                 self._pause_after_refusal(now)
             return
         now_ms = self._environment.clock.wall_ms()
-        for key, row in rows.items():
-            follower, sent = self.followers.get(key), self.session.partitions[key]
-            if follower is None or not follower.is_ready(now) or not is_answer_to(sent, follower):
-                continue  # added anew or cut back since
-            self._take(key, follower, row, now, now_ms)
+        with self._environment.truncation.truncations():  # each has one row: it is cut, or there are records for it
+            for key, row in rows.items():
+                follower, sent = self.followers.get(key), self.session.partitions[key]
+                if follower is None or not follower.is_ready(now) or not is_answer_to(sent, follower):
+                    continue  # added anew or cut back since
+                self._take(key, follower, row, now, now_ms)
 
     def _pause_after_refusal(self, now: float) -> None:
         """A lost session is over with the next request; whatever else it is shall not be asked all the time."""
@@ -287,15 +288,16 @@ class Fetcher:
 
     def _on_looked_up(self, response: ListOffsetsResponse, now: float) -> None:
         rows = {(topic.name, row.partition_index): row for topic in response.topics for row in topic.partitions}
-        for key, timestamp in self._looking_up.items():
-            follower = self.followers.get(key)
-            if follower is None or follower.lookup != timestamp:
-                continue
-            row = rows.get((follower.partition.topic_partition.topic, key[1]))
-            if row is None:
-                self._delay(key, now)
-            else:
-                self._settle(key, follower, follower.looked_up(row.offset, row.error_code), now)
+        with self._environment.truncation.truncations():
+            for key, timestamp in self._looking_up.items():
+                follower = self.followers.get(key)
+                if follower is None or follower.lookup != timestamp:
+                    continue
+                row = rows.get((follower.partition.topic_partition.topic, key[1]))
+                if row is None:
+                    self._delay(key, now)
+                else:
+                    self._settle(key, follower, follower.looked_up(row.offset, row.error_code), now)
 
     def _settle(self, key: Key, follower: Follower, outcome: Outcome, now: float) -> None:
         self._changed.add(key)

@@ -4,6 +4,7 @@ Kafka: PartitionFetchState, AbstractFetcherThread.processFetchRequest and fetchO
 KIP-101, KIP-279, KIP-595 (truncation by what a fetch says).
 """
 
+from contextlib import AbstractContextManager
 from enum import Enum
 from logging import DEBUG, WARNING, getLogger
 from math import inf
@@ -45,6 +46,9 @@ class Outcome(Enum):
 
 class Truncation(Protocol):
     """What a follower needs of the LogManager."""
+
+    def truncations(self) -> AbstractContextManager[None]:
+        """Around truncate_to() of many logs, to none of which anything is appended."""
 
     def truncate_to(self, log: "UnifiedLog", offset: int) -> bool:
         """Raises OSError."""

@@ -1,6 +1,7 @@
 """A fetcher asks a leader what a real broker asks, and takes what a real one answers."""
 
 from collections.abc import Iterator, Sequence
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from pykbroker.clock import ManualClock
 from pykbroker.ids import TopicPartition, Uuid
+from pykbroker.log.checkpoints import RECOVERY_POINT
 from pykbroker.log.log_manager import LogManager
 from pykbroker.protocol.apis import ApiKey
 from pykbroker.protocol.error_codes import ErrorCode
@@ -390,6 +392,23 @@ def test_a_diverging_log_is_cut_and_asked_again(world: World) -> None:
     world.answer((partition, row(diverging_epoch=EpochEndOffset(epoch=1, end_offset=2))))
     assert partition.log.log_end_offset == 2
     assert told(world.ask()) == [(0, 2, 1)]
+
+
+def test_one_answer_that_cuts_many_logs_writes_one_checkpoint(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It names all logs of the directory, and a leader's crash may cut thousands."""
+    partitions = [world.follow(name, batch((1, 2), leader_epoch=1), batch((3,), 2, 2)) for name in ("t", "u", "v")]
+    for partition in partitions:
+        partition.log.flush()
+    world.logs.checkpoint_recovery_points()
+    checkpoints = world.logs.directories[0].checkpoints
+    written, write = [], checkpoints.write
+    monkeypatch.setattr(checkpoints, "write", lambda name, logs: (written.append(name), write(name, logs)))
+    world.ask()
+    cut = row(diverging_epoch=EpochEndOffset(epoch=1, end_offset=2))
+    world.answer(*((partition, copy(cut)) for partition in partitions))
+    assert written == [RECOVERY_POINT]
+    # Before anything more can come: after a crash that would count as synced.
+    assert checkpoints.read(RECOVERY_POINT) == {partition.topic_partition: 2 for partition in partitions}
 
 
 def test_a_closed_fetcher_asks_nothing(world: World) -> None:

@@ -1,6 +1,7 @@
 """What one answer of the leader makes of a follower's log."""
 
 import errno
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,9 @@ LEADER = 2
 
 class Truncation:
     """UnifiedLog's own, without checkpoints."""
+
+    def truncations(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def truncate_to(self, log: UnifiedLog, offset: int) -> bool:
         return log.truncate_to(offset)

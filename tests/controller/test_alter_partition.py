@@ -182,3 +182,19 @@ def test_outcomes_come_in_the_order_of_the_request() -> None:
     )
     assert [row.code for row in result.response] == [3, 0, 74]
     assert len(result.records) == 1
+
+
+def test_a_partition_named_twice_is_altered_twice() -> None:
+    """Each row is decided on the state before the request, as by Kafka's controller; the last one holds."""
+    present = image(state(isr=(1, 2, 3)))
+    topic = present.topics.get("t")
+    assert topic is not None
+    rows = [Wanted(topic.id, 0, 4, 7, with_epochs(*isr)) for isr in ((1, 2), (1, 3))]
+    result = alter_partitions(present, CONFIG, 1, 101, rows)
+    assert [(row.code, row.state.isr, row.state.partition_epoch) for row in result.response if row.state] == [
+        (0, (1, 2), 8),
+        (0, (1, 3), 8),
+    ]
+    after = replayed(present, result.records).topics.partition("t", 0)
+    assert after is not None
+    assert (after.isr, after.partition_epoch) == ((1, 3), 9)

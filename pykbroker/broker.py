@@ -364,8 +364,10 @@ class Broker:
             data.start_soon(self.transactions.markers.run, name="transaction markers")
             publishing = PublisherLoop(self._shared.publisher, self.clock)
             await data.start(publishing.run, name="metadata publisher")
-            self._follow_metadata()
             with self._starting:
+                await self._live(lifecycle.catch_up)
+                await trio.lowlevel.checkpoint()  # who has failed becomes nothing any more
+                self._follow_metadata()
                 await publishing.settled()
                 await self._live(lifecycle.unfence)
                 await publishing.settled()  # a controller here has elected it already

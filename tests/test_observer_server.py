@@ -21,10 +21,15 @@ from pykbroker.protocol.messages.broker_heartbeat import BrokerHeartbeatResponse
 from pykbroker.protocol.messages.broker_registration import BrokerRegistrationResponse
 from pykbroker.protocol.messages.describe_cluster import DescribeClusterResponse
 from pykbroker.protocol.messages.fetch import EpochEndOffset, FetchResponse
+from pykbroker.protocol.metadata_records import frame_record
+from pykbroker.protocol.persisted.metadata.partition_record import PartitionRecord
+from pykbroker.protocol.persisted.metadata.topic_record import TopicRecord
 from pykbroker.raft.observer_log import MetadataLost
 from pykbroker.raft.observer_loop import ObserverLoop
+from pykbroker.record.builder import SimpleRecord, build_batch
 from tests.controller_link.scripted_channels import Controllers
-from tests.raft.logs import PARTITION
+from tests.metadata.history import uuid
+from tests.raft.logs import PARTITION, latest
 from tests.raft.test_observer import batch, fetched
 from tests.test_broker import Client, create, produce
 from tests.test_broker import fetched as records_of
@@ -233,3 +238,35 @@ async def test_metadata_that_is_lost_while_it_starts_ends_it(tmp_path: Path) -> 
     broker = Broker(broker_config(tmp_path, 9), connect=Controllers(answer).connect)
     with trio.fail_after(30), pytest.raises(BrokerFailure, match="cannot follow the metadata any longer"):
         await broker.run(lambda *_: None)
+
+
+async def test_metadata_from_before_its_registration_make_it_nothing(tmp_path: Path) -> None:
+    """They said that it leads what a crash had taken from it."""
+    topic = uuid(1)
+    records: list[Message] = [
+        TopicRecord(name="t", topic_id=topic),
+        PartitionRecord(partition_id=0, topic_id=topic, replicas=[2], isr=[2], leader=2, leader_epoch=3),
+    ]
+    entries = [SimpleRecord(None, frame_record(record, latest(record)), (), 5) for record in records]
+    first = bytes(build_batch(entries, base_offset=0, leader_epoch=1))
+    other = EpochEndOffset(epoch=1, end_offset=0)
+    told: list[Message] = [fetched(first, high_watermark=2)]
+    heartbeats = 0
+
+    def answer(_: object, key: int, __: object) -> Message | None:
+        nonlocal heartbeats
+        if key == 62:
+            return BrokerRegistrationResponse(broker_epoch=5)
+        if key == 63:
+            heartbeats += 1
+            return BrokerHeartbeatResponse(is_caught_up=False, is_fenced=True)
+        if key == 60:
+            return TOLD
+        end = fetched(epoch=2, diverging_epoch=other) if heartbeats > 3 else fetched(high_watermark=2)
+        return told.pop() if told else end
+
+    broker = Broker(broker_config(tmp_path, 9), connect=Controllers(answer).connect)
+    with trio.fail_after(30), pytest.raises(BrokerFailure, match="cannot follow the metadata any longer"):
+        await broker.run(lambda *_: None)
+    assert heartbeats > 3
+    assert not (tmp_path / "broker" / "t-0").exists()

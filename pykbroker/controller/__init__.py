@@ -35,8 +35,10 @@ How shared_server.py, controller_server.py and broker.py compose it:
     lifecycle = LifecycleLoop(link=link, config=…, image=lambda: publisher.image, node_id=…, cluster_id=…,
                               incarnation_id=Uuid.random(), directory_ids=logs.directory_ids, endpoints=[…],
                               rack=…, previous_epoch=logs.previous_broker_epoch())
+    …load logs…
     broker_epoch = await lifecycle.register()     # the broker is registered, fenced
-    …load logs…; publisher.subscribe(replicas); …subscribe(coordinators); …subscribe(dynamic_config)
+    await lifecycle.catch_up()                    # the image knows that
+    publisher.subscribe(replicas); …subscribe(coordinators); …subscribe(dynamic_config)
     await lifecycle.unfence()                     # partitions get their leaders; serve
     nursery.start_soon(lifecycle.run)             # heartbeats
     …

@@ -11,7 +11,7 @@ import trio
 
 from pykbroker.errors import KafkaError
 from pykbroker.ids import Endpoint, Uuid
-from pykbroker.metadata.features import SUPPORTED_FEATURES
+from pykbroker.metadata.features import SUPPORTED_FEATURES, allows_cordoned_directories
 from pykbroker.metadata.image import MetadataImage
 from pykbroker.metadata.registration import security_protocol_number
 from pykbroker.protocol.apis import ApiKey
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 LOG = logging.getLogger("pykbroker.lifecycle")
 # Seconds between two requests while the controller has not yet granted what we want.
 RETRY_PAUSE = 0.05
+# The same for metadata, which are on their way.
+CATCH_UP_PAUSE = 0.01
 # Seconds between two registrations, as real brokers have them after a refusal.
 REGISTRATION_PAUSE = 2.0
 # Refusals that waiting does not change.
@@ -45,7 +47,8 @@ class Link(Protocol):
 
 
 class LifecycleLoop:
-    """In this order: register(), then load the logs, unfence(), run() as a task, controlled_shutdown().
+    """In this order: register(), catch_up(), then become what the metadata say, unfence(), run() as a task,
+    controlled_shutdown().
 
     `image` gives the newest image that the broker knows; `applied_offset` up to where all of its parts have taken the
     metadata over, by default the same. `previous_epoch` is the broker epoch in the clean-shutdown
@@ -172,6 +175,13 @@ class LifecycleLoop:
             for name, (low, high) in ranges.items()
         ]
 
+    async def catch_up(self) -> None:
+        """Returns once what this broker knows holds its registration, and all that this led to: metadata from before
+        may still say that it leads (BrokerLifecycleManager.initialCatchUpFuture). Raises KafkaError as run()."""
+        # As in unfence().
+        while (response := await self._heartbeat(want_fence=True)) is None or not response.is_caught_up:  # noqa: ASYNC110
+            await trio.sleep(CATCH_UP_PAUSE)
+
     async def unfence(self) -> None:
         """Returns once the broker may lead partitions. Raises KafkaError as run()."""
         # The controller answers, it does not call: there is no event to wait for.
@@ -247,15 +257,19 @@ class LifecycleLoop:
                 await trio.sleep(RETRY_PAUSE)
             answered_before = True
 
-    async def _heartbeat(self, *, want_shut_down: bool = False) -> BrokerHeartbeatResponse | None:
+    async def _heartbeat(
+        self, *, want_fence: bool = False, want_shut_down: bool = False
+    ) -> BrokerHeartbeatResponse | None:
         """None: no controller answered."""
+        can_cordon = allows_cordoned_directories(self._image().features.metadata_version)
         request = BrokerHeartbeatRequest(
             broker_id=self._node_id,
             broker_epoch=self.broker_epoch,
             current_metadata_offset=self._applied_offset(),
+            want_fence=want_fence,
             want_shut_down=want_shut_down,
             offline_log_dirs=list(self._offline_directory_ids()),
-            cordoned_log_dirs=[],
+            cordoned_log_dirs=[] if can_cordon else None,
         )
         self._under_way = request
         try:

@@ -108,12 +108,35 @@ async def test_a_refused_registration_is_raised(node, autojump_clock):
     assert life.broker_epoch == -1
 
 
+async def test_metadata_from_before_the_registration_are_not_enough(node, autojump_clock):
+    """They may say that this broker leads what it lost in a crash."""
+    before = node.image
+    life, link = lifecycle(node, image=lambda: node.image if link.heartbeats else before)
+    await life.register()
+    await life.catch_up()
+    assert [(each.want_fence, each.want_shut_down) for _, each in link.heartbeats] == [(True, False)] * 2
+    first, second = (each.current_metadata_offset for _, each in link.heartbeats)
+    assert first < life.broker_epoch <= second
+    assert node.image.brokers[1].fenced
+
+
 async def test_unfencing_is_asked_for_until_it_is_granted(node, autojump_clock):
     life, link = lifecycle(node)
     await life.register()
     link.answers = [BrokerHeartbeatResponse(is_fenced=True)] * 3
     await life.unfence()
     assert link.times() == [round(RETRY_PAUSE * n, 3) for n in range(4)]
+
+
+async def test_a_cluster_of_an_earlier_release_hears_nothing_of_cordoned_directories(node, autojump_clock):
+    """Its controllers have no version of the heartbeat that could carry them."""
+    life, link = lifecycle(node)
+    await life.register()
+    await life.unfence()
+    node.write([FeatureLevelRecord(name="metadata.version", feature_level=29)])
+    await life.unfence()
+    assert [request.cordoned_log_dirs for _, request in link.heartbeats] == [[], None]
+    assert link.heartbeats[1][1].encode(1)
 
 
 async def test_heartbeats_come_every_interval(node, nursery, autojump_clock):

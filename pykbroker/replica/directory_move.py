@@ -43,6 +43,8 @@ class ReplicaDirectories:
     def __init__(self, replicas: "ReplicaManager") -> None:
         self.on_change: Callable[[], None] = _nobody
         self.moves: dict[TopicPartition, DirectoryMove] = {}
+        # Where the cluster may think otherwise: replicas of which it has decided something, or that were to move.
+        self.unsure: set[TopicPartition] = set()
         self._replicas = replicas
         self._logs = replicas.logs
 
@@ -135,7 +137,7 @@ class ReplicaDirectories:
         """What was copied goes."""
         tp = move.partition.topic_partition
         if self.moves.get(tp) is move:
-            del self.moves[tp]
+            self._end(tp)
         if move.copy is not None and move.target.is_online:
             self._logs.doom_path(move.copy.directory, tp, move.target)
             move.copy = None
@@ -157,27 +159,39 @@ class ReplicaDirectories:
         assert move.copy is not None
         partition = move.partition
         partition.log = self._logs.replace(move.copy, move.target)
-        del self.moves[partition.topic_partition]
+        self._end(partition.topic_partition)
         logger.info("Moved %s to %s", partition.topic_partition, move.target.path)
         partition.wake_all()
+
+    def _end(self, tp: TopicPartition) -> None:
+        del self.moves[tp]
+        self.unsure.add(tp)
+        self.on_change()
 
     # What the controller does not know
 
     def on_metadata_update(self, delta: "MetadataDelta", image: "MetadataImage") -> None:
-        if delta.changed_topics:
+        """After the replicas, which say of what they are unsure."""
+        before, now = delta.base.features.metadata_version, image.features.metadata_version
+        if allows_directories(now) and not allows_directories(before):
+            self.unsure.update(partition.topic_partition for partition in self._replicas)
+        if self.unsure:
             self.on_change()
 
     def misplaced(self, image: "MetadataImage") -> dict[Uuid, list[TopicIdPartition]]:
-        """Replicas by the directory they lie in, where the cluster thinks otherwise and none is moving."""
+        """Replicas by the directory they lie in, where the cluster thinks otherwise and none is moving. Those of which
+        it knows are looked at no more."""
         found: dict[Uuid, list[TopicIdPartition]] = {}
+        unsure, self.unsure = self.unsure, set()
         if not allows_directories(image.features.metadata_version):
             return found
-        for partition in self._replicas:
-            tp = partition.topic_partition
-            directory, state = self._logs.directory_of(tp), image.topics.partition(*tp)
-            if directory is None or state is None or tp in self.moves:
+        for tp in unsure:
+            partition, directory = self._replicas.find(*tp), self._logs.directory_of(tp)
+            state = image.topics.partition(*tp)
+            if partition is None or directory is None or state is None or tp in self.moves:
                 continue
             if state.directory(partition.node_id) != directory.id:
+                self.unsure.add(tp)
                 found.setdefault(directory.id, []).append(TopicIdPartition(partition.topic_id, *tp))
         return found
 

@@ -125,6 +125,7 @@ class ReplicaManager:
         partition = self._partitions.get(key.topic_partition) or self._open(key, image)
         if self.replication is None and len(image.replicas) > 1:
             self._make_replication(cluster)
+        self.directories.unsure.add(key.topic_partition)
         begins_to_follow = partition.apply(image, self.replication)
         if self.replication is not None:
             self._settle_fetcher(partition, self.replication, begins_to_follow)

@@ -10,6 +10,7 @@ from pykbroker.errors import KafkaError
 from pykbroker.ids import TopicPartition, Uuid
 from pykbroker.log.log_copy import CopyError
 from pykbroker.log.log_manager import LogManager
+from pykbroker.metadata.delta import MetadataDelta
 from pykbroker.metadata.features import LATEST_METADATA_VERSION
 from pykbroker.metadata.image import METADATA_VERSION, FeaturesImage, MetadataImage
 from pykbroker.metadata.local_changes import LocalChanges
@@ -247,6 +248,46 @@ def test_what_the_cluster_does_not_know(stand: TwoDirectories) -> None:
     known = {0: topic.partitions[0]._replace(directories=(stand.one.id,))}
     stand.set_topic(topic._replace(partitions=known))
     assert stand.directories.misplaced(stand.metadata()) == {}
+
+
+def test_what_the_cluster_knows_is_not_looked_at_again(stand: TwoDirectories) -> None:
+    """A broker has thousands of replicas, and the controller says something of one after the other."""
+    directories = stand.directories
+    assert stand.create("u", partitions=3)
+    told = directories.misplaced(stand.metadata())
+    assert directories.unsure == {key.topic_partition for keys in told.values() for key in keys}
+    for name in ("t", "u"):
+        topic = stand.image.topics.get(name)
+        assert topic is not None
+        lying = {index: stand.logs.directory_of(TopicPartition(name, index)) for index in topic.partitions}
+        known = {
+            index: state._replace(directories=(place.id,))
+            for (index, state), place in zip(topic.partitions.items(), lying.values(), strict=True)
+            if place is not None
+        }
+        stand.set_topic(topic._replace(partitions=known))
+    assert directories.misplaced(stand.metadata()) == {}
+    assert directories.unsure == set()
+    stand.elect("u", NODE_ID, 1, index=2)
+    assert {tp.topic for tp in directories.unsure} == {"u"}
+    # A cluster that learns of directories with its metadata.version learns of all.
+    directories.misplaced(stand.metadata())
+    before = MetadataDelta(stand.metadata(16))
+    directories.on_metadata_update(before, stand.metadata())
+    assert len(directories.unsure) == 4
+
+
+def test_a_move_that_was_given_up_is_told_too(stand: TwoDirectories) -> None:
+    """The controller may have been told of its target already."""
+    move = stand.started()
+    topic = stand.image.topics.get("t")
+    assert topic is not None
+    stand.set_topic(topic._replace(partitions={0: topic.partitions[0]._replace(directories=(stand.two.id,))}))
+    assert stand.directories.misplaced(stand.metadata()) == {}
+    before = stand.changes
+    stand.directories.cancel(move)
+    assert stand.changes == before + 1
+    assert list(stand.directories.misplaced(stand.metadata())) == [stand.one.id]
 
 
 def test_on_its_way_a_replica_is_not_misplaced(stand: TwoDirectories) -> None:

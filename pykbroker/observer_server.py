@@ -63,6 +63,7 @@ class ObserverServer:
             leader=lambda: self._observer.leader,
             image=lambda: shared.image,
             versions=lambda: self._loop.versions,
+            kraft_version=lambda: log.quorum.kraft_version,
         )
         self._observer.on_leader = self.link.leader_changed
         opened.callback(self.link.close)

@@ -164,6 +164,10 @@ class ControllerLink(Protocol):
     def controller_versions(self) -> Mapping[int, tuple[int, int]] | None:
         """(lowest, highest) version by API of a controller elsewhere; None: this code's, or not known yet."""
 
+    @property
+    def kraft_version(self) -> int:
+        """Of the controllers' quorum, as far as known: 0 static voters, 1 dynamic ones."""
+
     async def forward(self, ctx: RequestContext, request: "Message") -> "Message":
         """The controller's response to a forwardable request. Raises KafkaError."""
 

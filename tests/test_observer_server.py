@@ -21,6 +21,7 @@ from pykbroker.protocol.messages.broker_heartbeat import BrokerHeartbeatResponse
 from pykbroker.protocol.messages.broker_registration import BrokerRegistrationResponse
 from pykbroker.protocol.messages.describe_cluster import DescribeClusterResponse
 from pykbroker.protocol.messages.fetch import EpochEndOffset, FetchResponse
+from pykbroker.protocol.messages.update_features import FeatureUpdateKey, UpdateFeaturesRequest
 from pykbroker.protocol.metadata_records import frame_record
 from pykbroker.protocol.persisted.metadata.partition_record import PartitionRecord
 from pykbroker.protocol.persisted.metadata.topic_record import TopicRecord
@@ -34,6 +35,7 @@ from tests.raft.test_observer import batch, fetched
 from tests.test_broker import Client, create, produce
 from tests.test_broker import fetched as records_of
 
+KRAFT = "kraft.version"
 CLUSTER = "MkU3OEVBNTcwNTJENDM2Qg"
 
 
@@ -136,6 +138,37 @@ async def test_the_controllers_versions_are_those_told(tmp_path: Path) -> None:
     known = broker.controller.controller_versions
     assert known is not None
     assert {key for key in told if API_TABLE[key].forwardable} <= known.keys()
+
+
+async def test_a_static_quorum_becomes_a_dynamic_one(tmp_path: Path) -> None:
+    """Its version stands in control records: brokers tell their clients of it all the same (KRaftMetadataCache)."""
+    port = free_port()
+    voters = {"controller.quorum.voters": f"100@127.0.0.1:{port}"}
+    configs = {
+        "controller": {"process.roles": "controller", "node.id": "100", "listeners": f"CONTROLLER://127.0.0.1:{port}"},
+        "broker": {"process.roles": "broker", "node.id": "2", "listeners": "PLAINTEXT://127.0.0.1:0"},
+    }
+    for name, config in configs.items():
+        config |= {**voters, "controller.listener.names": "CONTROLLER", "log.dirs": str(tmp_path / name)}
+    broker = Broker(BrokerConfig(configs["broker"]))
+    node = ControllerNode(BrokerConfig(configs["controller"]))
+    async with run(node), run(broker) as address, client_of(address) as client:
+        assert KRAFT not in await finalized(client)
+        for validate_only in (True, False):
+            update = FeatureUpdateKey(feature=KRAFT, max_version_level=1)
+            request = UpdateFeaturesRequest(feature_updates=[update], validate_only=validate_only)
+            assert (await client.ask(request, 2)).error_code == 0
+            assert broker.controller.kraft_version <= (not validate_only)
+        await until(lambda: broker.controller.kraft_version == 1)
+        assert (await finalized(client))[KRAFT] == 1
+    node = ControllerNode(BrokerConfig(configs["controller"]))
+    async with run(node), run(Broker(BrokerConfig(configs["broker"]))) as address, client_of(address) as client:
+        assert (await finalized(client))[KRAFT] == 1
+
+
+async def finalized(client: Client) -> dict[str, int]:
+    request = ApiVersionsRequest(client_software_name="test", client_software_version="1")
+    return {row.name: row.max_version_level for row in (await client.ask(request, 4)).finalized_features}
 
 
 def leader_of(broker: Broker, topic: str) -> int:

@@ -28,7 +28,7 @@ from pykbroker.raft.formatting import read_bootstrap
 from pykbroker.raft.image_snapshot import snapshot_job
 from pykbroker.raft.leader_state import LeaderState
 from pykbroker.raft.metadata_log import MetadataLog
-from pykbroker.raft.single_voter import become_leader
+from pykbroker.raft.single_voter import become_leader, first_voters
 from pykbroker.raft.snapshot import SnapshotId
 
 if TYPE_CHECKING:
@@ -209,6 +209,11 @@ class Controller:
             directory_id,
             endpoints,
         )
+
+    def upgrade_quorum(self, kraft_version: int) -> None:
+        """To a dynamic one, whose only voter is known by its endpoints. Records must follow in the same decision: who
+        asked for it waits for them."""
+        self._log.upgrade_quorum(kraft_version, first_voters(self.node_id, self._directory_id, self._endpoints))
 
     def registered(self, broker_id: int, offset: int) -> None:
         """`offset` is that of its RegisterBrokerRecord."""

@@ -29,16 +29,31 @@ class Update(NamedTuple):
 
 
 class FeatureControl:
-    """Decisions on one image; `kraft_version` is that of the quorum, which no image tells."""
+    """Decisions on one image; `kraft_version` is that of the quorum, which no image tells.
 
-    def __init__(self, image: MetadataImage, config: "BrokerConfig", node_id: int, kraft_version: int) -> None:
+    `has_listener`: other nodes can reach the controller.
+    """
+
+    def __init__(
+        self,
+        image: MetadataImage,
+        config: "BrokerConfig",
+        node_id: int,
+        kraft_version: int,
+        *,
+        has_listener: bool = True,
+    ) -> None:
         self._image = image
         self._config = config
         self._node_id = node_id
         self._kraft_version = kraft_version
+        self._has_listener = has_listener
 
     def update(self, updates: Mapping[str, Update]) -> ControllerResult[None]:
-        """All of them or none. Raises KafkaError(INVALID_UPDATE_VERSION) for the first that cannot be."""
+        """All of them or none. Raises KafkaError(INVALID_UPDATE_VERSION) for the first that cannot be.
+
+        What raises_quorum() is not in the records: the quorum's own version stands in control records.
+        """
         proposed = {**self._image.features.finalized, **{name: update.level for name, update in updates.items()}}
         records: list[Message] = []
         for name, update in updates.items():
@@ -46,6 +61,10 @@ class FeatureControl:
         if ELR_VERSION in updates and updates[ELR_VERSION].level > 0:
             records.extend(self._elr_records())
         return ControllerResult(records, None)
+
+    def raises_quorum(self, updates: Mapping[str, Update]) -> bool:
+        """Whether the quorum becomes a dynamic one."""
+        return KRAFT_VERSION in updates and updates[KRAFT_VERSION].level > self._kraft_version
 
     def _update(self, name: str, update: Update, proposed: Mapping[str, int]) -> "list[Message]":
         level, upgrade_type = update
@@ -66,12 +85,25 @@ class FeatureControl:
         if level > current and upgrade_type != UpgradeType.UPGRADE:
             raise _invalid(name, level, "Can't downgrade to a newer version.")
         if name == KRAFT_VERSION:
-            return _update_kraft_version(level, current)
+            return self._update_kraft_version(level, current)
         if name == METADATA_VERSION:
             _check_metadata_downgrade(current, level, is_unsafe=upgrade_type == UpgradeType.UNSAFE_DOWNGRADE)
         else:
             _check_needs(name, level, proposed)
         return [_level_record(name, level)]
+
+    def _update_kraft_version(self, level: int, current: int) -> "list[Message]":
+        if level < current:
+            raise _invalid(KRAFT_VERSION, level, "Can't downgrade the version of this feature.")
+        if level == current:
+            return []
+        if not self._has_listener:
+            # Dynamic voters are known by their endpoints, and the embedded controller has none.
+            reason = "The controller of this node has no listener to be known by as a voter."
+            raise _invalid(KRAFT_VERSION, level, reason)
+        from pykbroker.protocol.persisted.metadata.no_op_record import NoOpRecord
+
+        return [NoOpRecord()]  # behind the control records, to be waited for
 
     def _reasons_not_supported(self, name: str, level: int) -> Iterator[str]:
         yield from _reason(f"Local controller {self._node_id}", SUPPORTED_FEATURES.get(name, _DISABLED), level)
@@ -104,18 +136,6 @@ def _reason(who: str, supported: tuple[int, int], level: int) -> Iterator[str]:
         yield f"{who} does not support this feature."
     else:
         yield f"{who} only supports versions {low}-{high}"
-
-
-def _update_kraft_version(level: int, current: int) -> "list[Message]":
-    if level < current:
-        raise _invalid(KRAFT_VERSION, level, "Can't downgrade the version of this feature.")
-    if level > current:
-        raise _invalid(
-            KRAFT_VERSION,
-            level,
-            "pykbroker's controller leaves a static quorum as it is; a dynamic one is formatted by --standalone.",
-        )
-    return []
 
 
 def _check_metadata_downgrade(current: int, level: int, *, is_unsafe: bool) -> None:

@@ -26,6 +26,10 @@ class LocalControllerLink:
         self._node_id = node_id
         self._modules: dict[int, Any] = {}
 
+    @property
+    def kraft_version(self) -> int:
+        return self._controller.quorum.kraft_version
+
     async def forward(self, ctx: RequestContext, request: "Message") -> "Message":
         """The controller's response. Raises KafkaError: INVALID_REQUEST for an API that is not a controller's."""
         return cast("Message", await self.handler(ctx.api_key).handle(self._controller, ctx, request))

@@ -52,6 +52,7 @@ class RemoteControllerLink:
         leader: Callable[[], Address | None],
         image: "Callable[[], MetadataImage]",
         versions: Callable[[], Mapping[int, tuple[int, int]] | None] = lambda: None,
+        kraft_version: Callable[[], int] = lambda: 0,
     ) -> None:
         self._node_id = node_id
         self._config = config
@@ -59,6 +60,7 @@ class RemoteControllerLink:
         self._leader = leader
         self._image = image
         self._versions = versions
+        self._kraft_version = kraft_version
         self._channels: dict[str, tuple[Address, NodeChannel]] = {}
         self._moved = trio.Event()
 
@@ -66,6 +68,10 @@ class RemoteControllerLink:
     def controller_versions(self) -> Mapping[int, tuple[int, int]] | None:
         """Of each API of the controller (lowest, highest); None while it was not asked."""
         return self._versions()
+
+    @property
+    def kraft_version(self) -> int:
+        return self._kraft_version()
 
     def leader_changed(self) -> None:
         """Requests under way at the old one are asked again at the new one."""

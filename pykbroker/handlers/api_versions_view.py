@@ -16,6 +16,7 @@ from pykbroker.protocol.messages.api_versions import (
     SupportedFeatureKey,
 )
 
+KRAFT_VERSION: Final = "kraft.version"
 _OUTER: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
 _INNER: Final = _OUTER | frozenset("-.")
 
@@ -28,8 +29,12 @@ def check_software(request: ApiVersionsRequest, version: int) -> None:
         raise KafkaError(ErrorCode.INVALID_REQUEST, "client software name or version has characters that Kafka refuses")
 
 
-def api_versions(rows: Iterable[tuple[int, int, int]], image: MetadataImage, version: int) -> ApiVersionsResponse:
-    """`rows`: (api key, lowest, highest version) of what is served."""
+def api_versions(
+    rows: Iterable[tuple[int, int, int]], image: MetadataImage, kraft_version: int, version: int
+) -> ApiVersionsResponse:
+    """`rows`: (api key, lowest, highest version) of what is served. `kraft_version`: of the quorum, which stands in the
+    control records of its log and not in the image."""
+    finalized = {**image.features.finalized, KRAFT_VERSION: kraft_version}
     return ApiVersionsResponse(
         api_keys=[ApiVersion(*row) for row in rows],
         supported_features=[
@@ -39,9 +44,7 @@ def api_versions(rows: Iterable[tuple[int, int, int]], image: MetadataImage, ver
             if lowest > 0 or version >= 4
         ],
         finalized_features_epoch=image.offset,
-        finalized_features=[
-            FinalizedFeatureKey(name, level, level) for name, level in image.features.finalized.items() if level
-        ],
+        finalized_features=[FinalizedFeatureKey(name, level, level) for name, level in finalized.items() if level],
     )
 
 

@@ -169,16 +169,22 @@ class MetadataLog:
         self.epoch = epoch
         records: list[tuple[int, Message]] = [(control.LEADER_CHANGE, leader_change)]
         if voters is not None:
-            records += control.voters_change(self.quorum.kraft_version, voters)
-            self.quorum = self.quorum._replace(voters=voters)
-            self.voters_are_in_log = True
-        batch = control.control_batch(
-            records,
-            base_offset=self.end_offset,
-            epoch=epoch,
-            timestamp=self._clock.wall_ms(),
-        )
-        self._append(batch)
+            records += self._change_quorum(control.Quorum(self.quorum.kraft_version, voters))
+        self._append_control(records)
+
+    def upgrade_quorum(self, kraft_version: int, voters: "VotersRecord") -> None:
+        """As append(): it counts once it is durable (LeaderState.maybeAppendUpgradedKRaftVersion)."""
+        self._append_control(self._change_quorum(control.Quorum(kraft_version, voters)))
+
+    def _change_quorum(self, quorum: control.Quorum) -> "list[tuple[int, Message]]":
+        assert quorum.voters is not None
+        self.quorum = quorum
+        self.voters_are_in_log = True
+        return control.voters_change(quorum.kraft_version, quorum.voters)
+
+    def _append_control(self, records: "Sequence[tuple[int, Message]]") -> None:
+        now = self._clock.wall_ms()
+        self._append(control.control_batch(records, base_offset=self.end_offset, epoch=self.epoch, timestamp=now))
 
     def append(self, records: "Sequence[Message]", version_of: "Callable[[Message], int]") -> int:
         """Appends one atomic batch; returns the offset of its last record. It counts once it is durable: see sync().

@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pykbroker.ids import ZERO_UUID, Endpoint
+from pykbroker.ids import ZERO_UUID, Endpoint, Uuid
+from pykbroker.metadata.features import SUPPORTED_FEATURES
 from pykbroker.raft import control, quorum_state
 from pykbroker.raft.metadata_log import MetadataLog
 from pykbroker.raft.quorum_state import QuorumState
 
 if TYPE_CHECKING:
-    from pykbroker.protocol.embedded.voters import VotersRecord
+    from pykbroker.protocol.embedded.voters import Endpoint as VoterEndpoint
+    from pykbroker.protocol.embedded.voters import KRaftVersionFeature, VotersRecord
 
 
 class NotTheOnlyVoter(Exception):
@@ -37,23 +39,35 @@ def _new_voters(log: MetadataLog, endpoints: Sequence[Endpoint]) -> "VotersRecor
     known = log.quorum.voters
     if known is None:
         return None
-    from pykbroker.protocol.embedded.voters import Endpoint as VoterEndpoint
-    from pykbroker.protocol.embedded.voters import Voter, VotersRecord
-
     (voter,) = known.voters
-    told = [VoterEndpoint(name=each.listener, host=each.host, port=each.port) for each in endpoints] or voter.endpoints
+    told = _told(endpoints) or voter.endpoints
     if log.voters_are_in_log and told == voter.endpoints:
         return None
-    return VotersRecord(
-        voters=[
-            Voter(
-                voter_id=voter.voter_id,
-                voter_directory_id=voter.voter_directory_id,
-                endpoints=told,
-                kraft_version_feature=voter.kraft_version_feature,
-            )
-        ]
-    )
+    return _only_voter(voter.voter_id, voter.voter_directory_id, told, voter.kraft_version_feature)
+
+
+def first_voters(node_id: int, directory_id: Uuid, endpoints: Sequence[Endpoint]) -> "VotersRecord":
+    """Of a static quorum that becomes a dynamic one."""
+    from pykbroker.protocol.embedded.voters import KRaftVersionFeature
+
+    lowest, highest = SUPPORTED_FEATURES["kraft.version"]
+    feature = KRaftVersionFeature(min_supported_version=lowest, max_supported_version=highest)
+    return _only_voter(node_id, directory_id, _told(endpoints), feature)
+
+
+def _told(endpoints: Sequence[Endpoint]) -> "list[VoterEndpoint]":
+    from pykbroker.protocol.embedded.voters import Endpoint as VoterEndpoint
+
+    return [VoterEndpoint(name=each.listener, host=each.host, port=each.port) for each in endpoints]
+
+
+def _only_voter(
+    node_id: int, directory_id: Uuid, endpoints: "list[VoterEndpoint]", feature: "KRaftVersionFeature"
+) -> "VotersRecord":
+    from pykbroker.protocol.embedded.voters import Voter, VotersRecord
+
+    voter = Voter(voter_id=node_id, voter_directory_id=directory_id, endpoints=endpoints, kraft_version_feature=feature)
+    return VotersRecord(voters=[voter])
 
 
 def check_voters(log: MetadataLog, node_id: int, state: QuorumState | None) -> None:

@@ -31,8 +31,8 @@ def image(features: dict[str, tuple[int, int]] = ALL, **finalized: int) -> Metad
     return state._replace(features=FeaturesImage(levels))
 
 
-def control(state: MetadataImage, kraft_version: int = 0) -> FeatureControl:
-    return FeatureControl(state, BrokerConfig({MIN_ISR: "2"}), 1, kraft_version)
+def control(state: MetadataImage, kraft_version: int = 0, *, has_listener: bool = True) -> FeatureControl:
+    return FeatureControl(state, BrokerConfig({MIN_ISR: "2"}), 1, kraft_version, has_listener=has_listener)
 
 
 def reason(state: MetadataImage, name: str, level: int, kind: int = UP, kraft_version: int = 0) -> str:
@@ -109,7 +109,12 @@ def test_the_quorums_own_version() -> None:
     assert control(state).update({KRAFT: Update(0, UP)}).records == []
     assert control(state, 1).update({KRAFT: Update(1, UP)}).records == []
     assert reason(state, KRAFT, 0, SAFE, kraft_version=1).endswith("Can't downgrade the version of this feature.")
-    assert "controller leaves a static quorum as it is" in reason(state, KRAFT, 1)
+    up = {KRAFT: Update(1, UP)}
+    assert [type(record).__name__ for record in control(state).update(up).records] == ["NoOpRecord"]
+    assert [control(state, level).raises_quorum(up) for level in (0, 1)] == [True, False]
+    # The embedded controller has no endpoint that could be written down for a voter.
+    with pytest.raises(KafkaError, match="has no listener to be known by as a voter"):
+        control(state, has_listener=False).update(up)
 
 
 def test_features_that_are_not_supported_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from pykbroker.raft.control import KRAFT_VERSION, KRAFT_VOTERS, LEADER_CHANGE, Q
 from pykbroker.raft.dynamic_voters import DynamicVoter
 from pykbroker.raft.formatting import write_first_voters
 from pykbroker.raft.quorum_state import QuorumState
-from pykbroker.raft.single_voter import NotTheOnlyVoter, become_leader, next_epoch
+from pykbroker.raft.single_voter import NotTheOnlyVoter, become_leader, first_voters, next_epoch
 from pykbroker.record.batch import iterate_batches
 from pykbroker.record.reader import iterate_records
 from tests.raft.conversations import exchanges
@@ -130,6 +130,23 @@ def test_a_voter_that_moves_says_so(tmp_path):
     assert len(list(loaded.load())) == 3
     (voter,) = loaded.quorum.voters.voters
     assert (loaded.quorum.kraft_version, voter.endpoints[0].port) == (1, 9999)
+
+
+def test_a_static_quorum_becomes_a_dynamic_one(tmp_path):
+    """As the real Kafka 4.3.1 writes it for kafka-features upgrade --feature kraft.version=1."""
+    log, _ = lead(tmp_path)
+    log.upgrade_quorum(1, first_voters(1, DIRECTORY, [Endpoint("CONTROLLER", "PLAINTEXT", "h", 9093)]))
+    log.sync()
+    assert control_records(log) == [(1, LEADER_CHANGE), (1, KRAFT_VERSION), (1, KRAFT_VOTERS)]
+    # Kafka leaves the file as it is until the next election.
+    assert quorum_state.read(log.directory) == QuorumState(1, 1, voters=(1,))
+    log, epoch = lead(tmp_path)
+    assert quorum_state.read(log.directory) == QuorumState(1, epoch, version=1)
+    assert log.quorum.kraft_version == 1
+    (voter,) = log.quorum.voters.voters
+    assert (voter.voter_id, voter.voter_directory_id, voter.endpoints[0].port) == (1, DIRECTORY, 9093)
+    feature = voter.kraft_version_feature
+    assert (feature.min_supported_version, feature.max_supported_version) == (0, 1)
 
 
 def test_the_first_batch_of_a_dynamic_quorum_is_kafkas(tmp_path):

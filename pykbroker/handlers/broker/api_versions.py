@@ -9,4 +9,5 @@ from pykbroker.request import RequestContext, Services
 async def handle(broker: Services, ctx: RequestContext, request: ApiVersionsRequest) -> ApiVersionsResponse:
     check_software(request, ctx.api_version)
     rows = advertised(unstable=broker.config.unstable_api_versions_enable)
-    return api_versions(within_reach(rows, broker.controller.controller_versions), broker.image, ctx.api_version)
+    link = broker.controller
+    return api_versions(within_reach(rows, link.controller_versions), broker.image, link.kraft_version, ctx.api_version)

@@ -4,17 +4,11 @@ from pykbroker.controller.controller import Controller
 from pykbroker.controller_apis import SERVED_BY_CONTROLLER
 from pykbroker.dispatch import advertised
 from pykbroker.handlers.api_versions_view import api_versions, check_software
-from pykbroker.protocol.messages.api_versions import ApiVersionsRequest, ApiVersionsResponse, FinalizedFeatureKey
+from pykbroker.protocol.messages.api_versions import ApiVersionsRequest, ApiVersionsResponse
 from pykbroker.request import RequestContext
-
-KRAFT_VERSION = "kraft.version"
 
 
 async def handle(controller: Controller, ctx: RequestContext, request: ApiVersionsRequest) -> ApiVersionsResponse:
     check_software(request, ctx.api_version)
     rows = advertised(SERVED_BY_CONTROLLER, controller.config.unstable_api_versions_enable)
-    response = api_versions(rows, controller.published_image, ctx.api_version)
-    if level := controller.quorum.kraft_version:
-        # It stands in the control records of the log, not in the image.
-        response.finalized_features.append(FinalizedFeatureKey(KRAFT_VERSION, level, level))
-    return response
+    return api_versions(rows, controller.published_image, controller.quorum.kraft_version, ctx.api_version)

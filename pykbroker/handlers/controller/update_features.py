@@ -1,7 +1,7 @@
 """UpdateFeatures (57): raises and lowers feature levels (KIP-584, KIP-778, KIP-1022)."""
 
 from pykbroker.controller.controller import Controller
-from pykbroker.controller.feature_control import FeatureControl, Update
+from pykbroker.controller.feature_control import KRAFT_VERSION, FeatureControl, Update
 from pykbroker.controller.result import ControllerResult
 from pykbroker.errors import KafkaError
 from pykbroker.metadata.image import MetadataImage
@@ -20,9 +20,20 @@ async def handle(controller: Controller, ctx: RequestContext, request: UpdateFea
     }
 
     def decide(image: MetadataImage) -> ControllerResult[None]:
-        control = FeatureControl(image, controller.config, controller.node_id, controller.quorum.kraft_version)
+        quorum = controller.quorum
+        control = FeatureControl(
+            image,
+            controller.config,
+            controller.node_id,
+            quorum.kraft_version,
+            has_listener=bool(quorum.endpoints),
+        )
         result = control.update(updates)
-        return ControllerResult([], None) if request.validate_only else result
+        if request.validate_only:
+            return ControllerResult([], None)
+        if control.raises_quorum(updates):
+            controller.upgrade_quorum(updates[KRAFT_VERSION].level)
+        return result
 
     try:
         await controller.execute(decide)

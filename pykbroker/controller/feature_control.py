@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from pykbroker.controller.result import ControllerResult
+from pykbroker.controller.topic_control import MIN_INSYNC_REPLICAS
 from pykbroker.errors import KafkaError
 from pykbroker.metadata.features import ELR_VERSION, SUPPORTED_FEATURES, allows_controller_registration
 from pykbroker.metadata.image import BROKER_RESOURCE, METADATA_VERSION, MetadataImage
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from pykbroker.protocol.message import Message
 
 KRAFT_VERSION = "kraft.version"
-MIN_INSYNC_REPLICAS = "min.insync.replicas"
 _DISABLED = (0, 0)
 _UPGRADE_TYPES = (UpgradeType.UPGRADE, UpgradeType.SAFE_DOWNGRADE, UpgradeType.UNSAFE_DOWNGRADE)
 

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from pykbroker.raft.dynamic_voters import DynamicVoter
 
 METADATA_DIRECTORY = "__cluster_metadata-0"
-# Of the snapshot that names the first voters: nothing was in the log before.
-BOOTSTRAP_ID = snapshot.SnapshotId(0, 0)
 # Not in bootstrap.checkpoint: the quorum has a record of its own.
 KRAFT_VERSION = "kraft.version"
 
@@ -61,7 +59,7 @@ def write_first_voters(
     folder = os.path.join(directory, METADATA_DIRECTORY)
     files.make_directory(folder)
     snapshot.write(
-        os.path.join(folder, BOOTSTRAP_ID.file_name),
+        os.path.join(folder, snapshot.BOOTSTRAP_ID.file_name),
         [],
         epoch=0,
         timestamp=now_ms,

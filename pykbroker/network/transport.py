@@ -38,6 +38,8 @@ class PlainTransport:
         connection.setblocking(False)
         if connection.family != getattr(socket, "AF_UNIX", None):
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            # As Kafka does: a peer that vanished without a word ends, also where connections may be idle for ever.
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self._socket = connection
         self._fd = connection.fileno()
         self.recv_into = connection.recv_into

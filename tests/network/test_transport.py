@@ -69,13 +69,14 @@ async def test_closing_twice_is_no_error(socket_pair: Pair) -> None:
     transport.wake()
 
 
-async def test_a_tcp_connection_sends_small_answers_at_once() -> None:
+async def test_a_tcp_connection_sends_small_answers_at_once_and_asks_whether_its_peer_is_there() -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as server,
         socket.create_connection(server.getsockname()) as client,
     ):
         PlainTransport(client)
         assert client.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        assert client.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
         assert not client.getblocking()
 
 

@@ -4,7 +4,7 @@ One request is under way at a time. Kafka: AbstractFetcherThread, ReplicaFetcher
 """
 
 from collections.abc import Callable, Iterable
-from logging import getLogger
+from logging import INFO, WARNING, getLogger
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 logger = getLogger(__name__)
 REPLICA_STATE_FROM = 15
+# Of many partitions, so many in a line of the log.
+NAMED = 5
 _LOST_SESSION = (ErrorCode.FETCH_SESSION_ID_NOT_FOUND, ErrorCode.INVALID_FETCH_SESSION_EPOCH)
 
 
@@ -107,6 +109,8 @@ class Fetcher:
         self._changed: set[Key] = set()
         self._delayed: set[Key] = set()
         self._looking_up: dict[Key, int] = {}
+        # In the answer at hand, by how they ended.
+        self._given_up: dict[Outcome, list[str]] = {}
         self._is_busy = False
         # The last request got no answer: said once.
         self._is_cut_off = False
@@ -273,6 +277,7 @@ class Fetcher:
                 if follower is None or not follower.is_ready(now) or not is_answer_to(sent, follower):
                     continue  # added anew or cut back since
                 self._take(key, follower, row, now, now_ms)
+        self._report_given_up()
 
     def _pause_after_refusal(self, now: float) -> None:
         """A lost session is over with the next request; whatever else it is shall not be asked all the time."""
@@ -298,15 +303,25 @@ class Fetcher:
                     self._delay(key, now)
                 else:
                     self._settle(key, follower, follower.looked_up(row.offset, row.error_code), now)
+        self._report_given_up()
 
     def _settle(self, key: Key, follower: Follower, outcome: Outcome, now: float) -> None:
         self._changed.add(key)
         if outcome is Outcome.RETRIED:
             self._delay(key, now)
-        elif outcome is Outcome.FAILED:
-            logger.warning("Partition %s is not followed any more until its leader epoch changes", follower.name)
+        elif outcome is not Outcome.GOES_ON:
+            self._given_up.setdefault(outcome, []).append(follower.name)
             self.remove([key])
             self.on_failed(follower.partition)
+
+    def _report_given_up(self) -> None:
+        """In one line: when a broker stops, all that it led has another leader epoch."""
+        given_up, self._given_up = self._given_up, {}
+        for outcome, names in given_up.items():
+            level, why = (WARNING, "") if outcome is Outcome.FAILED else (INFO, ", of which the metadata will tell")
+            rest = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+            listed = ", ".join(names[:NAMED]) + rest
+            logger.log(level, "%r: %s: not followed until there is another leader epoch%s", self, listed, why)
 
     def _delay(self, key: Key, now: float) -> None:
         self.followers[key].delayed_until = now + self._environment.settings.backoff

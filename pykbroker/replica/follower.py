@@ -42,6 +42,7 @@ class Outcome(Enum):
     GOES_ON = "goes on"
     RETRIED = "retried"  # after replica.fetch.backoff.ms
     FAILED = "failed"  # until it has another leader epoch
+    FENCED = "fenced"  # the same; the metadata that tell of the epoch are on their way
 
 
 class Truncation(Protocol):
@@ -145,8 +146,7 @@ class Follower:
             self.lookup = LATEST
             return Outcome.GOES_ON
         if code == ErrorCode.FENCED_LEADER_EPOCH:
-            logger.info("%s has a later leader epoch than %d: waiting for the metadata", self.name, self.leader_epoch)
-            return Outcome.FAILED
+            return Outcome.FENCED
         # Usual while leaders change: it knows less or more than this broker.
         level = DEBUG if code in (ErrorCode.UNKNOWN_LEADER_EPOCH, ErrorCode.NOT_LEADER_OR_FOLLOWER) else WARNING
         logger.log(level, "The leader of %s answers error code %d, it is asked again", self.name, code)
@@ -243,7 +243,7 @@ class Follower:
 
     def _refused_lookup(self, code: int) -> Outcome:
         if code == ErrorCode.FENCED_LEADER_EPOCH:
-            return Outcome.FAILED
+            return Outcome.FENCED
         self.lookup = LATEST
         logger.info("The leader of %s answers error code %d when asked for its offsets", self.name, code)
         return Outcome.RETRIED

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from copy import copy
+from logging import INFO
 from pathlib import Path
 from typing import Any
 
@@ -384,6 +385,23 @@ def test_a_partition_that_failed_is_left_alone(world: World) -> None:
     assert world.failed == [partition]
     request = world.ask()
     assert [one.topic_id for one in request.forgotten_topics_data] == [partition.topic_id]
+
+
+def test_leaders_that_have_moved_are_one_line_of_the_log(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """A broker that stops in order is nothing to be warned of."""
+    partitions = [world.follow(f"t{number}") for number in range(7)]
+    world.ask()
+    caplog.clear()
+    with caplog.at_level(INFO):
+        world.answer(*((one, row(error_code=ErrorCode.FENCED_LEADER_EPOCH)) for one in partitions))
+    assert [(record.levelno, record.getMessage()) for record in caplog.records] == [
+        (
+            INFO,
+            f"<Fetcher 0 of leader {LEADER}>: t0-0, t1-0, t2-0, t3-0, t4-0 and 2 more: not followed until there is another "
+            "leader epoch, of which the metadata will tell",
+        )
+    ]
+    assert world.failed == partitions
 
 
 def test_a_diverging_log_is_cut_and_asked_again(world: World) -> None:

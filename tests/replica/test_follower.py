@@ -181,7 +181,7 @@ class TestErrors:
         assert story.take(error_code=code) is Outcome.RETRIED
 
     def test_a_later_leader_epoch_comes_with_the_metadata(self, tmp_path: Path) -> None:
-        assert Story(tmp_path).take(error_code=ErrorCode.FENCED_LEADER_EPOCH) is Outcome.FAILED
+        assert Story(tmp_path).take(error_code=ErrorCode.FENCED_LEADER_EPOCH) is Outcome.FENCED
 
 
 class TestLookingUp:
@@ -217,7 +217,7 @@ class TestLookingUp:
         story.follower.looked_up(90, 0)
         assert story.follower.looked_up(-1, ErrorCode.NOT_LEADER_OR_FOLLOWER) is Outcome.RETRIED
         assert story.follower.lookup == LATEST, "both questions again: there may be another leader"
-        assert story.follower.looked_up(-1, ErrorCode.FENCED_LEADER_EPOCH) is Outcome.FAILED
+        assert story.follower.looked_up(-1, ErrorCode.FENCED_LEADER_EPOCH) is Outcome.FENCED
 
     def test_a_broken_disk(self, tmp_path: Path) -> None:
         story = self.out_of_range(tmp_path, (0, 3, 4), (3, 2, 6))

@@ -50,13 +50,15 @@ class Files:
         except FileNotFoundError:
             return
 
-    def make_directory(self, path: str) -> None:
-        """Makes a directory that may be there already, in one that is."""
+    def make_directory(self, path: str) -> bool:
+        """Makes a directory that may be there already, in one that is. True: it is new."""
         try:
             os.mkdir(path)
         except FileExistsError:
             if not os.path.isdir(path):
                 raise
+            return False
+        return True
 
     def remove_tree(self, path: str) -> None:
         """A directory with all its files. What cannot be removed stays: nobody waits for it."""

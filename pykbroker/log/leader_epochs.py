@@ -16,15 +16,15 @@ class LeaderEpochFileCache:
 
     __slots__ = ("_epochs", "_files", "_offsets", "_size", "path", "synced_version", "version")
 
-    def __init__(self, files: Files, directory: str) -> None:
-        """Raises CorruptCheckpoint."""
+    def __init__(self, files: Files, directory: str, *, is_new: bool = False) -> None:
+        """`is_new`: there is no file yet. Raises CorruptCheckpoint."""
         self._files = files
         self.path = f"{directory}/{FILE_NAME}"
         # Counts the writes of the file; `synced_version` is the last one known to be on disk.
         self.version = self.synced_version = 0
         self._epochs: list[int] = []
         self._offsets: list[int] = []
-        for epoch, offset in read_entries(files, self.path, _parse):
+        for epoch, offset in () if is_new else read_entries(files, self.path, _parse):
             self._insert(epoch, offset)
         # Bytes of the file.
         self._size = len(checkpoint_text(f"{epoch} {offset}" for epoch, offset in self.entries)) if self._epochs else 0

@@ -16,7 +16,7 @@ from pykbroker.log.log_copy import CopyError, LogCopy
 from pykbroker.log.log_dir import DirectoryLock, LogDirError, MetaProperties
 from pykbroker.log.offset_checkpoints import OffsetCheckpoints
 from pykbroker.log.partition_metadata import CorruptPartitionMetadata, write_partition_metadata
-from pykbroker.log.recovery import load_log
+from pykbroker.log.recovery import create_log, load_log
 from pykbroker.log.unified_log import UnifiedLog
 from pykbroker.protocol.error_codes import ErrorCode
 
@@ -280,15 +280,32 @@ class LogManager:
         path = os.path.join(directory.path, str(tp))
         try:
             self._forget_earlier(tp, directory)
-            self.files.make_directory(path)
-            write_partition_metadata(self.files, path, topic_id)
-            log = self._open_log(directory, path, tp, config, 0, 0)
+            log = self._create_log(directory, path, tp, topic_id, config)
         except (OSError, CorruptCheckpoint, CorruptPartitionMetadata) as error:
             self.fail(directory, error)
             raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"Error while creating log for {tp}: {error}") from error
         self._logs[tp] = log
         self._directory_of[tp] = directory
         self.preferred.pop(tp, None)
+        return log
+
+    def _create_log(
+        self, directory: LogDirectory, path: str, tp: TopicPartition, topic_id: Uuid, config: LogConfig
+    ) -> UnifiedLog:
+        """Raises OSError, CorruptCheckpoint, CorruptPartitionMetadata: the last two where there is a directory."""
+        if not self.files.make_directory(path):
+            write_partition_metadata(self.files, path, topic_id)
+            return self._open_log(directory, path, tp, config, 0, 0)
+        log = create_log(
+            directory=path,
+            topic_partition=tp,
+            topic_id=topic_id,
+            config=config,
+            files=self.files,
+            clock=self.clock,
+            producer_id_expiration_ms=self.producer_id_expiration_ms,
+        )
+        log.on_io_error = lambda error: self.fail(directory, error)
         return log
 
     def _forget_earlier(self, tp: TopicPartition, directory: LogDirectory) -> None:

@@ -22,7 +22,16 @@ SUFFIX = ".snapshot"
 class ProducerStateManager:
     """Checked before an append, updated after it, snapshotted when a segment rolls and at a clean stop."""
 
-    def __init__(self, files: Files, directory: str, topic_partition: TopicPartition, expiration_ms: int) -> None:
+    def __init__(
+        self,
+        files: Files,
+        directory: str,
+        topic_partition: TopicPartition,
+        expiration_ms: int,
+        *,
+        is_new: bool = False,
+    ) -> None:
+        """`is_new`: of a directory without snapshots, which need not be listed."""
         self._files = files
         self.directory = directory
         self.topic_partition = topic_partition
@@ -30,11 +39,11 @@ class ProducerStateManager:
         self.producers: dict[int, ProducerEntry] = {}
         # Offset behind the last batch that this state knows.
         self.map_end_offset = 0
-        self.last_snapshot_offset = -1
+        self.last_snapshot_offset = 0 if is_new else -1
         # Completed transactions whose marker the high watermark has not passed: first offset → marker's offset.
         self._unreplicated: dict[int, int] = {}
         self._open: dict[int, int] = {}
-        self._known_snapshots: list[int] | None = None
+        self._known_snapshots: list[int] | None = [] if is_new else None
 
     @property
     def _snapshots(self) -> list[int]:

@@ -16,7 +16,11 @@ from pykbroker.log.leader_epochs import LeaderEpochFileCache
 from pykbroker.log.leftovers import DIGITS, tidy
 from pykbroker.log.log_config import LogConfig
 from pykbroker.log.partition_metadata import FILE_NAME as PARTITION_METADATA
-from pykbroker.log.partition_metadata import CorruptPartitionMetadata, read_partition_metadata
+from pykbroker.log.partition_metadata import (
+    CorruptPartitionMetadata,
+    read_partition_metadata,
+    write_partition_metadata,
+)
 from pykbroker.log.producer_rebuild import catch_up
 from pykbroker.log.producer_state import ProducerStateManager
 from pykbroker.log.retries import remember_batches
@@ -115,6 +119,40 @@ def load_log(
     for segment in segments:
         # A thousand idle partitions must not cost a thousand descriptors: files open again when needed.
         segment.release()
+    return log
+
+
+def create_log(
+    *,
+    directory: str,
+    topic_partition: TopicPartition,
+    topic_id: Uuid,
+    config: LogConfig,
+    files: Files,
+    clock: Clock,
+    producer_id_expiration_ms: int,
+) -> UnifiedLog:
+    """A log in a directory that has just been made, where nothing need be looked for: a topic may have thousands.
+
+    Raises OSError.
+    """
+    write_partition_metadata(files, directory, topic_id)
+    segment = new_segment(files, directory, 0, config, clock.wall_ms())
+    log = UnifiedLog(
+        directory=directory,
+        topic_partition=topic_partition,
+        topic_id=topic_id,
+        config=config,
+        files=files,
+        clock=clock,
+        segments=[segment],
+        log_start_offset=0,
+        log_end_offset=0,
+        recovery_point=0,
+        leader_epochs=LeaderEpochFileCache(files, directory, is_new=True),
+        producer_state=ProducerStateManager(files, directory, topic_partition, producer_id_expiration_ms, is_new=True),
+    )
+    segment.release()
     return log
 
 

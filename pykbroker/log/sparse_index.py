@@ -1,5 +1,6 @@
 """What .index and .timeindex have in common: fixed-width, ascending entries in a file, searched by bisection."""
 
+import os
 from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -160,9 +161,11 @@ class SparseIndex:
         """Begins empty, in a file as long as it may become: a hole, no space (AbstractIndex). Raises OSError."""
         self._entries = bytearray()
         self._written = 0
-        with self._opened() as fd:
-            self._files.truncate(fd, 0)
+        fd = self._files.open(self.path, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+        try:
             self._files.truncate(fd, self.max_entries * self.layout.size)
+        finally:
+            self._files.close(fd)
 
     def trim(self) -> None:
         """Makes the file exactly as long as its entries, creating it where it is missing. Raises OSError."""

@@ -91,7 +91,7 @@ class UnifiedLog:
         leader_epochs: LeaderEpochFileCache,
         producer_state: ProducerStateManager,
     ) -> None:
-        """Built by recovery.load_log, which gives it at least one segment."""
+        """Built by recovery.py, which gives it at least one segment."""
         self.directory = directory
         self.topic_partition = topic_partition
         self.topic_id = topic_id

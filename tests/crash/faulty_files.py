@@ -233,11 +233,13 @@ class FaultyFiles(Files):
             os.unlink(path)
             self._folder(os.path.dirname(path)).change({os.path.basename(path): None})
 
-    def make_directory(self, path: str) -> None:
+    def make_directory(self, path: str) -> bool:
         self._step("make_directory", path)
-        if not os.path.isdir(path):
-            os.mkdir(path)
-            self._folder(os.path.dirname(path)).change({os.path.basename(path): Folder()})
+        if os.path.isdir(path):
+            return False
+        os.mkdir(path)
+        self._folder(os.path.dirname(path)).change({os.path.basename(path): Folder()})
+        return True
 
     def remove_tree(self, path: str) -> None:
         is_half = self._step("remove_tree", path)

@@ -13,6 +13,7 @@ from pykbroker.errors import KafkaError
 from pykbroker.ids import TopicPartition, Uuid
 from pykbroker.log.log_dir import LogDirError
 from pykbroker.log.log_manager import LogManager
+from pykbroker.log.unified_log import UnifiedLog
 from pykbroker.protocol.error_codes import ErrorCode
 from tests.log.logs import NOW, FailingFiles, append, batch, topic_config
 
@@ -57,6 +58,19 @@ class Stand:
 @pytest.fixture
 def stand(tmp_path: Path) -> Stand:
     return Stand(tmp_path / "data")
+
+
+def state_of(log: UnifiedLog) -> dict[str, Any]:
+    producers = log.producer_state
+    return {
+        "offsets": (log.log_start_offset, log.log_end_offset, log.high_watermark, log.recovery_point),
+        "bases": [segment.base_offset for segment in log.segments],
+        "topic id": log.topic_id,
+        "is placed": log.is_placed,
+        "epochs": log.leader_epochs.entries,
+        "producers": (producers.map_end_offset, producers.last_snapshot_offset, sorted(producers.producers)),
+        "files": {entry.name: entry.stat().st_size for entry in os.scandir(log.directory)},
+    }
 
 
 def storage_error(action: Callable[[], object]) -> None:
@@ -111,6 +125,31 @@ class TestLogs:
             again = stand.restart(clean=clean).get(TP)
             assert again is not None
             assert (again.log_end_offset, again.topic_id) == (3, TOPIC_ID)
+
+    def test_a_new_one_is_as_one_loaded_from_an_empty_directory(self, stand: Stand) -> None:
+        (stand.paths[0] / "t-1").mkdir()
+        new, loaded = (stand.manager.create(tp, TOPIC_ID, stand.config) for tp in (TP, OTHER))
+        for log in (new, loaded):
+            log.producer_state.take_snapshot()
+        assert state_of(new) == state_of(loaded)
+        for log in (new, loaded):
+            append(log, batch(producer_id=7, producer_epoch=0, base_sequence=0), leader_epoch=3)
+            log.roll(NOW)
+        assert state_of(new) == state_of(loaded)
+        assert "00000000000000000001.snapshot" in state_of(new)["files"]
+
+    def test_a_new_one_reads_nothing(self, stand: Stand) -> None:
+        stand.files.failing = {"read_bytes": errno.EIO, "size_of": errno.EIO}
+        stand.create()
+        (stand.paths[0] / "t-1").mkdir()
+        storage_error(lambda: stand.create(OTHER))
+
+    def test_what_its_directory_holds_counts(self, stand: Stand) -> None:
+        stand.create(batches=3)
+        stand.manager.release()
+        manager = LogManager([str(path) for path in stand.paths], clock=stand.clock, files=stand.files)
+        manager.open(node_id=1, cluster_id=None, new_cluster_id=lambda: "another")
+        assert manager.create(TP, TOPIC_ID, stand.config).log_end_offset == 3
 
     def test_the_directory_of_another_topic(self, stand: Stand) -> None:
         stand.create()

@@ -4,6 +4,7 @@ What its loops do in a real broker is done here by events: registration and hear
 """
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from pykbroker.metadata.image import MetadataImage
 from pykbroker.protocol.apis import ApiKey
 from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.protocol.fast_fetch_request import decode_fetch_request
+from pykbroker.protocol.messages.alter_partition import AlterPartitionRequest
 from pykbroker.protocol.messages.broker_heartbeat import BrokerHeartbeatRequest, BrokerHeartbeatResponse
 from pykbroker.protocol.messages.broker_registration import (
     BrokerRegistrationRequest,
@@ -89,7 +91,9 @@ class Process:
         ledger: "Ledger",
         log_config: Any,
         find: "Callable[[int], Process | None]",
+        disk: Disk | None = None,
     ) -> None:
+        """`disk`: of the process before it, unless the power went."""
         self.node_id = node_id
         self.folder = folder
         self.world = world
@@ -105,11 +109,12 @@ class Process:
         self.image = MetadataImage.empty(CLUSTER_ID)
         self.on_gone: Callable[[], object] = _nobody
         self._cursor = 0
+        self.on_alteration: Callable[[AlterPartitionRequest], object] = lambda _: None
         self._heartbeats = self._connection(CONTROLLER)
-        self._metadata = self._connection(CONTROLLER)
-        self._alterations = self._connection(CONTROLLER)
+        self.metadata = self._connection(CONTROLLER)
+        self.alterations = self._connection(CONTROLLER)
         self._timers: dict[object, float] = {}
-        self.files = Disk(folder, world.random)
+        self.files = Disk(folder, world.random, disk)
         self.logs = WatchedLogs([str(folder / "data")], clock=self.clock, files=self.files)
         self.logs.on_truncation = lambda log, offset: ledger.truncates(self, log, offset)
         self.logs.open(node_id=node_id, cluster_id=CLUSTER_ID, new_cluster_id=lambda: CLUSTER_ID)
@@ -130,20 +135,31 @@ class Process:
     def _connection(self, target: int) -> Connection:
         return Connection(self.network, self.node_id, target)
 
-    def _alive(self, action: Callable[..., object]) -> Callable[..., None]:
-        """`action`, as long as this process lives."""
+    def as_long_as_alive(self, action: Callable[..., object]) -> Callable[..., None]:
+        """`action`, as long as this process lives, and not while it is stopped."""
+        return partial(self._if_alive, action)
 
-        def call(*args: object) -> None:
-            if self.phase != OVER:
-                action(*args)
-
-        return call
+    def _if_alive(self, action: Callable[..., object], *args: object) -> None:
+        if self.phase == OVER:
+            return
+        stopped = self.network.stopped
+        if stopped and stopped.get(self.node_id, 0.0) > self.world.now:
+            self.world.after(stopped[self.node_id] - self.world.now, partial(self._if_alive, action, *args))
+            return
+        action(*args)
 
     def end(self) -> None:
         """The process is gone; what it has written is still in the files."""
         self.phase = OVER
+        self.network.stopped.pop(self.node_id, None)
         self.logs.release()
         self.files.is_dead = True
+
+    def sync(self) -> None:
+        """All logs, and the checkpoint tells it."""
+        for log in self.logs.all():
+            log.flush()
+        self.logs.checkpoint_recovery_points()
 
     def endpoint_for(self, ctx: RequestContext, node_id: int) -> tuple[str, int]:
         return f"broker-{node_id}", 9092
@@ -152,7 +168,9 @@ class Process:
 
     def _call(self, channel: Connection, request: "Message", on_answer: Any, on_failure: Any) -> None:
         channel.request(
-            lambda reply: self.quorum.serve(request, reply), self._alive(on_answer), self._alive(on_failure)
+            lambda reply: self.quorum.serve(request, reply),
+            self.as_long_as_alive(on_answer),
+            self.as_long_as_alive(on_failure),
         )
 
     def _register(self) -> None:
@@ -167,7 +185,7 @@ class Process:
         )
 
         def again() -> None:
-            self.world.after(0.4, self._alive(self._register))
+            self.world.after(0.4, self.as_long_as_alive(self._register))
 
         def answered(answer: BrokerRegistrationResponse | KafkaError) -> None:
             if isinstance(answer, KafkaError):
@@ -200,9 +218,9 @@ class Process:
             self._poll()
 
         def failed() -> None:
-            self.world.after(0.2, self._alive(self._poll))
+            self.world.after(0.2, self.as_long_as_alive(self._poll))
 
-        self._metadata.request(serve, self._alive(answered), self._alive(failed), 2.0)
+        self.metadata.request(serve, self.as_long_as_alive(answered), self.as_long_as_alive(failed), 2.0)
 
     def _publish(self, changes: list[tuple[MetadataDelta, MetadataImage]]) -> None:
         """One by one, or at once as after a snapshot."""
@@ -250,7 +268,7 @@ class Process:
 
         def again() -> None:
             pause = 0.1 if self.phase == LEAVING else HEARTBEAT
-            self.world.after(pause, self._alive(self._heartbeat))
+            self.world.after(pause, self.as_long_as_alive(self._heartbeat))
 
         self._call(self._heartbeats, request, answered, again)
 
@@ -270,14 +288,14 @@ class Process:
     def _begin_replication(self, replication: Replication) -> None:
         def start(fetcher: Fetcher) -> None:
             channel = self._connection(fetcher.leader_id)
-            pump = self._alive(lambda: self._pump(fetcher, channel))
+            pump = self.as_long_as_alive(lambda: self._pump(fetcher, channel))
             fetcher.on_work = lambda: self.world.soon(pump)
             self.world.soon(pump)
 
         replication.fetchers.on_fetcher = start
-        alter = self._alive(self._alter)
+        alter = self.as_long_as_alive(self._alter)
         replication.alterations.on_work = lambda: self.world.soon(alter)
-        self.world.after(MAX_LAG / 2, self._alive(self._shrink))
+        self.world.after(MAX_LAG / 2, self.as_long_as_alive(self._shrink))
 
     def _at(self, who: object, moment: float, action: Callable[[], object]) -> None:
         """One timer for each of `who`."""
@@ -285,7 +303,7 @@ class Process:
             return
         self._timers[who] = moment
         delay = max(moment - self.clock.monotonic(), 0) + 1e-6
-        self.world.after(delay, self._alive(action))
+        self.world.after(delay, self.as_long_as_alive(action))
 
     def _pump(self, fetcher: Fetcher, channel: Connection) -> None:
         asked = fetcher.next_request(self.clock.monotonic())
@@ -316,12 +334,12 @@ class Process:
             fetcher.on_failure("broken", self.clock.monotonic())
             self._pump(fetcher, channel)
 
-        channel.request(serve, self._alive(answered), self._alive(failed), asked.timeout)
+        channel.request(serve, self.as_long_as_alive(answered), self.as_long_as_alive(failed), asked.timeout)
 
     def _shrink(self) -> None:
         for partition in self.replicas:
             partition.shrink_isr()
-        self.world.after(MAX_LAG / 2, self._alive(self._shrink))
+        self.world.after(MAX_LAG / 2, self.as_long_as_alive(self._shrink))
 
     def _alter(self) -> None:
         replication = self.replicas.replication
@@ -331,6 +349,7 @@ class Process:
         if request is None:
             self._at(alterations, alterations.next_time(), self._alter)
             return
+        self.on_alteration(request)
 
         def answered(answer: Any) -> None:
             if isinstance(answer, KafkaError):
@@ -343,7 +362,7 @@ class Process:
             alterations.on_failure("broken", self.clock.monotonic())
             self._alter()
 
-        self._call(self._alterations, request, answered, failed)
+        self._call(self.alterations, request, answered, failed)
 
     # What others ask
 
@@ -363,33 +382,13 @@ class Process:
             reply(bytes(error_response(request, error, version).encode(version)))
             return
         deadline = self.world.now + query.max_wait_ms / 1000
-        self._answer_or_wait(fetch, result, deadline, reply)
+        self.answer_or_wait(fetch, result, deadline, reply)
 
-    def _answer_or_wait(self, fetch: Fetch, result: Any, deadline: float, reply: Reply) -> None:
+    def answer_or_wait(self, fetch: Fetch, result: Any, deadline: float, reply: Reply) -> None:
         if fetch.is_enough(result) or self.world.now >= deadline:
             reply(b"".join(_bytes_of(part) for part in fetch.answer(result).parts))
             return
-        serial = self.world.serial()
-        is_over = False
-
-        def wake() -> None:
-            self.world.soon(self._alive(go_on), serial)
-
-        def go_on() -> None:
-            nonlocal is_over
-            if is_over:
-                return
-            is_over = True
-            waiting.disarm()
-            again = fetch.read(is_first=False)
-            self._answer_or_wait(fetch, again, 0.0 if again.count < result.count else deadline, reply)
-
-        missing = fetch.params.min_bytes - result.size
-        waiting = DelayedFetch(
-            result.awaited(), missing, fetch.params.is_read_committed, wake, reads_to_end=fetch.params.replica_id >= 0
-        )
-        waiting.arm()
-        self.world.after(deadline - self.world.now, self._alive(go_on))
+        WaitingFetch(self, fetch, result, deadline, reply)
 
     def serve_produce(self, topic: str, index: int, batch: bytearray, acks: int, reply: Reply) -> None:
         """As the produce handler does it. Answers with (error code, first offset)."""
@@ -404,19 +403,64 @@ class Process:
         if acks != ACKS_ALL or partition.log.high_watermark >= end:
             reply((0, info.first_offset))
             return
-        is_over, serial = False, self.world.serial()
+        WaitingProduce(self, partition, end, info.first_offset, reply)
 
-        def done() -> None:
-            nonlocal is_over
-            if is_over:
-                return
-            is_over = True
+
+class WaitingFetch:
+    """Looks again when it is woken, and at its deadline."""
+
+    def __init__(self, process: Process, fetch: Fetch, result: Any, deadline: float, reply: Reply) -> None:
+        self._process = process
+        self._fetch = fetch
+        self._result = result
+        self._deadline = deadline
+        self._reply = reply
+        self._serial = process.world.serial()
+        params = fetch.params
+        self._waiting: DelayedFetch | None = DelayedFetch(
+            result.awaited(),
+            params.min_bytes - result.size,
+            params.is_read_committed,
+            self._wake,
+            reads_to_end=params.replica_id >= 0,
+        )
+        self._waiting.arm()
+        process.world.after(deadline - process.world.now, process.as_long_as_alive(self._go_on))
+
+    def _wake(self) -> None:
+        self._process.world.soon(self._process.as_long_as_alive(self._go_on), self._serial)
+
+    def _go_on(self) -> None:
+        waiting, self._waiting = self._waiting, None
+        if waiting is None:
+            return
+        waiting.disarm()
+        again = self._fetch.read(is_first=False)
+        deadline = 0.0 if again.count < self._result.count else self._deadline
+        self._process.answer_or_wait(self._fetch, again, deadline, self._reply)
+
+
+class WaitingProduce:
+    """Answers with (error code, first offset) when all in sync have it, or time is over."""
+
+    def __init__(self, process: Process, partition: Partition, end: int, first_offset: int, reply: Reply) -> None:
+        self._process = process
+        self._partition = partition
+        self._first_offset = first_offset
+        self._reply = reply
+        self._serial = process.world.serial()
+        self._waiting: DelayedProduce | None = DelayedProduce({partition: end}, self._wake)
+        self._waiting.arm()
+        process.world.after(1.5, process.as_long_as_alive(self._done))
+
+    def _wake(self) -> None:
+        self._process.world.soon(self._process.as_long_as_alive(self._done), self._serial)
+
+    def _done(self) -> None:
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
             waiting.disarm()
-            reply((waiting.errors[partition], info.first_offset))
-
-        waiting = DelayedProduce({partition: end}, lambda: self.world.soon(self._alive(done), serial))
-        waiting.arm()
-        self.world.after(1.5, self._alive(done))
+            self._reply((waiting.errors[self._partition], self._first_offset))
 
 
 def list_offsets(leader: Process, request: ListOffsetsRequest) -> ListOffsetsResponse:

@@ -32,11 +32,12 @@ class Batch(NamedTuple):
 
 
 class Disk(NamedTuple):
-    """A log that nobody has opened."""
+    """A log that nobody has opened, up to its first damage."""
 
     start: int
     end: int
     batches: dict[int, Batch]
+    is_damaged: bool = False
 
 
 NOTHING = Disk(0, 0, {})
@@ -74,7 +75,9 @@ class Ledger:
         self._images: dict[int, PartitionImage] = {}
 
     def copies(self, index: int) -> Copies:
-        return self.partitions.setdefault(index, Copies())
+        if index not in self.partitions:
+            self.partitions[index] = Copies()
+        return self.partitions[index]
 
     # What brokers do
 
@@ -118,10 +121,19 @@ class Ledger:
             assert known == batch, f"{where}: {batch} where {known} was committed"
         elif partition.is_leader:
             assert batch.base >= copies.end or copies.lost_from, f"{where}: {batch} appears below {copies.end}"
+            self._check_copied(partition, copies, batch, where)
             copies.committed[batch.base] = batch
             copies.end = max(copies.end, batch.end)
         else:
             assert batch.end <= copies.deleted_to or copies.lost_from, f"{where}: {batch} is not committed at a leader"
+
+    def _check_copied(self, partition: Partition, copies: Copies, batch: Batch, where: str) -> None:
+        """The logs of all in sync are as long, unless a power cut took it since they fetched."""
+        if copies.lost_from or any(after < batch.end <= before for after, before in copies.cuts):
+            return
+        index = partition.topic_partition.partition
+        without = [node_id for node_id in partition.isr if self._end(node_id, index) < batch.end]
+        assert not without, f"{where}: {batch} is committed without {without} of {partition.isr}"
 
     def truncates(self, process: "Process", log: UnifiedLog, offset: int) -> None:
         index = log.topic_partition.partition
@@ -158,6 +170,12 @@ class Ledger:
         if log is None or log.log_end_offset < batch.end:
             return False
         return batch.base < log.log_start_offset or next(_read(log, batch.base, 1), None) == batch
+
+    def _end(self, node_id: int, index: int) -> int:
+        if node_id in self.disks:
+            return self.disks[node_id].get(index, NOTHING).end
+        process = self._of(node_id)
+        return 0 if process is None else end_of(process, index)
 
     def died(self, node_id: int, before: dict[int, tuple[int, int]], disk: dict[int, Disk], *, is_cut: bool) -> None:
         """`before`: to where it held what is committed of each partition, and its log end; `disk`: what its files hold
@@ -265,18 +283,19 @@ def _scanned(folder: Path) -> Disk:
             )
             position, end = position + length, header.next_offset
         if position < len(data):
-            break
+            return Disk(start, end, found, is_damaged=True)
     return Disk(start, end, found)
 
 
 def close_gaps(folder: Path) -> None:
-    """A power cut may take the end of one segment and leave the next. Recovery keeps that gap, as Kafka's does on the
-    same files, and a replica with a gap loses what was committed once it leads: here segments reach the disk in order.
+    """A power cut may take whole batches from the end of one segment and leave the next. Recovery keeps that gap, as
+    Kafka's does on the same files, and a replica with a gap loses what was committed once it leads: here such segments
+    reach the disk in order. Behind a batch that is damaged the next may be there.
     """
     for path in folder.glob(f"data/{TOPIC}-*"):
-        end = _scanned(path).end
+        disk = _scanned(path)
         for file in path.iterdir():
-            if file.stem.isdigit() and int(file.stem) > end:
+            if not disk.is_damaged and file.stem.isdigit() and int(file.stem) > disk.end:
                 file.unlink()
 
 

@@ -1,10 +1,12 @@
 """One run of a cluster by seed: load, failures for a while, then everything heals and must come to rest."""
 
+import gc
 import os
 import shutil
 import tempfile
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any, ClassVar
@@ -13,6 +15,7 @@ from unittest.mock import patch
 from pykbroker.config.topic_config import TopicConfig
 from pykbroker.errors import KafkaError
 from pykbroker.ids import Uuid
+from pykbroker.protocol.messages.alter_partition import AlterPartitionRequest
 from pykbroker.protocol.messages.alter_partition_reassignments import (
     AlterPartitionReassignmentsRequest,
     ReassignablePartition,
@@ -24,7 +27,9 @@ from pykbroker.record.reader import iterate_records
 from pykbroker.replica.partition import ACKS_ALL, Partition
 from tests.cluster.broker import CONFIG, LEAVING, RUNNING, Process
 from tests.cluster.clients import Consumer, Producer
+from tests.cluster.disk import Disk
 from tests.cluster.ledger import TOPIC, Ledger, close_gaps, end_of, log_of, on_disk
+from tests.cluster.plots import PLOTS, Trap
 from tests.cluster.quorum import CONTROLLER, Quorum
 from tests.cluster.world import Network, World
 
@@ -51,6 +56,8 @@ class Simulation:
         "lose_packets": 2,
         "slow_down": 1,
         "stall_packets": 2,
+        "stop_process": 2,
+        "burst": 2,
         "jump_clock": 2,
         "reassign": 3,
         "elect_preferred": 2,
@@ -59,6 +66,9 @@ class Simulation:
         "flush": 4,
         "checkpoint": 4,
         "restart_controller": 1,
+        "lose_who_joins": 2,
+        "lead_to_and_fro": 2,
+        "lose_what_replaced": 2,
     }
     TROUBLE_MAKERS = 12
 
@@ -72,6 +82,8 @@ class Simulation:
         self.done: deque[str] = deque(maxlen=40)
         self.node_ids = list(range(1, 1 + random.choice((3, 3, 4, 5))))
         self.processes: dict[int, Process] = {}
+        self.disks: dict[int, Disk] = {}
+        self.traps: list[Trap] = []
         self.quorum = Quorum(self.world, folder / "controller")
         self.ledger = Ledger(self.processes.get, is_lenient=is_unclean)
         self.quorum.listeners.append(self.ledger.on_change)
@@ -107,8 +119,10 @@ class Simulation:
             self.ledger,
             self.log_config,
             self.processes.get,
+            self.disks.pop(node_id, None),
         )
         process.on_gone = lambda: self.gone(node_id)
+        process.on_alteration = lambda request: self.altered(process, request)
 
     def say(self, what: str) -> None:
         self.done.append(f"{self.world.now:.2f} {what}")
@@ -174,7 +188,10 @@ class Simulation:
         return self.random.choice(found) if found else None
 
     def later(self, action: Callable[[], object], longest: float = 5.0) -> None:
-        self.world.after(self.random.choice((0.2, 1.0, longest)) * self.random.random(), action)
+        self.world.after(self.somewhen(longest), action)
+
+    def somewhen(self, longest: float) -> float:
+        return self.random.choice((0.2, 1.0, longest)) * self.random.random()
 
     def gone(self, node_id: int) -> None:
         """After a stop in order: its files are all on disk."""
@@ -182,16 +199,27 @@ class Simulation:
         process = self.processes[node_id]
         self.end(process, is_cut=self.random.random() < 0.3)
 
-    def end(self, process: Process, *, is_cut: bool) -> None:
+    def altered(self, process: Process, request: AlterPartitionRequest) -> None:
+        """A leader is about to ask for another ISR."""
+        for trap in list(self.traps):
+            trap(process, request)
+
+    def end(self, process: Process, *, is_cut: bool, back_in: float = -1.0) -> None:
+        """`back_in` seconds; -1: at some time."""
         node_id = process.node_id
         before = {index: (self.ledger.held(node_id, index), end_of(process, index)) for index in self.ledger.partitions}
         process.end()
         if is_cut:
             process.files.cut()
             close_gaps(process.folder)
+        else:
+            self.disks[node_id] = process.files
         del self.processes[node_id]
         self.ledger.died(node_id, before, on_disk(process.folder), is_cut=is_cut)
-        self.later(lambda: self.boot(node_id))
+        if back_in < 0:
+            self.later(lambda: self.boot(node_id))
+        else:
+            self.world.after(back_in, lambda: self.boot(node_id))
 
     def kill(self, *, is_cut: bool = False) -> None:
         process = self.any_process()
@@ -214,7 +242,7 @@ class Simulation:
 
     def cut_link(self) -> None:
         one, other = self.random.sample([CONTROLLER, *self.node_ids], 2)
-        self._cut({(one, other)} | ({(other, one)} if self.random.random() < 0.5 else set()))
+        self.cut({(one, other)} | ({(other, one)} if self.random.random() < 0.5 else set()), self.somewhen(8.0))
 
     def isolate(self) -> None:
         """From other brokers, from the controller, from clients; one way or both."""
@@ -227,9 +255,9 @@ class Simulation:
             links |= {(one, other) for other in others}
         if way > 0.25:
             links |= {(other, one) for other in others}
-        self._cut(links)
+        self.cut(links, self.somewhen(8.0))
 
-    def _cut(self, links: set[tuple[int, int]]) -> None:
+    def cut(self, links: set[tuple[int, int]], seconds: float) -> None:
         self.say(f"cut {sorted(links)}")
         self.network.cut |= links
 
@@ -237,7 +265,7 @@ class Simulation:
             self.say("healed")
             self.network.cut -= links
 
-        self.later(heal, 8.0)
+        self.world.after(seconds, heal)
 
     def lose_packets(self) -> None:
         self.network.loss = self.random.choice((0.02, 0.1, 0.3))
@@ -250,6 +278,24 @@ class Simulation:
     def stall_packets(self) -> None:
         self.network.stalls = self.random.choice((0.05, 0.2))
         self.later(lambda: setattr(self.network, "stalls", 0.0))
+
+    def stop_process(self) -> None:
+        """SIGSTOP and SIGCONT: it knows nothing of the time between."""
+        process = self.any_process()
+        if process is not None:
+            seconds = self.random.choice((0.5, 3.0, 6.0)) * self.random.random()
+            self.say(f"pause {process.node_id} for {seconds:.2f}")
+            self.network.stopped[process.node_id] = self.world.now + seconds
+
+    def burst(self) -> None:
+        """More than is under way as a rule."""
+        self.write_much(self.some_index())
+
+    def write_much(self, index: int) -> None:
+        for producer in self.producers:
+            if producer.index == index:
+                for _ in range(self.random.randint(2, 8)):
+                    producer.write(self.random.choice((1, 2, 3)))
 
     def jump_clock(self) -> None:
         process = self.any_process()
@@ -303,9 +349,8 @@ class Simulation:
 
     def flush(self) -> None:
         process = self.any_process(RUNNING)
-        for log in process.logs.all() if process is not None else ():
-            log.flush()
-            process.logs.checkpoint_recovery_points()  # type: ignore[union-attr]
+        if process is not None:
+            process.sync()
 
     def checkpoint(self) -> None:
         process = self.any_process(RUNNING)
@@ -344,7 +389,8 @@ class Simulation:
             for producer in self.producers:
                 producer.in_flight = 1
         for name in names:
-            self.world.after(1.0 + (TROUBLE - 1.0) * self.random.random(), getattr(self, name))
+            action = partial(PLOTS[name], self) if name in PLOTS else getattr(self, name)
+            self.world.after(1.0 + (TROUBLE - 1.0) * self.random.random(), action)
 
     def settle(self) -> None:
         """Nothing fails any more: it must come to rest."""
@@ -462,10 +508,12 @@ def values_of(batches: list[tuple[BatchHeader, bytes]]) -> dict[int, str]:
 
 def run(seed: int, kind: type[Simulation] = Simulation) -> Simulation:
     folder = Path(tempfile.mkdtemp(prefix="cluster", dir=scratch()))
+    gc.disable()  # a fifth of the time goes there, and a run is short
     try:
         with patch.object(os, "urandom", Random(seed).randbytes):
             simulation = kind(seed, folder)
         simulation.run()
         return simulation
     finally:
+        gc.enable()
         shutil.rmtree(folder, ignore_errors=True)

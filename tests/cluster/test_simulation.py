@@ -1,7 +1,7 @@
 """Clusters of three to five brokers and a controller through crashes, power cuts and a bad network, by seed.
 
-PYKBROKER_SEEDS=500-900 runs those seeds, of each kind. A failure names its seed and what went wrong before it;
-`PYKBROKER_SEEDS=7-8` plays seed 7 again exactly.
+PYKBROKER_SEEDS=500-900 runs those seeds, of each kind, however many. A failure names its seed and what went wrong
+before it; `PYKBROKER_SEEDS=7-8` plays seed 7 again exactly.
 """
 
 from typing import ClassVar
@@ -11,17 +11,30 @@ import pytest
 from tests.cluster.simulation import Simulation, UncleanSimulation, run
 from tests.coordinator.simulation import seeds
 
+# So many seeds are some seconds, and far from the time limit of a test where many run at once.
+BLOCK = 20
 
-@pytest.mark.parametrize("block", range(8))
-def test_nothing_committed_is_lost(block: int) -> None:
+
+def blocks(default: int) -> list[range]:
+    """Of the seeds to run, small enough to be spread."""
+    wanted = seeds(default)
+    return [wanted[first : first + BLOCK] for first in range(0, len(wanted), BLOCK)]
+
+
+def named(block: range) -> str:
+    return f"{block.start}-{block.stop}"
+
+
+@pytest.mark.parametrize("block", blocks(420), ids=named)
+def test_nothing_committed_is_lost(block: range) -> None:
     """Scenarios 1 to 8, 11 and 33 in any order: what may be lost is told in ledger.py."""
-    for seed in seeds(160)[block::8]:
+    for seed in block:
         run(seed)
 
 
-@pytest.mark.parametrize("block", range(2))
-def test_after_unclean_elections_all_replicas_agree(block: int) -> None:
-    for seed in seeds(32)[block::2]:
+@pytest.mark.parametrize("block", blocks(80), ids=named)
+def test_after_unclean_elections_all_replicas_agree(block: range) -> None:
+    for seed in block:
         run(seed, UncleanSimulation)
 
 

@@ -1,7 +1,9 @@
 """Virtual time and a network in it: everything that happens is an event, and a seed decides when."""
 
 from collections.abc import Callable
+from functools import partial
 from heapq import heappop, heappush
+from operator import itemgetter
 from random import Random
 from typing import Any
 
@@ -44,7 +46,9 @@ class World:
             self.events += 1
             action()
             while self._soon:
-                woken, self._soon = sorted(self._soon, key=lambda one: one[0]), []
+                woken, self._soon = self._soon, []
+                if len(woken) > 1:
+                    woken.sort(key=itemgetter(0))
                 for _, one in woken:
                     one()
         self.now = end
@@ -67,11 +71,15 @@ class NodeClock:
 
 
 class Network:
-    """Connections keep the order of what they carry; each breaks by itself. `cut`: (from, to) that carry nothing."""
+    """Connections keep the order of what they carry; each breaks by itself. `cut`: (from, to) that carry nothing;
+    `held`: (from, to) whose requests arrive at that moment at the earliest; `stopped`: nodes that do nothing until then
+    (SIGSTOP), and find afterwards what came meanwhile."""
 
     def __init__(self, world: World) -> None:
         self.world = world
         self.cut: set[tuple[int, int]] = set()
+        self.held: dict[tuple[int, int], float] = {}
+        self.stopped: dict[int, float] = {}
         self.loss = 0.0
         self.slowness = 0.004
         # How many packets arrive seconds later, when their sender may have given up, or be another process.
@@ -85,6 +93,8 @@ class Network:
 
     def heal(self) -> None:
         self.cut.clear()
+        self.held.clear()
+        self.stopped.clear()
         self.loss, self.stalls, self.slowness = 0.0, 0.0, 0.004
 
     def is_lost(self, source: int, target: int) -> bool:
@@ -92,13 +102,15 @@ class Network:
 
 
 class Connection:
-    """From one node to another; `target` finds who serves there now, None: the machine is up and nobody listens."""
+    """From one node to another. `held_until`: nothing arrives before, neither requests nor answers."""
 
     def __init__(self, network: Network, source: int, target: int) -> None:
-        self._network = network
-        self._source = source
-        self._target = target
-        self._there = self._back = 0.0
+        self.network = network
+        self.source = source
+        self.target = target
+        # When the last request arrives there, and the last answer here.
+        self.there = self.back = 0.0
+        self.held_until = 0.0
 
     def request(
         self,
@@ -109,36 +121,60 @@ class Connection:
     ) -> None:
         """`serve` is called where the request arrives, with what answers it; False: nobody is there. Then exactly one
         of the others is called. Lost on the way are the request or the answer, and the connection with it."""
-        network, world = self._network, self._network.world
-        is_over = False
-
-        def fail() -> None:
-            nonlocal is_over
-            if not is_over:
-                is_over = True
-                self._there = self._back = 0.0  # the next one is another connection, and overtakes this one
-                on_failure()
-
-        def reply(answer: Any) -> None:
-            if network.is_lost(self._target, self._source):
-                return
-            self._back = max(self._back, world.now + network.latency())
-            world.after(self._back - world.now, lambda: take(answer))
-
-        def take(answer: Any) -> None:
-            nonlocal is_over
-            if not is_over:
-                is_over = True
-                on_answer(answer)
-
-        def arrive() -> None:
-            if not serve(reply) and not network.is_lost(self._target, self._source):
-                world.after(network.latency(), fail)
-
-        world.after(timeout, fail)
-        if network.is_lost(self._source, self._target):
-            if world.random.random() < 0.5 and (self._source, self._target) not in network.cut:
-                world.after(network.latency(), fail)  # a reset; else silence
+        network, world = self.network, self.network.world
+        exchange = Exchange(self, serve, on_answer, on_failure)
+        world.after(timeout, exchange.fail)
+        link = (self.source, self.target)
+        if network.is_lost(*link):
+            if world.random.random() < 0.5 and link not in network.cut:
+                world.after(network.latency(), exchange.fail)  # a reset; else silence
             return
-        self._there = max(self._there, world.now + network.latency())
-        world.after(self._there - world.now, arrive)
+        self.there = max(self.there, world.now + network.latency(), self.held_until, network.held.get(link, 0.0))
+        world.after(self.there - world.now, exchange.arrive)
+
+
+class Exchange:
+    """One request of a connection, and what becomes of it."""
+
+    __slots__ = ("connection", "is_over", "on_answer", "on_failure", "serve")
+
+    def __init__(
+        self,
+        connection: Connection,
+        serve: Callable[[Reply], bool],
+        on_answer: Callable[[Any], None],
+        on_failure: Action,
+    ) -> None:
+        self.connection = connection
+        self.serve = serve
+        self.on_answer = on_answer
+        self.on_failure = on_failure
+        self.is_over = False
+
+    def arrive(self) -> None:
+        connection = self.connection
+        network, world = connection.network, connection.network.world
+        stopped_until = network.stopped.get(connection.target, 0.0)
+        if stopped_until > world.now:
+            world.after(stopped_until - world.now, self.arrive)
+        elif not self.serve(self.reply) and not network.is_lost(connection.target, connection.source):
+            world.after(network.latency(), self.fail)
+
+    def reply(self, answer: Any) -> None:
+        connection = self.connection
+        network, world = connection.network, connection.network.world
+        if network.is_lost(connection.target, connection.source):
+            return
+        connection.back = max(connection.back, world.now + network.latency(), connection.held_until)
+        world.after(connection.back - world.now, partial(self.take, answer))
+
+    def take(self, answer: Any) -> None:
+        if not self.is_over:
+            self.is_over = True
+            self.on_answer(answer)
+
+    def fail(self) -> None:
+        if not self.is_over:
+            self.is_over = True
+            self.connection.there = self.connection.back = 0.0  # the next one is another, and overtakes this one
+            self.on_failure()

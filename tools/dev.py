@@ -22,6 +22,10 @@ IN_CI = os.environ.get("CI", "").lower() not in ("", "0", "false")
 
 # So many failing tests may be run again.
 FEW = 5
+TWO = ("-n", "2")
+# Each has a broker of its own for all its tests; those of a file stay together, since they share more.
+TWO_BY_FILES = (*TWO, "--dist", "loadfile", "--no-loadscope-reorder")
+ALONE = ("-n", "0")
 
 
 class Outcome(NamedTuple):
@@ -66,7 +70,7 @@ def pytest(*arguments: str) -> Outcome:
         return Outcome(passed, failed + 1)
     if 0 < failed <= FEW:
         second_code, _, failed_again, _ = run_pytest(
-            "-rA", "--last-failed", "--last-failed-no-failures=none", *arguments
+            "-rA", "--last-failed", "--last-failed-no-failures=none", *arguments, *ALONE
         )
         if second_code == 0:
             print(f"NOTE: {failed} failed at first and passed when run again: see their names above", flush=True)
@@ -132,7 +136,7 @@ def generate(_: argparse.Namespace) -> int:
 def test(arguments: argparse.Namespace) -> int:
     """check, then tests/, then the stock clients in compat_tests/; the last line tells the tests passed and failed."""
     unchecked = check(arguments)
-    outcome = pytest("tests", "-n", "2") & stock_clients(arguments)
+    outcome = pytest("tests", *TWO) & stock_clients(arguments)
     return unchecked | conclude(outcome)
 
 
@@ -149,11 +153,11 @@ def conclude(outcome: Outcome) -> int:
 
 def stock_clients(arguments: argparse.Namespace) -> Outcome:
     """What needs Java, and Maven to fetch Kafka's jars, is left out where those lack, but not in CI."""
-    options = []
+    options = list(TWO_BY_FILES)
     if getattr(arguments, "oracle", False):
         options.append("--oracle")
     elif getattr(arguments, "bootstrap", None):
-        options.append(f"--bootstrap={arguments.bootstrap}")
+        options = [f"--bootstrap={arguments.bootstrap}"]
     if python("tools/oracle/kafka.py", "jars") == 0:
         return pytest("compat_tests", *options)
     print(f"{'FAILED' if IN_CI else 'NOTE'}: the tests with Java cannot run: see the message above", flush=True)

@@ -81,6 +81,7 @@ def test_a_few_that_fail_run_once_more(
     asked = play_pytest(monkeypatch, (1, (10, 1, 1, 0)), second)
     assert dev.pytest("tests") == expected
     assert "--last-failed" in asked[1]
+    assert asked[1][-2:] == dev.ALONE
     assert "--last-failed" not in asked[0]
 
 
@@ -104,8 +105,17 @@ def test_without_java_the_rest_runs(in_ci: bool, expected: Outcome, monkeypatch:
     monkeypatch.setattr(dev, "python", lambda *_: 1)
     monkeypatch.setattr(dev, "pytest", lambda *arguments: ran.append(arguments) or Outcome(10, 0))
     assert dev.stock_clients(dev.argparse.Namespace()) == expected
-    assert ran == [("compat_tests", *(f"--ignore=compat_tests/{name}" for name in dev.NEED_JAVA))]
+    assert ran == [("compat_tests", *dev.TWO_BY_FILES, *(f"--ignore=compat_tests/{name}" for name in dev.NEED_JAVA))]
     assert all((dev.ROOT / "compat_tests" / name).exists() for name in dev.NEED_JAVA)
+
+
+def test_a_broker_of_somebody_else_is_asked_by_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran = []
+    monkeypatch.setattr(dev, "python", lambda *_: 0)
+    monkeypatch.setattr(dev, "pytest", lambda *arguments: ran.append(arguments) or Outcome(10, 0))
+    dev.stock_clients(dev.argparse.Namespace(oracle=False, bootstrap="there:9092"))
+    dev.stock_clients(dev.argparse.Namespace(oracle=True, bootstrap=None))
+    assert ran == [("compat_tests", "--bootstrap=there:9092"), ("compat_tests", *dev.TWO_BY_FILES, "--oracle")]
 
 
 def test_the_last_line_and_the_exit_code(capsys: pytest.CaptureFixture[str]) -> None:

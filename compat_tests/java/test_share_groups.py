@@ -35,23 +35,23 @@ def test_share_groups(bootstrap: str, unique: Callable[[str], str]) -> None:
     (row,) = rows(run(TOOL, *of_group, "--describe", "--offsets"), group)
     assert row == [group, topic, "0", "0", "5"]
 
-    consumer = subprocess.Popen(
+    with subprocess.Popen(
         command(CONSUMER, *of_group, "--topic", topic), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
-    try:
-        assert consumer.stdout is not None
-        assert [consumer.stdout.readline().strip() for _ in range(5)] == [f"m{n}" for n in range(5)]
-        assert rows(run(TOOL, *server, "--list", "--state", "stable"), group) == [[group, "Stable"]]
-        state = rows(run(TOOL, *of_group, "--describe", "--state", "--verbose"), group)
-        assert state[0][-2:] == ["Stable", "1"] or state[0][-1] == "1", state
-        (member,) = rows(run(TOOL, *of_group, "--describe", "--members", "--verbose"), group)
-        assert "/127.0.0.1" in member, member
-        assert f"{topic}:0" in " ".join(member), member
-        refused = run(TOOL, *of_group, "--delete")
-        assert f"Share group '{group}' is not EMPTY" in refused, refused
-    finally:
-        consumer.terminate()
-        consumer.wait(30)
+    ) as consumer:
+        try:
+            assert consumer.stdout is not None
+            assert [consumer.stdout.readline().strip() for _ in range(5)] == [f"m{n}" for n in range(5)]
+            assert rows(run(TOOL, *server, "--list", "--state", "stable"), group) == [[group, "Stable"]]
+            state = rows(run(TOOL, *of_group, "--describe", "--state", "--verbose"), group)
+            assert state[0][-2:] == ["Stable", "1"] or state[0][-1] == "1", state
+            (member,) = rows(run(TOOL, *of_group, "--describe", "--members", "--verbose"), group)
+            assert "/127.0.0.1" in member, member
+            assert f"{topic}:0" in " ".join(member), member
+            refused = run(TOOL, *of_group, "--delete")
+            assert f"Share group '{group}' is not EMPTY" in refused, refused
+        finally:
+            consumer.terminate()
+            consumer.wait(30)
     deadline = time.monotonic() + 30
     while not rows(run(TOOL, *server, "--list", "--state", "empty"), group):
         assert time.monotonic() < deadline, "the consumer did not leave"

@@ -13,6 +13,7 @@ TARGETS = {
     "start: to the ready line, s": "≤ 0.4 s",
     "start: to the first acknowledged record, s": "≤ 0.5 s",
     "start: idle memory, MB": "≤ 50 MB",
+    "start: first group of 10 stable, s": "≤ 0.2",
     "produce: CPU s/GB": "≤ 1.0",
     "fetch: CPU s/GB": "≤ 1.0",
     "confluent-kafka produces, MB/s": "≥ 1.0",

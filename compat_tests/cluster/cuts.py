@@ -10,6 +10,7 @@ from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartit
 from confluent_kafka.admin import AdminClient
 
 from compat_tests.cluster.mixed import CONTROLLER, THREE, MixedCluster, eventually
+from compat_tests.cluster.mixed_runs import await_same_bytes
 from compat_tests.cluster.namespaces import Network, network
 from compat_tests.cluster.replicated_load import QUICK, ReplicatedLoad
 from compat_tests.wire.raw_client import RawClient
@@ -57,7 +58,7 @@ class CutCluster(MixedCluster):
     def load(self, name: str) -> Iterator[ReplicatedLoad]:
         """Under way, with something acknowledged in every partition; judged at the end, when all have come back."""
         load = ReplicatedLoad(self.bootstrap, name, members=1, settings=QUICKER)
-        load.start()
+        load.start(among=(1, 2, 3))
         load.await_progress()
         self.await_all_in_sync(name)
         try:
@@ -73,12 +74,8 @@ class CutCluster(MixedCluster):
             self.await_same_copies(topic)
 
     def await_same_copies(self, topic: str) -> None:
-        for number in self.replicas(topic):
-            eventually(
-                lambda: not self.differences(topic, number),  # noqa: B023  # asked in this turn of the loop
-                lambda: self.differences(topic, number),  # noqa: B023
-                20,
-            )
+        for number, replicas in self.replicas(topic).items():
+            await_same_bytes(self, topic, number, replicas)
 
     def state(self, topic: str, asked: int) -> State:
         """As that broker knows it."""
@@ -95,8 +92,8 @@ class CutCluster(MixedCluster):
         return next(number for number in self.brokers if number != broker)
 
     def create_on(self, name: str, leader: int) -> str:
-        """One partition that it leads, with a copy at everybody."""
-        others = [number for number in self.brokers if number != leader]
+        """One partition that it leads, with three copies."""
+        others = [number for number in (1, 2, 3) if number != leader]
         return self.create(name, [leader, *others], **{"min.insync.replicas": "2"})
 
     def await_others_lead(self, topic: str, broker: int) -> None:

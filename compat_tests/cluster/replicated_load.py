@@ -6,7 +6,7 @@ Whatever anybody reads at an offset is what everybody reads there in the end: ac
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Final
 
@@ -26,6 +26,12 @@ QUICK: Final[dict[str, Any]] = {
     "retry.backoff.ms": 20,
     "log_level": 0,
 }
+
+
+def turns(brokers: Sequence[int]) -> list[list[int]]:
+    """Replicas of the partitions: each of them is the first as often."""
+    starts = (number % len(brokers) for number in range(PARTITIONS))
+    return [[*brokers[start:], *brokers[:start]] for start in starts]
 
 
 class ReplicatedLoad:
@@ -61,9 +67,14 @@ class ReplicatedLoad:
     def _thread(work: Callable[[str], None], name: str) -> threading.Thread:
         return threading.Thread(target=work, args=(name,), name=name, daemon=True)
 
-    def start(self) -> None:
-        admin = AdminClient({**brokers_at(self.bootstrap)})
-        admin.create_topics([NewTopic(self.topic, PARTITIONS, 3, config=CONFIGS)])[self.topic].result(PATIENCE)
+    def start(self, among: Sequence[int] = ()) -> None:
+        """`among`: three brokers that hold the replicas, each of them leads as much; else whom the cluster takes."""
+        admin = AdminClient(brokers_at(self.bootstrap))
+        if among:
+            topic = NewTopic(self.topic, PARTITIONS, replica_assignment=turns(among), config=CONFIGS)
+        else:
+            topic = NewTopic(self.topic, PARTITIONS, 3, config=CONFIGS)
+        admin.create_topics([topic])[self.topic].result(PATIENCE)
         for thread in (*self._writing, *self._reading):
             thread.start()
 

@@ -16,12 +16,15 @@ from compat_tests.cluster.cuts import (
 )
 from compat_tests.cluster.mixed import CONTROLLER, OURS, eventually
 
+# Holds no partition of the loads. librdkafka forgets all brokers, for ever, where a Metadata answer has none as all are
+# fenced: this one never is.
+BYSTANDER = 4
 pytestmark = [pytest.mark.own_broker, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CutCluster]:
-    with cut_cluster(tmp_path_factory.mktemp("cuts"), OURS, dict.fromkeys((1, 2, 3), OURS)) as made:
+    with cut_cluster(tmp_path_factory.mktemp("cuts"), OURS, dict.fromkeys((1, 2, 3, BYSTANDER), OURS)) as made:
         yield made
 
 
@@ -40,7 +43,7 @@ def test_a_leader_is_cut_off_from_one_follower(cluster: CutCluster, topic: str) 
         eventually(lambda: all(cluster.state(topic, 3).isr[number] == {1, 3} for number in led), seconds=SECONDS)
         load.await_progress()
         after = cluster.state(topic, 3)
-        assert (after.leaders, after.unfenced) == (before.leaders, {1, 2, 3})
+        assert (after.leaders, after.unfenced) == (before.leaders, before.unfenced)
         cluster.net.heal()
         cluster.await_all_in_sync(topic)
 
@@ -60,7 +63,7 @@ def test_what_a_broker_answers_is_lost(cluster: CutCluster, topic: str) -> None:
 
 
 def test_the_controller_is_away(cluster: CutCluster, topic: str) -> None:
-    """Within a session nobody notices. After it everybody is fenced: leaders go on without the controller, and are
+    """Within a session nobody notices. After it all three are fenced: leaders go on without the controller, and are
     elected again when it is back."""
     with cluster.load(topic) as load:
         before = cluster.state(topic, 1)
@@ -69,7 +72,7 @@ def test_the_controller_is_away(cluster: CutCluster, topic: str) -> None:
         cluster.net.heal()
         time.sleep(SESSION)
         assert cluster.state(topic, 1) == before
-        cluster.net.cut_off(CONTROLLER)
+        cluster.net.cut_off(CONTROLLER, str(BYSTANDER))
         deadline = time.monotonic() + SESSION * 1.5
         while time.monotonic() < deadline:
             load.await_progress()

@@ -298,6 +298,8 @@ async def test_the_group_coordinator_is_found_and_its_topic_made(tmp_path: Path)
         assert (response.coordinators[0].error_code, response.coordinators[0].node_id) == (0, NODE_ID)
         assert len(broker.image.topics.by_name["__consumer_offsets"].partitions) == 3
         assert sorted(broker.groups.runtime.partitions()) == [0, 1, 2]
+        # Who had to ask again would pause first: a tenth of a second with most clients.
+        assert all(broker.groups.runtime.is_active(partition) for partition in range(3))
 
 
 async def test_topics_are_made_on_demand(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import trio
 
 from pykbroker.errors import KafkaError
 from pykbroker.ids import Endpoint, Uuid
-from pykbroker.metadata.features import SUPPORTED_FEATURES, allows_cordoned_directories
+from pykbroker.metadata.features import SUPPORTED_FEATURES, allows_cordoned_directories, allows_directories
 from pykbroker.metadata.image import MetadataImage
 from pykbroker.metadata.registration import security_protocol_number
 from pykbroker.protocol.apis import ApiKey
@@ -198,7 +198,22 @@ class LifecycleLoop:
         while not self._is_shutting_down:
             await self._pause(self._config.broker_heartbeat_interval_ms / 1000)
             if not self._is_shutting_down:
+                await self._tell_directories()
                 await self._heartbeat()
+
+    async def _tell_directories(self) -> None:
+        """A registration of a metadata.version that knew of none is made anew when the next one does: what lies in
+        directories that the controller has not heard of counts as offline (BrokerRegistrationTracker)."""
+        image = self._image()
+        own = image.brokers.get(self._node_id)
+        is_up_to_date = own is None or own.directories or not allows_directories(image.features.metadata_version)
+        if is_up_to_date or not self._directory_ids:
+            return
+        LOG.info("Registering again, with the log directories")
+        try:
+            await self._register()
+        except KafkaError as error:
+            LOG.warning("%s Trying again.", self._refusal(error))
 
     async def _pause(self, seconds: float) -> None:
         """Short when a directory has failed."""

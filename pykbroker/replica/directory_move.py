@@ -180,7 +180,7 @@ class ReplicaDirectories:
 
     def misplaced(self, image: "MetadataImage") -> dict[Uuid, list[TopicIdPartition]]:
         """Replicas by the directory they lie in, where the cluster thinks otherwise and none is moving. Those of which
-        it knows are looked at no more."""
+        it knows are looked at no more. A directory that this broker has not registered yet would be taken for lost."""
         found: dict[Uuid, list[TopicIdPartition]] = {}
         unsure, self.unsure = self.unsure, set()
         if not allows_directories(image.features.metadata_version):
@@ -190,8 +190,11 @@ class ReplicaDirectories:
             state = image.topics.partition(*tp)
             if partition is None or directory is None or state is None or tp in self.moves:
                 continue
-            if state.directory(partition.node_id) != directory.id:
-                self.unsure.add(tp)
+            if state.directory(partition.node_id) == directory.id:
+                continue
+            self.unsure.add(tp)
+            own = image.brokers.get(partition.node_id)
+            if own is not None and directory.id in own.directories:
                 found.setdefault(directory.id, []).append(TopicIdPartition(partition.topic_id, *tp))
         return found
 

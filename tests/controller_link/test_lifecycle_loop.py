@@ -164,6 +164,25 @@ async def test_a_heartbeat_tells_how_far_all_parts_have_followed(node, autojump_
     assert [request.current_metadata_offset for _, request in link.heartbeats] == [-1, -1, applied[0]]
 
 
+async def test_directories_are_told_when_the_cluster_can_know_of_them(node, nursery, autojump_clock):
+    """Until then the controller took them for lost: after the upgrade nobody led what lay there."""
+    node.write([FeatureLevelRecord(name="metadata.version", feature_level=16)])
+    life, _ = lifecycle(node)
+    epoch = await life.register()
+    await life.unfence()
+    assert node.image.brokers[1].directories == ()
+    await nursery.start(life.run)
+    await trio.sleep(3)
+    node.write([FeatureLevelRecord(name="metadata.version", feature_level=30)])
+    await trio.sleep(2)
+    broker = node.image.brokers[1]
+    assert (broker.directories, broker.epoch, broker.fenced) == ((uuid(1),), epoch, False)
+    offset = node.image.offset
+    await trio.sleep(4)
+    assert node.image.offset == offset
+    nursery.cancel_scope.cancel()
+
+
 async def test_a_broker_that_has_a_newer_incarnation_stops(node, autojump_clock):
     life, _ = lifecycle(node)
     await life.register()

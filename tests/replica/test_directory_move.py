@@ -20,6 +20,7 @@ from pykbroker.record.builder import build_batch
 from pykbroker.replica import directory_move
 from pykbroker.replica.directory_move import DirectoryMove, ReplicaDirectories
 from pykbroker.replica.replica_manager import ReplicaManager
+from tests.controller.images import broker
 from tests.replica.stand import NODE_ID, Stand, UnsyncedFiles, partition_image
 
 T0 = TopicPartition("t", 0)
@@ -60,9 +61,12 @@ class TwoDirectories(Stand):
     def futures(self) -> list[str]:
         return [name for name in os.listdir(self.two.path) if name.endswith("-future")]
 
-    def metadata(self, version: int = LATEST_METADATA_VERSION) -> MetadataImage:
+    def metadata(self, version: int = LATEST_METADATA_VERSION, *, is_registered: bool = True) -> MetadataImage:
+        directories = (self.one.id, self.two.id) if is_registered else ()
         return MetadataImage.empty()._replace(
-            topics=self.image.topics, features=FeaturesImage({METADATA_VERSION: version})
+            topics=self.image.topics,
+            features=FeaturesImage({METADATA_VERSION: version}),
+            brokers={NODE_ID: broker(NODE_ID, directories=directories)},
         )
 
 
@@ -248,6 +252,12 @@ def test_what_the_cluster_does_not_know(stand: TwoDirectories) -> None:
     known = {0: topic.partitions[0]._replace(directories=(stand.one.id,))}
     stand.set_topic(topic._replace(partitions=known))
     assert stand.directories.misplaced(stand.metadata()) == {}
+
+
+def test_directories_that_are_not_registered_are_not_told(stand: TwoDirectories) -> None:
+    """After an upgrade of the metadata.version: the controller took them for lost, and their replicas for offline."""
+    assert stand.directories.misplaced(stand.metadata(is_registered=False)) == {}
+    assert stand.directories.misplaced(stand.metadata()).keys() == {stand.one.id}, "it is not forgotten"
 
 
 def test_what_the_cluster_knows_is_not_looked_at_again(stand: TwoDirectories) -> None:

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from pykbroker.ids import Endpoint
     from pykbroker.log.log_manager import LogManager
     from pykbroker.metadata.image import MetadataImage
+    from pykbroker.network.file_region import FileRegion
     from pykbroker.protocol.message import Message
     from pykbroker.replica.fetch_session import FetchSessionCache
     from pykbroker.replica.replica_manager import ReplicaManager
@@ -99,21 +100,6 @@ class RequestContext:
     def __repr__(self) -> str:
         client = f"{self.client_id}@{self.client_host}:{self.client_port}"
         return f"<RequestContext api {self.api_key} v{self.api_version} #{self.correlation_id} from {client}>"
-
-
-class HasFileno(Protocol):
-    def fileno(self) -> int: ...
-
-
-class FileRegion(Protocol):
-    """A slice of an open file, e.g. log.Region. Holding it keeps the file open."""
-
-    @property
-    def file(self) -> HasFileno: ...
-    @property
-    def position(self) -> int: ...
-    @property
-    def length(self) -> int: ...
 
 
 Part: TypeAlias = "bytes | bytearray | memoryview | FileRegion"

@@ -78,6 +78,8 @@ SERVED: Mapping[ApiKey, str] = {
     ApiKey.CONSUMER_GROUP_DESCRIBE: "consumer_group_describe",
     ApiKey.LIST_CONFIG_RESOURCES: "list_config_resources",
     ApiKey.DESCRIBE_TOPIC_PARTITIONS: "describe_topic_partitions",
+    ApiKey.ADD_RAFT_VOTER: FORWARDED,
+    ApiKey.REMOVE_RAFT_VOTER: FORWARDED,
     ApiKey.STREAMS_GROUP_HEARTBEAT: "streams_group_heartbeat",
     ApiKey.STREAMS_GROUP_DESCRIBE: "streams_group_describe",
     ApiKey.SHARE_FETCH: "share_fetch",

@@ -1,0 +1,3 @@
+"""The dialogues of tests/handlers/controller over a socket."""
+
+from tests.handlers.controller.test_add_raft_voter import *  # noqa: F403

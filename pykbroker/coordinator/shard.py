@@ -1,7 +1,7 @@
 """What the runtime and a shard say to each other: records, outcomes, the Shard protocol (CoordinatorResult)."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from pykbroker.coordinator.timeline import Timeline
 
@@ -49,6 +49,10 @@ class Reply(Protocol[T_contra]):
 Replies: TypeAlias = list[tuple[Reply[Any], Any]]
 
 
+# A timer whose records could not be written comes again after so long (CoordinatorTimerImpl).
+TIMER_RETRY_MS: Final = 500
+
+
 class Outcome(Generic[T]):
     """What an operation decided; filled while it decides.
 
@@ -84,6 +88,16 @@ class Outcome(Generic[T]):
 
     def reply(self, reply: Reply[Any], answer: object) -> None:
         self.replies.append((reply, answer))
+
+    def when_failed(self, undo: Callable[[], None]) -> None:
+        """Called beside `on_failed`."""
+        others = self.on_failed
+
+        def failed(code: int) -> Replies:
+            undo()
+            return [] if others is None else others(code)
+
+        self.on_failed = failed
 
 
 class Shard(Protocol):

@@ -42,7 +42,7 @@ from pykbroker.coordinator.group.consumer_timers import MEMBER_TIMERS, REBALANCE
 from pykbroker.coordinator.group.metadata_hash import MetadataHasher
 from pykbroker.coordinator.group.reconciliation import Step, reconcile
 from pykbroker.coordinator.group.target_assignment import topic_ids, update_target
-from pykbroker.coordinator.shard import Outcome
+from pykbroker.coordinator.shard import TIMER_RETRY_MS, Outcome
 from pykbroker.coordinator.timeline import Timeline
 from pykbroker.errors import KafkaError
 from pykbroker.ids import Uuid
@@ -283,10 +283,24 @@ class ConsumerGroups:
         out.records.append(current_assignment_record(group.group_id, away))
         return out
 
-    def fence(self, group: ConsumerGroup, members: list[ConsumerMember], out: Outcome[Any]) -> None:
-        """Members go; the group may become a classic one if only classic members are left."""
-        if not members or self.migration.downgrade_without(group, members, out):
+    def fence(
+        self, group: ConsumerGroup, members: list[ConsumerMember], out: Outcome[Any], *, is_timed_out: bool = False
+    ) -> None:
+        """Members go; the group may become a classic one if only classic members are left. Who stays because that
+        cannot be written has a session again: nobody stays who is not there."""
+        if not members:
             return
+        if not self.migration.downgrade_without(group, members, out):
+            self._fence(group, members, out)
+        timeout = TIMER_RETRY_MS if is_timed_out else self.settings.session_timeout_ms(group.group_id)
+
+        def keep() -> None:
+            for member in members:
+                self.timers.restart_session(group.group_id, member.member_id, timeout)
+
+        out.when_failed(keep)
+
+    def _fence(self, group: ConsumerGroup, members: list[ConsumerMember], out: Outcome[Any]) -> None:
         gone = {member.member_id for member in members}
         for member in members:
             out.records.extend(member_tombstones(group.group_id, member.member_id))
@@ -312,7 +326,7 @@ class ConsumerGroups:
             return
         if name != REBALANCE or member.epoch == expected:
             logger.info("Member %s of group %s is fenced: its %s timed out", member_id, group_id, name)
-            self.fence(group, [member], out)
+            self.fence(group, [member], out, is_timed_out=True)
 
     def on_loaded(self) -> None:
         """Sessions begin when the group is loaded."""

@@ -8,6 +8,7 @@ Kafka: GroupMetadataManager.shareGroupHeartbeat.
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pykbroker.coordinator.group.consumer_member import LEAVE, Partitions
@@ -26,7 +27,7 @@ from pykbroker.coordinator.group.share_records import (
 from pykbroker.coordinator.group.share_settings import ShareSettings
 from pykbroker.coordinator.group.share_target import update_share_target
 from pykbroker.coordinator.group.target_assignment import topic_ids
-from pykbroker.coordinator.shard import Outcome
+from pykbroker.coordinator.shard import TIMER_RETRY_MS, Outcome
 from pykbroker.coordinator.timeline import Timeline
 from pykbroker.errors import KafkaError
 from pykbroker.protocol.error_codes import ErrorCode
@@ -203,13 +204,17 @@ class ShareGroups:
         self._fence(group, group.member(request.member_id), out)
         return out
 
-    def _fence(self, group: ShareGroup, member: ShareMember, out: Outcome[Any]) -> None:
-        """The member goes."""
+    def _fence(
+        self, group: ShareGroup, member: ShareMember, out: Outcome[Any], *, is_timed_out: bool = False
+    ) -> None:
+        """The member goes. Who stays because this cannot be written has a session again."""
         group_id = group.group_id
         out.records.extend(member_tombstones(group_id, member.member_id))
         metadata_hash = self._hasher.group_hash(group.topics_without(member.member_id))
         out.records.append(group_epoch_record(group_id, group.epochs.group + 1, metadata_hash))
         self._timers.cancel((SHARE_SESSION, group_id, member.member_id))
+        timeout = TIMER_RETRY_MS if is_timed_out else self.settings.session_timeout_ms(group_id)
+        out.when_failed(partial(self._restart_session, group_id, member.member_id, timeout))
         logger.info("Share group %s goes on in epoch %d without %s", group_id, group.epochs.group + 1, member.member_id)
 
     # -- deadlines and loading
@@ -221,7 +226,7 @@ class ShareGroups:
         member = group.members.get(member_id) if isinstance(group, ShareGroup) else None
         if isinstance(group, ShareGroup) and member is not None:
             logger.info("Member %s of share group %s is fenced: its session expired", member_id, group_id)
-            self._fence(group, member, out)
+            self._fence(group, member, out, is_timed_out=True)
 
     def on_loaded(self) -> None:
         """Sessions begin when the group is loaded."""
@@ -230,9 +235,10 @@ class ShareGroups:
                 for member_id in group.members:
                     self._restart_session(group.group_id, member_id)
 
-    def _restart_session(self, group_id: str, member_id: str) -> None:
-        deadline = self._clock.monotonic() + self.settings.session_timeout_ms(group_id) / 1000
-        self._timers.schedule((SHARE_SESSION, group_id, member_id), deadline)
+    def _restart_session(self, group_id: str, member_id: str, timeout_ms: int | None = None) -> None:
+        """By default it is as long as configured."""
+        timeout = self.settings.session_timeout_ms(group_id) if timeout_ms is None else timeout_ms
+        self._timers.schedule((SHARE_SESSION, group_id, member_id), self._clock.monotonic() + timeout / 1000)
 
 
 def _updated(member: ShareMember, ctx: "RequestContext", request: "ShareGroupHeartbeatRequest") -> ShareMember:

@@ -7,6 +7,7 @@ interval allows; the member moves towards its own part of it. Kafka: GroupMetada
 
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pykbroker.coordinator.group.classic_group import ClassicGroup
@@ -34,7 +35,7 @@ from pykbroker.coordinator.group.streams_target import update_target
 from pykbroker.coordinator.group.streams_tasks import Tasks, in_heartbeat_order, task_set
 from pykbroker.coordinator.group.streams_timers import INITIAL, REBALANCE, STREAMS_TIMERS, StreamsTimers
 from pykbroker.coordinator.group.streams_topology import Topology, topology_from
-from pykbroker.coordinator.shard import Outcome
+from pykbroker.coordinator.shard import TIMER_RETRY_MS, Outcome
 from pykbroker.coordinator.timeline import Timeline
 from pykbroker.errors import KafkaError
 from pykbroker.protocol.error_codes import ErrorCode
@@ -287,11 +288,16 @@ class StreamsGroups:
         self._fence(group, group.member(request.member_id), out)
         return out
 
-    def _fence(self, group: StreamsGroup, member: StreamsMember, out: Outcome[Any]) -> None:
+    def _fence(
+        self, group: StreamsGroup, member: StreamsMember, out: Outcome[Any], *, is_timed_out: bool = False
+    ) -> None:
+        """Who stays because this cannot be written has a session again."""
         epochs = group.epochs
         out.records.extend(member_tombstones(group.group_id, member.member_id))
         out.records.append(group_epoch_record(group.group_id, epochs._replace(group=epochs.group + 1)))
         self.timers.forget(group.group_id, member.member_id)
+        timeout = TIMER_RETRY_MS if is_timed_out else self.settings.session_timeout_ms(group.group_id)
+        out.when_failed(partial(self.timers.restart_session, group.group_id, member.member_id, timeout))
         logger.info(
             "Streams group %s goes on in epoch %d without %s", group.group_id, epochs.group + 1, member.member_id
         )
@@ -310,7 +316,7 @@ class StreamsGroups:
             return
         if name != REBALANCE or member.epoch == expected:
             logger.info("Member %s of group %s is fenced: its %s timed out", member_id, group_id, name)
-            self._fence(group, member, out)
+            self._fence(group, member, out, is_timed_out=True)
 
     def on_loaded(self) -> None:
         """Sessions begin when the group is loaded."""

@@ -57,6 +57,36 @@ def test_a_session_ends() -> None:
     play << beat("b", 3) >> refused("b", E.UNKNOWN_MEMBER_ID)
 
 
+def test_a_session_that_ends_while_nothing_can_be_written_ends_when_it_can() -> None:
+    """The topic is below its min.insync.replicas for a while."""
+    play = pair()
+    play.log.failures += [KafkaError(E.NOT_ENOUGH_REPLICAS)] * 3
+    play << after(30) << beat("a", 3) << after(16)
+    assert set(play.consumers.members) == {"a", "b"}
+    play << after(1)
+    assert set(play.consumers.members) == {"a"}
+
+
+def test_who_gives_nothing_back_is_fenced_when_it_can_be_written() -> None:
+    play = ConsumerPlay()
+    play << joins("a", rebalance_timeout_ms=10_000)
+    play << joins("b")
+    play << beat("a", 2, {"t": [0, 1, 2, 3]})
+    play.log.failures.append(KafkaError(E.NOT_ENOUGH_REPLICAS))
+    play << after(10.2)
+    assert set(play.consumers.members) == {"a", "b"}
+    play << after(0.5)
+    assert set(play.consumers.members) == {"b"}
+
+
+def test_who_could_not_be_told_off_is_not_kept_for_ever() -> None:
+    """A client that leaves does not ask again."""
+    play = pair()
+    play.log.failures.append(KafkaError(E.NOT_ENOUGH_REPLICAS))
+    play << beat("b", -1) >> refused("b", E.NOT_ENOUGH_REPLICAS) << after(30) << beat("a", 3) << after(16)
+    assert set(play.consumers.members) == {"a"}
+
+
 def test_sessions_begin_anew_when_loaded() -> None:
     play = pair()
     play << after(44) << reload << after(44)

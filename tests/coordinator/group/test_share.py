@@ -89,6 +89,24 @@ def test_a_session_ends() -> None:
     play << beat("b", 4) >> refused("b", E.UNKNOWN_MEMBER_ID)
 
 
+def test_a_session_that_ends_while_nothing_can_be_written_ends_when_it_can() -> None:
+    """The topic is below its min.insync.replicas for a while."""
+    play = pair()
+    play.log.failures += [KafkaError(E.NOT_ENOUGH_REPLICAS)] * 3
+    play << after(30) << beat("a", 4) << after(16)
+    assert set(play.shares.members) == {"a", "b"}
+    play << after(1)
+    assert set(play.shares.members) == {"a"}
+
+
+def test_who_could_not_be_told_off_is_not_kept_for_ever() -> None:
+    """A client that leaves does not ask again."""
+    play = pair()
+    play.log.failures.append(KafkaError(E.NOT_ENOUGH_REPLICAS))
+    play << beat("b", -1) >> refused("b", E.NOT_ENOUGH_REPLICAS) << after(30) << beat("a", 4) << after(16)
+    assert set(play.shares.members) == {"a"}
+
+
 def test_sessions_begin_anew_when_loaded() -> None:
     play = pair()
     play << after(44) << reload << after(44)

@@ -11,6 +11,7 @@ from pykbroker.handlers.broker import fetch
 from pykbroker.ids import DIRECTORY_UNASSIGNED, Uuid
 from pykbroker.metadata.image import BrokerRegistration
 from pykbroker.metadata.topics import PartitionImage, TopicImage
+from pykbroker.network.file_region import FileRegion
 from pykbroker.protocol.apis import ApiKey
 from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.protocol.messages.alter_partition import (
@@ -34,7 +35,6 @@ from pykbroker.replica.fetcher import Asked
 from pykbroker.replica.list_offsets import offset_for
 from pykbroker.replica.partition import ACKS_ALL, Partition
 from pykbroker.replica.replication import Replication
-from pykbroker.request import FileRegion
 from tests.replica.stand import Stand, context
 
 TOPIC = "t"

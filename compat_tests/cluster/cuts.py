@@ -6,7 +6,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
+from confluent_kafka import (
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    KafkaError,
+    Message,
+    Producer,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient
 
 from compat_tests.cluster.mixed import CONTROLLER, THREE, MixedCluster, eventually
@@ -15,7 +22,13 @@ from compat_tests.cluster.namespaces import Network, network
 from compat_tests.cluster.replicated_load import QUICK, ReplicatedLoad
 from compat_tests.wire.raw_client import RawClient
 from pykbroker.protocol.error_codes import ErrorCode
+from pykbroker.protocol.hashes import partition_for_id
 from pykbroker.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic
+from pykbroker.protocol.messages.offset_commit import (
+    OffsetCommitRequest,
+    OffsetCommitRequestPartition,
+    OffsetCommitRequestTopic,
+)
 from pykbroker.protocol.messages.produce import PartitionProduceData, ProduceRequest, TopicProduceData
 from pykbroker.record.builder import build_batch
 
@@ -29,10 +42,11 @@ SETTINGS = {
     "broker.session.timeout.ms": f"{SESSION * 1000:.0f}",
     "replica.lag.time.max.ms": f"{LAG * 1000:.0f}",
     "replica.socket.timeout.ms": "1500",
+    "offsets.commit.timeout.ms": "500",
 }
 QUICKER = {**QUICK, "socket.timeout.ms": 1500, "request.timeout.ms": 1500}
 SECONDS = 60
-INTERNAL = ("__consumer_offsets",)
+OFFSETS = "__consumer_offsets"
 
 
 class State(NamedTuple):
@@ -51,8 +65,12 @@ class CutCluster(MixedCluster):
 
     def __init__(self, folder: Path, controller: str, kinds: Mapping[int, str], net: Network) -> None:
         super().__init__(folder, controller, kinds, network=net, settings=SETTINGS)
-        self.admin = AdminClient({"bootstrap.servers": self.bootstrap, **QUICKER})
+        self.admin = AdminClient({"bootstrap.servers": self.bootstrap, **QUICK, "socket.timeout.ms": 10_000})
         self.net = net
+
+    def start(self) -> None:
+        super().start()
+        self.create(OFFSETS, [1, 2, 3], [2, 3, 1], [3, 1, 2], **{"cleanup.policy": "compact"})
 
     @contextmanager
     def load(self, name: str) -> Iterator[ReplicatedLoad]:
@@ -68,9 +86,9 @@ class CutCluster(MixedCluster):
         self.await_unfenced(*self.brokers)
         load.await_progress()
         load.stop()
-        self.await_all_in_sync(name, *INTERNAL)
+        self.await_all_in_sync(name, OFFSETS)
         load.check()
-        for topic in (name, *INTERNAL):
+        for topic in (name, OFFSETS):
             self.await_same_copies(topic)
 
     def await_same_copies(self, topic: str) -> None:
@@ -119,6 +137,26 @@ class CutCluster(MixedCluster):
             response = client.ask(ProduceRequest(acks=acks, timeout_ms=500, topic_data=[row]), 9)
         code: int = response.responses[0].partition_responses[0].error_code
         return code
+
+    def group_at(self, broker: int) -> str:
+        """Whose coordinator it is."""
+        found = self.state(OFFSETS, broker)
+        led, count = found.led_by(broker), len(found.leaders)
+        return next(name for name in map("group-{}".format, range(1000)) if partition_for_id(name, count) in led)
+
+    def commit_at(self, broker: int, group: str, topic: str, offset: int) -> int:
+        """By a client that is no member and knows no other broker; the error code."""
+        row = OffsetCommitRequestPartition(partition_index=0, committed_offset=offset)
+        request = OffsetCommitRequest(group_id=group, topics=[OffsetCommitRequestTopic(name=topic, partitions=[row])])
+        with self.net.inside(ASIDE), RawClient(self.addresses[broker]) as client:
+            code: int = client.ask(request, 8).topics[0].partitions[0].error_code
+        return code
+
+    def committed(self, group: str, topic: str) -> int:
+        asked = ConsumerGroupTopicPartitions(group, [TopicPartition(topic, 0)])
+        (row,) = self.admin.list_consumer_group_offsets([asked])[group].result(SECONDS).topic_partitions
+        offset: int = row.offset
+        return offset
 
     def values(self, topic: str) -> list[bytes]:
         """All records of the only partition."""
@@ -193,6 +231,8 @@ def a_leader_is_cut_off_from_everything(cluster: CutCluster, victim: int, name: 
     """But one client stays on its side. Seconds from the cut until others lead."""
     lonely = cluster.create_on(f"{name}-lonely", victim)
     insistent = Insistent(cluster, lonely)
+    group = cluster.group_at(victim)
+    await_code(lambda: cluster.commit_at(victim, group, lonely, 1), ErrorCode.NONE)
     with cluster.load(name) as load:
         assert cluster.state(name, victim).led_by(victim)
         cut_at = time.monotonic()
@@ -206,6 +246,7 @@ def a_leader_is_cut_off_from_everything(cluster: CutCluster, victim: int, name: 
         seconds = time.monotonic() - cut_at
         load.await_progress()
         assert cluster.produce_at(victim, lonely, b"never promised", acks=-1) == ErrorCode.REQUEST_TIMED_OUT
+        assert cluster.commit_at(victim, group, lonely, 2) == ErrorCode.COORDINATOR_NOT_AVAILABLE
         insistent.wait(0.5)
         assert insistent.acknowledged == [b"before"], "acknowledged by a leader that is none"
         for value in (b"insisted upon", b"taken at first", b"never promised"):
@@ -213,6 +254,7 @@ def a_leader_is_cut_off_from_everything(cluster: CutCluster, victim: int, name: 
     insistent.await_all()
     cluster.await_all_in_sync(lonely)
     assert cluster.values(lonely) == [b"before", b"insisted upon"]
+    assert cluster.committed(group, lonely) == 1
     cluster.await_same_copies(lonely)
     return seconds
 

@@ -128,6 +128,7 @@ class Broker:
         self._data: trio.Nursery
         self.producer_ids: ProducerIdManager
         self.topic_creation: AutoTopicCreation
+        self._publishing: PublisherLoop
         self.streams_topics: StreamsTopicCreation
 
     # What handlers see (request.Services)
@@ -316,7 +317,8 @@ class Broker:
         self._source = metadata_source(self._shared)
         self._source.open(opened)
         self.producer_ids = ProducerIdManager(self.controller)
-        self.topic_creation = AutoTopicCreation(self.controller, self._static)
+        self._publishing = PublisherLoop(self._shared.publisher, self.clock)
+        self.topic_creation = AutoTopicCreation(self.controller, self._static, self._publishing.settled)
         self.streams_topics = StreamsTopicCreation(self.controller, self.clock, self._static.request_timeout_ms)
 
     def _correct_ephemeral_port(self, bound: Endpoint) -> None:
@@ -362,15 +364,14 @@ class Broker:
             data.start_soon(self.streams_topics.run, name="internal topics of streams groups")
             data.start_soon(self.transactions.runtime.run, name="transaction coordinator")
             data.start_soon(self.transactions.markers.run, name="transaction markers")
-            publishing = PublisherLoop(self._shared.publisher, self.clock)
-            await data.start(publishing.run, name="metadata publisher")
+            await data.start(self._publishing.run, name="metadata publisher")
             with self._starting:
                 await self._live(lifecycle.catch_up)
                 await trio.lowlevel.checkpoint()  # who has failed becomes nothing any more
                 self._follow_metadata()
-                await publishing.settled()
+                await self._publishing.settled()
                 await self._live(lifecycle.unfence)
-                await publishing.settled()  # a controller here has elected it already
+                await self._publishing.settled()  # a controller here has elected it already
             data.start_soon(self._live, lifecycle.run, name="lifecycle")
             data.start_soon(lifecycle.watch_failures, name="failed log directories")
             directories = DirectoryLoop(

@@ -17,6 +17,7 @@ from pykbroker.errors import KafkaError
 from pykbroker.ids import DIRECTORY_UNASSIGNED, Uuid
 from pykbroker.log.files import Files
 from pykbroker.log.housekeeping_loop import Housekeeping
+from pykbroker.metadata import publisher_loop
 from pykbroker.metadata.delta import MetadataDelta
 from pykbroker.protocol.apis import ApiKey
 from pykbroker.protocol.enums import AlterConfigOp, ConfigResourceType
@@ -292,7 +293,10 @@ async def test_nodes_that_are_not_there_have_no_address(tmp_path: Path) -> None:
         assert raised.value.code == ErrorCode.BROKER_NOT_AVAILABLE
 
 
-async def test_the_group_coordinator_is_found_and_its_topic_made(tmp_path: Path) -> None:
+async def test_the_group_coordinator_is_found_and_its_topic_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publisher_loop, "PIECE", 0.0)  # as if each step of taking over the topic were long
     async with running(tmp_path, offsets_topic_num_partitions="3") as (broker, client):
         response = await client.ask(FindCoordinatorRequest(key_type=0, coordinator_keys=["group"]), 4)
         assert (response.coordinators[0].error_code, response.coordinators[0].node_id) == (0, NODE_ID)

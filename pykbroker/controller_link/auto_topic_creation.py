@@ -1,6 +1,6 @@
 """Creates topics that clients ask for or coordinators need, each once at a time (DefaultAutoTopicCreationManager)."""
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from logging import getLogger
 from typing import TYPE_CHECKING, cast
 
@@ -24,19 +24,32 @@ LOG = getLogger(__name__)
 
 _NAMES_IN_A_LINE = 5
 _CREATED = (ErrorCode.NONE, ErrorCode.TOPIC_ALREADY_EXISTS)
+_COORDINATED = frozenset((GROUP_METADATA_TOPIC, SHARE_GROUP_STATE_TOPIC, TRANSACTION_STATE_TOPIC))
+
+
+async def _at_once() -> None:
+    return
 
 
 class AutoTopicCreation:
     """Implements request.TopicCreation."""
 
-    def __init__(self, link: ControllerLink, config: "BrokerConfig") -> None:
+    def __init__(
+        self, link: ControllerLink, config: "BrokerConfig", settled: Callable[[], Awaitable[None]] = _at_once
+    ) -> None:
+        """`settled` returns when all parts of the broker know the newest metadata."""
         self._link = link
         self._config = config
+        self._settled = settled
         # Completed when the controller has answered, whatever it said.
         self._in_flight: dict[str, Pending[None]] = {}
 
     async def create(self, ctx: RequestContext, names: Iterable[str]) -> None:
-        """Returns when they exist or the controller refused them: the image tells. Illegal names are passed over."""
+        """Returns when they exist or the controller refused them: the image tells. Illegal names are passed over.
+
+        Of a topic with coordinators those that are here have been elected: a client that came before would be refused,
+        and pauses for a tenth of a second.
+        """
         legal = [name for name in names if why_invalid(name) is None]
         others = [self._in_flight[name] for name in legal if name in self._in_flight]
         own = [name for name in legal if name not in self._in_flight]
@@ -50,6 +63,8 @@ class AutoTopicCreation:
         self._in_flight.update(dict.fromkeys(names, pending))
         try:
             _report(await self._send(ctx, names))
+            if not _COORDINATED.isdisjoint(names):
+                await self._settled()
         except KafkaError as error:
             _complain(names, error)
         finally:

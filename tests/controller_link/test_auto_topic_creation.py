@@ -60,6 +60,26 @@ async def asked_topic(link: Link, name: str, **settings: str) -> CreatableTopic:
     return topic
 
 
+@pytest.mark.parametrize(("name", "waits"), [("__consumer_offsets", True), ("topic", False)])
+async def test_coordinators_are_elected_when_their_topic_is_there(link: Link, name: str, waits: bool) -> None:
+    applied: Pending[None] = Pending()
+    topics = AutoTopicCreation(link, BrokerConfig({}), applied.wait)
+    link.answer.complete(CreateTopicsResponse(topics=[CreatableTopicResult(name=name)]))
+    done: list[str] = []
+
+    async def create() -> None:
+        await topics.create(CONTEXT, [name])
+        done.append(name)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(create)
+        nursery.start_soon(create)
+        await trio.testing.wait_all_tasks_blocked()
+        assert len(done) == (0 if waits else 2)
+        applied.complete(None)
+    assert len(done) == 2
+
+
 async def test_the_request_is_the_clients(link: Link) -> None:
     await asked_topic(link, "topic", request_timeout_ms="1234")
     ((ctx, request),) = link.requests

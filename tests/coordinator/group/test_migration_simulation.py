@@ -210,6 +210,6 @@ class Run(GroupRun):
         assert isinstance(self.play.group, ConsumerGroup) == (kinds != {OldClient})
 
 
-@pytest.mark.parametrize("seed", seeds(25))
+@pytest.mark.parametrize("seed", seeds(10))
 def test_run(seed: int) -> None:
     Run(seed).run()

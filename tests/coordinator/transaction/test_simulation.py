@@ -381,7 +381,7 @@ def check_offset(world: World, name: str, history: list[Transaction], seen: list
     assert found == -1 or found in tried, "an offset of an aborted transaction"
 
 
-@pytest.mark.parametrize("seed", seeds(60))
+@pytest.mark.parametrize("seed", seeds(30))
 def test_committed_means_all_and_aborted_nothing(seed: int, tmp_path: Path) -> None:
     run = Run(seed, tmp_path)
     try:

@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -32,7 +33,11 @@ def test_though_the_broker_is_killed(tmp_path: Path) -> None:
     seed = time.time_ns() % 1_000_000
     print(f"seed {seed}")
     with pykbroker(tmp_path / "data", *SETTINGS) as broker:
-        look_at(run(broker.bootstrap, str(seed), str(seed), SECONDS, lambda r: kill_again(broker, r, 2, SECONDS)))
+
+        def kill(random: Random) -> None:
+            kill_again(broker, random, 2, SECONDS)
+
+        look_at(run(broker.bootstrap, str(seed), str(seed), SECONDS, kill, at_least=WORTH_IT))
 
 
 @pytest.mark.own_broker

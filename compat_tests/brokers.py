@@ -15,39 +15,29 @@ ROOT = Path(__file__).resolve().parent.parent
 READY = "pykbroker ready: "
 
 
-class PykbrokerProcess:
-    """`pykbroker serve` on a data directory that outlives it, so that a test can stop, kill and start it again."""
+class Served:
+    """A process of `pykbroker serve`; what it says on stderr is kept in the file `errors`, start after start."""
 
-    def __init__(self, data_dir: Path, *settings: str, port: int = 0) -> None:
-        self.data_dir = data_dir
-        self.settings = settings
-        self.port = port
-        self.errors = data_dir.parent / f"{data_dir.name}.stderr"
+    def __init__(self, errors: Path) -> None:
+        self.errors = errors
         self.process: subprocess.Popen[str] | None = None
 
-    @property
-    def bootstrap(self) -> str:
-        return f"127.0.0.1:{self.port}"
-
-    def start(self) -> None:
-        command = [sys.executable, "-m", "pykbroker", "serve", "--host", "127.0.0.1", "--port", str(self.port)]
-        command += ["--data-dir", str(self.data_dir)]
-        for setting in ("group.initial.rebalance.delay.ms=0", *self.settings):
-            command += ["--set", setting]
+    def _serve(self, *arguments: str, **environment: str) -> str:
+        """Starts it; where it is ready. Raises RuntimeError with what it says instead."""
         with self.errors.open("a") as errors:
             self.process = subprocess.Popen(
-                command,
+                [sys.executable, "-m", "pykbroker", "serve", *arguments],
                 cwd=ROOT,
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
-                env={**os.environ, "PYKBROKER_VERIFY": "1"},
+                env={**os.environ, "PYKBROKER_VERIFY": "1", **environment},
             )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line.startswith(READY):
             raise RuntimeError(f"pykbroker did not become ready: {line!r}\n{self.errors.read_text()}")
-        self.port = int(line.rsplit(":", 1)[1])
+        return line.removeprefix(READY).strip()
 
     def stop(self) -> int:
         """SIGTERM and wait; the exit code."""
@@ -65,6 +55,26 @@ class PykbrokerProcess:
         self.process.stdout.close()
         self.process = None
         return code
+
+
+class PykbrokerProcess(Served):
+    """On a data directory that outlives it, so that a test can stop, kill and start it again."""
+
+    def __init__(self, data_dir: Path, *settings: str, port: int = 0) -> None:
+        super().__init__(data_dir.parent / f"{data_dir.name}.stderr")
+        self.data_dir = data_dir
+        self.settings = settings
+        self.port = port
+
+    @property
+    def bootstrap(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        where = ("--host", "127.0.0.1", "--port", str(self.port), "--data-dir", str(self.data_dir))
+        settings = ("group.initial.rebalance.delay.ms=0", *self.settings)
+        ready = self._serve(*where, *(part for setting in settings for part in ("--set", setting)))
+        self.port = int(ready.rsplit(":", 1)[1])
 
 
 @contextmanager

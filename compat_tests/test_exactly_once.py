@@ -9,6 +9,7 @@ import pytest
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
 from compat_tests.brokers import pykbroker
+from compat_tests.confluent.reading import read_all
 from compat_tests.confluent.settings import KEEP_BROKERS
 from compat_tests.confluent.test_confluent import create, produce
 
@@ -83,28 +84,6 @@ class Pipeline(threading.Thread):
             self.position = messages[-1].offset() + 1
 
 
-def read_all(bootstrap: str, topic: str) -> list[bytes]:
-    reader = Consumer(
-        {
-            "bootstrap.servers": bootstrap,
-            "group.id": "reader",
-            "isolation.level": "read_committed",
-            "enable.partition.eof": True,
-        }
-    )
-    reader.assign([TopicPartition(topic, 0, 0)])
-    values = []
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        message = reader.poll(1)
-        if message is not None and message.error():
-            reader.close()
-            return values
-        if message is not None:
-            values.append(message.value())
-    raise TimeoutError(f"no end of {topic} after {len(values)} records")
-
-
 @pytest.mark.timeout(120)
 def test_everything_once_though_the_broker_is_killed(tmp_path: Path, topic: str) -> None:
     numbers = random.Random(1)
@@ -124,4 +103,4 @@ def test_everything_once_though_the_broker_is_killed(tmp_path: Path, topic: str)
             broker.start()
         pipeline.join(90)
         assert pipeline.position == RECORDS
-        assert read_all(broker.bootstrap, target) == [b"<" + value + b">" for value in values]
+        assert read_all(broker.bootstrap, target) == [[b"<" + value + b">" for value in values]]

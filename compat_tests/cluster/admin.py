@@ -1,11 +1,8 @@
 """What a cluster says of itself, and waiting until it says what a test expects."""
 
-import gc
-import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from kafka.admin import KafkaAdminClient
@@ -49,16 +46,6 @@ def _ask(bootstrap: str, question: Callable[[KafkaAdminClient], Any]) -> Any:
         finally:
             admin.close()
     raise AssertionError("unreachable")
-
-
-@contextmanager
-def sockets_left_behind() -> Iterator[None]:
-    """Closes what kafka-python leaves open when a broker refuses a connection: not ours to mend. At the end of a test,
-    when nothing else has a socket."""
-    yield
-    for each in gc.get_objects():
-        if isinstance(each, socket.socket) and each.fileno() >= 0:
-            each.close()
 
 
 def await_true(condition: Callable[[], bool], seconds: float, what: Callable[[], object]) -> float:

@@ -3,9 +3,10 @@
 import time
 from typing import Final
 
-from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
+from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from compat_tests.confluent.reading import read_all
 from compat_tests.confluent.settings import KEEP_BROKERS
 from compat_tests.wire.raw_client import RawClient
 from pykbroker.protocol.enums import CoordinatorType
@@ -73,26 +74,9 @@ def producer(servers: str, transactional_id: str) -> Producer:
     return made
 
 
-def read_all(servers: str, topic: str, partitions: int = PARTITIONS) -> list[bytes]:
+def read_values(servers: str, topic: str) -> list[bytes]:
     """Committed values of each partition, one behind the other."""
-    settings = {"bootstrap.servers": servers, "group.id": "nobody", "isolation.level": "read_committed"}
-    consumer = Consumer({**settings, "enable.partition.eof": True, "enable.auto.commit": False, **KEEP_BROKERS})
-    consumer.assign([TopicPartition(topic, partition, 0) for partition in range(partitions)])
-    values: list[bytes] = []
-    ended: set[int | None] = set()
-    deadline = time.monotonic() + SECONDS
-    while len(ended) < partitions:
-        assert time.monotonic() < deadline, f"only {ended} have been read to their ends"
-        message = consumer.poll(0.5)
-        if message is None:
-            continue
-        error = message.error()
-        if error is None:
-            values.append(message.value() or b"")
-        elif error.code() == KafkaError._PARTITION_EOF:
-            ended.add(message.partition())
-    consumer.close()
-    return values
+    return [value for values in read_all(servers, topic, PARTITIONS, SECONDS) for value in values]
 
 
 def fill(servers: str, topic: str, count: int) -> list[bytes]:

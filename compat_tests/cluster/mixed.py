@@ -22,15 +22,13 @@ CONTROLLER = "controller"
 REASSIGN = "org.apache.kafka.tools.reassign.ReassignPartitionsCommand"
 ELECTION = "org.apache.kafka.tools.LeaderElectionCommand"
 SECONDS = 120
-# Three copies of everything, failures seen soon.
+# Three copies of everything.
 THREE = {
     "default.replication.factor": "3",
     "min.insync.replicas": "2",
     "offsets.topic.replication.factor": "3",
     "transaction.state.log.replication.factor": "3",
     "transaction.state.log.min.isr": "2",
-    "broker.session.timeout.ms": "6000",
-    "broker.heartbeat.interval.ms": "500",
     "leader.imbalance.check.interval.seconds": "3600",
     "replica.lag.time.max.ms": "10000",
     "replica.selector.class": "org.apache.kafka.common.replica.RackAwareReplicaSelector",

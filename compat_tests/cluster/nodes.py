@@ -1,14 +1,11 @@
 """Nodes of a cluster, ours and real ones, each a process with a server.properties of its own."""
 
-import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from compat_tests.brokers import READY, ROOT
+from compat_tests.brokers import Served
 from tools.oracle.cluster import HOST, Node, first_port, format_storage, read_properties, write_properties
 
 # A node's process is started in it.
@@ -25,6 +22,9 @@ USUAL = {
     "transaction.state.log.replication.factor": "2",
     "transaction.state.log.min.isr": "1",
     "group.initial.rebalance.delay.ms": "0",
+    # Who starts, stops or dies is noticed sooner.
+    "broker.heartbeat.interval.ms": "500",
+    "broker.session.timeout.ms": "6000",
 }
 
 
@@ -73,46 +73,18 @@ def properties_file(folder: Path, settings: Mapping[str, str]) -> Path:
     return path
 
 
-class OurNode:
+class OurNode(Served):
     """`pykbroker serve --config`, which formats itself; of the cluster CLUSTER_ID. `there`: where it is started."""
 
     def __init__(self, properties: Path, there: Place = nullcontext) -> None:
+        super().__init__(properties.with_suffix(".stderr"))
         self.properties = properties
         self.there = there
         self.port = first_port(read_properties(properties))
-        self.errors = properties.with_suffix(".stderr")
-        self.process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
-        with self.errors.open("a") as errors, self.there():
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "pykbroker", "serve", "--config", str(self.properties)],
-                cwd=ROOT,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-                env={**os.environ, "PYKBROKER_VERIFY": "1", "CLUSTER_ID": CLUSTER_ID},
-            )
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        if not line.startswith(READY):
-            raise RuntimeError(f"pykbroker did not become ready: {line!r}\n{self.errors.read_text()}")
-
-    def stop(self) -> int:
-        """SIGTERM and wait; the exit code."""
-        return self._end(signal.SIGTERM)
-
-    def kill(self) -> int:
-        return self._end(signal.SIGKILL)
-
-    def _end(self, number: signal.Signals) -> int:
-        assert self.process is not None
-        assert self.process.stdout is not None
-        self.process.send_signal(number)
-        code = self.process.wait(30)
-        self.process.stdout.close()
-        self.process = None
-        return code
+        with self.there():
+            self._serve("--config", str(self.properties), CLUSTER_ID=CLUSTER_ID)
 
     def complaints(self) -> list[str]:
         """Errors of ours that it logged."""

@@ -10,6 +10,7 @@ from tools.oracle.cluster import HOST, Node, format_storage, free_ports, node_pr
 
 HEAP = "384m"
 STATIC, DYNAMIC = "voters", "bootstrap.servers"
+HEARTBEATS = "broker.heartbeat.interval.ms", "500"  # who starts or leaves need not wait for the next one for long
 
 
 class RealNode:
@@ -38,6 +39,7 @@ class RealNode:
         del properties["controller.quorum.voters"]
         name, _, value = self.join.partition("=")
         properties |= {name: value, "process.roles": self.roles, "default.replication.factor": "1"}
+        properties |= dict([HEARTBEATS])
         if "broker" not in self.roles:
             properties["listeners"] = f"CONTROLLER://{HOST}:{self.controller_port}"
             del properties["advertised.listeners"], properties["inter.broker.listener.name"]
@@ -71,6 +73,7 @@ class RealNode:
             "transaction.state.log.num.partitions=10",
             "transaction.state.log.replication.factor=1",
             "transaction.state.log.min.isr=1",
+            "=".join(HEARTBEATS),
         ]
 
 

@@ -13,8 +13,6 @@ from pykbroker.ids import Uuid
 from tools.oracle.cluster import HOST, free_ports
 
 CONTROLLERS = (101, 102, 103)
-# Failures are seen soon.
-SOON = {"broker.session.timeout.ms": "6000", "broker.heartbeat.interval.ms": "500"}
 
 
 class RealQuorum:
@@ -39,7 +37,6 @@ class RealQuorum:
     def _controller(self, number: int) -> dict[str, str]:
         return {
             **USUAL,
-            **SOON,
             **self.join,
             "process.roles": "controller",
             "node.id": str(number),
@@ -64,7 +61,6 @@ class RealQuorum:
         (port,) = free_ports(1)
         settings = {
             **USUAL,
-            **SOON,
             **self.join,
             "process.roles": "broker",
             "node.id": str(number),

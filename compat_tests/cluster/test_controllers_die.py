@@ -13,7 +13,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from compat_tests.cluster.mixed import eventually
 from compat_tests.cluster.nodes import OurNode
 from compat_tests.cluster.real_quorum import RealQuorum, hanging, real_quorum
-from compat_tests.cluster.test_local_cluster import PARTITIONS, Load, read_all
+from compat_tests.cluster.test_local_cluster import PARTITIONS, Load, read_numbers
 from compat_tests.disk.handover import asking
 from pykbroker.protocol.messages.describe_cluster import DescribeClusterRequest
 from pykbroker.protocol.messages.describe_quorum import DescribeQuorumRequest, PartitionData, TopicData
@@ -110,7 +110,7 @@ def test_the_brokers_find_the_new_leader(here: Here) -> None:
         load.stop()
     assert load.failed == []
     assert all(before != after for before, after in seen), seen
-    written = read_all(here.bootstrap, "replicated")
+    written = read_numbers(here.bootstrap, "replicated")
     assert sorted(number for each in written for number in each) == sorted(load.acknowledged)
     for broker in here.brokers.values():
         assert "registering anew" not in broker.errors.read_text()

@@ -21,7 +21,7 @@ from compat_tests.cluster.coordinators import (
     from_the_beginning,
     one_of_each,
     producer,
-    read_all,
+    read_values,
 )
 from compat_tests.cluster.test_local_cluster import local_cluster
 from compat_tests.java.test_share_consumers import Members
@@ -63,7 +63,7 @@ def test_transactions_over_all_brokers(servers: str, topic: str, unique: Callabl
             else:
                 assert client.flush(SECONDS) == 0
                 client.abort_transaction(SECONDS)
-    assert sorted(read_all(servers, topic)) == sorted(wanted)
+    assert sorted(read_values(servers, topic)) == sorted(wanted)
 
 
 def test_kafka_pythons_transactions(servers: str, topic: str, unique: Callable[[str], str]) -> None:
@@ -84,7 +84,7 @@ def test_kafka_pythons_transactions(servers: str, topic: str, unique: Callable[[
                 client.commit_transaction()
                 wanted += values
         client.close()
-    assert sorted(read_all(servers, topic)) == sorted(wanted)
+    assert sorted(read_values(servers, topic)) == sorted(wanted)
 
 
 def test_consumed_transformed_and_produced_once(servers: str, topic: str, unique: Callable[[str], str]) -> None:
@@ -96,7 +96,7 @@ def test_consumed_transformed_and_produced_once(servers: str, topic: str, unique
     for group in groups.values():
         for transactional_id in ids.values():
             move_some(servers, topic, target, group, transactional_id)
-    assert Counter(read_all(servers, target)) == Counter(values * len(groups))
+    assert Counter(read_values(servers, target)) == Counter(values * len(groups))
 
 
 def move_some(servers: str, topic: str, target: str, group: str, transactional_id: str) -> None:

@@ -20,7 +20,7 @@ from compat_tests.cluster.coordinators import (
     from_the_beginning,
     one_of_each,
     producer,
-    read_all,
+    read_values,
 )
 from compat_tests.cluster.test_local_cluster import LocalCluster, local_cluster
 from compat_tests.confluent.settings import KEEP_BROKERS
@@ -62,7 +62,7 @@ def test_all_of_a_transaction_or_nothing(
                 wanted += values
         cluster.command("start", victim)
         cluster.await_in_sync()
-    assert sorted(read_all(cluster.bootstrap, topic)) == sorted(wanted)
+    assert sorted(read_values(cluster.bootstrap, topic)) == sorted(wanted)
 
 
 @pytest.mark.parametrize("protocol", ["classic", "consumer"])

@@ -9,7 +9,7 @@ import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient, NewTopic
 
-from compat_tests.cluster.admin import await_true, partitions, sockets_left_behind, tool, unfenced
+from compat_tests.cluster.admin import await_true, partitions, tool, unfenced
 from compat_tests.cluster.nodes import (
     CONTROLLER_ID,
     KafkaNode,
@@ -20,11 +20,7 @@ from compat_tests.cluster.nodes import (
 )
 from tools.oracle.cluster import HOST, free_ports
 
-pytestmark = [
-    pytest.mark.own_broker,
-    pytest.mark.timeout(600),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),  # of kafka-python, where a broker is gone
-]
+pytestmark = [pytest.mark.own_broker, pytest.mark.timeout(600)]
 TOPIC = "replicated"
 
 
@@ -35,7 +31,7 @@ class Cluster:
         self.controller_port, *ports = free_ports(3)
         settings = controller_settings(folder, self.controller_port, dynamic=dynamic)
         settings["metadata.log.max.record.bytes.between.snapshots"] = "2000"
-        settings["leader.imbalance.check.interval.seconds"] = "5"
+        settings["leader.imbalance.check.interval.seconds"] = "1"
         self.folder = folder
         self.controller = OurNode(properties_file(folder, settings))
         options = ["--no-initial-controllers"] if dynamic else []
@@ -77,7 +73,7 @@ class Cluster:
 @pytest.fixture(params=["static", "dynamic"])
 def cluster(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Cluster]:
     made = Cluster(tmp_path, dynamic=request.param == "dynamic")
-    with sockets_left_behind(), ExitStack() as stack:
+    with ExitStack() as stack:
         stack.callback(lambda: made.controller.process and made.controller.stop())
         made.controller.start()
         for broker in made.brokers.values():
@@ -144,6 +140,7 @@ def test_real_brokers_hold_replicas_together(cluster: Cluster) -> None:
     look(cluster)
 
     reassign(cluster)
+    cluster.await_leaders(1, 2)
     epochs = {index: state.epoch for index, state in partitions(one, TOPIC).items()}
     assert cluster.controller.stop() == 0
     produce(one, 200, 50)  # leaders need no controller

@@ -9,11 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
+from confluent_kafka import KafkaError, Message, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 from kafka import KafkaConsumer, KafkaProducer
 
 from compat_tests.brokers import READY, ROOT
+from compat_tests.confluent.reading import read_all
 from pykbroker.cli.cluster import ask
 
 pytestmark = pytest.mark.own_broker
@@ -113,26 +114,9 @@ class Load(threading.Thread):
             time.sleep(0.05)
 
 
-def read_all(bootstrap: str, topic: str) -> list[list[int]]:
-    """The numbers of each partition, in order, up to its end."""
-    settings = {"bootstrap.servers": bootstrap, "group.id": "reader", "enable.auto.commit": False}
-    consumer = Consumer({**settings, "enable.partition.eof": True, "auto.offset.reset": "earliest"})
-    consumer.assign([TopicPartition(topic, partition, 0) for partition in range(PARTITIONS)])
-    found: list[list[int]] = [[] for _ in range(PARTITIONS)]
-    ended: set[int | None] = set()
-    deadline = time.monotonic() + SECONDS
-    while len(ended) < PARTITIONS:
-        assert time.monotonic() < deadline, f"only {ended} have been read to their ends"
-        message = consumer.poll(0.5)
-        if message is None:
-            continue
-        error = message.error()
-        if error is None:
-            found[message.partition()].append(int(message.value() or b""))
-        elif error.code() == KafkaError._PARTITION_EOF:
-            ended.add(message.partition())
-    consumer.close()
-    return found
+def read_numbers(bootstrap: str, topic: str) -> list[list[int]]:
+    """Of each partition, in order, up to its end."""
+    return [[int(value) for value in values] for values in read_all(bootstrap, topic, PARTITIONS, SECONDS)]
 
 
 def test_nothing_is_lost_while_brokers_stop_die_and_come_back(cluster: LocalCluster) -> None:
@@ -151,7 +135,7 @@ def test_nothing_is_lost_while_brokers_stop_die_and_come_back(cluster: LocalClus
     finally:
         load.stop()
     assert not load.failed
-    found = read_all(cluster.bootstrap, topic)
+    found = read_numbers(cluster.bootstrap, topic)
     everything = [number for partition in found for number in partition]
     assert len(everything) == len(set(everything)), "a record was doubled"
     assert set(everything) == set(load.acknowledged)
@@ -204,5 +188,5 @@ def test_all_comes_back_with_the_cluster(tmp_path: Path) -> None:
                     producer.produce("kept", str(number))
                 assert producer.flush(SECONDS) == 0
             bootstraps.append(cluster.bootstrap)
-            found = read_all(cluster.bootstrap, "kept")
+            found = read_numbers(cluster.bootstrap, "kept")
             assert sorted(number for partition in found for number in partition) == list(range(100))

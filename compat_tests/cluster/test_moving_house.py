@@ -34,6 +34,7 @@ SINGLE = {
     "transaction.state.log.replication.factor": "1",
     "transaction.state.log.min.isr": "1",
     "group.initial.rebalance.delay.ms": "0",
+    "broker.heartbeat.interval.ms": "500",
 }
 
 

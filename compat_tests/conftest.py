@@ -15,6 +15,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "default")  # the clients' own deprecations are not ours to mend
+    # kafka-python leaves a socket behind, never connected, whenever a connection is refused.
+    config.addinivalue_line("filterwarnings", r"ignore:unclosed <socket.*laddr=\('0\.0\.0\.0'.*\)>:ResourceWarning")
     config.addinivalue_line("markers", "own_broker: runs pykbroker itself; left out where a broker is given")
 
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from compat_tests.java.tools import command, run
+from compat_tests.java.tools import ToolShell, command
+from compat_tests.java.tools import run as run_alone
 
 TOOL = "org.apache.kafka.tools.consumer.group.ShareGroupCommand"
 TOPICS = "org.apache.kafka.tools.TopicCommand"
@@ -20,13 +21,18 @@ def rows(output: str, group: str) -> list[list[str]]:
     return [line.split() for line in output.splitlines() if line.startswith(group)]
 
 
-@pytest.mark.timeout(400)  # some twenty JVMs start
+@pytest.mark.timeout(240)
 def test_share_groups(bootstrap: str, unique: Callable[[str], str]) -> None:
+    with ToolShell() as shell:
+        from_birth_to_death(bootstrap, unique, shell.run)
+
+
+def from_birth_to_death(bootstrap: str, unique: Callable[[str], str], run: Callable[..., str]) -> None:
     topic, group = unique("topic"), unique("share")
     server = ("--bootstrap-server", bootstrap)
     of_group = (*server, "--group", group)
-    run(TOPICS, *server, "--create", "--topic", topic, "--partitions", "1")
-    run(PRODUCER, *server, "--topic", topic, stdin="".join(f"m{n}\n" for n in range(5)))
+    run_alone(TOPICS, *server, "--create", "--topic", topic, "--partitions", "1")
+    run_alone(PRODUCER, *server, "--topic", topic, stdin="".join(f"m{n}\n" for n in range(5)))
 
     told = run(TOOL, *of_group, "--reset-offsets", "--topic", topic, "--to-earliest", "--execute", expect=0)
     assert re.search(rf"{group}\s+{topic}\s+0\s+0", told), told

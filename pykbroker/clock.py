@@ -13,8 +13,7 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    def monotonic(self) -> float:
-        return time.monotonic()
+    monotonic = staticmethod(time.monotonic)  # without a frame of our own: it is asked several times per request
 
     def wall_ms(self) -> int:
         return time.time_ns() // 1_000_000

@@ -209,7 +209,7 @@ class Connection:
         self.state = HANDLING
         while (frame := buffer.next_frame()) is not None:
             answer = begin(frame, self.last_active)
-            if answer is not None and not isinstance(answer, (bytearray, tuple)):
+            if not isinstance(answer, bytearray) and answer is not None and not isinstance(answer, tuple):
                 answer = await self._finish(answer)
             if isinstance(answer, bytearray):
                 writer.add(answer)
@@ -218,8 +218,8 @@ class Connection:
             self._since_checkpoint += 1
             if self._since_checkpoint >= MAX_BURST or writer.size >= FLUSH_AT:
                 await self._pause()
-        if writer.size:
-            await self._flush()
+        if not writer.try_flush():
+            await self._wait_for_reader()
         now = self._shared.clock.monotonic()
         if self._stayed and now - self.last_active > SLOW and self._shared.on_slow is not None:
             self._shared.on_slow(f"{self._session.last_request} of {self.name}", now - self.last_active)
@@ -241,22 +241,23 @@ class Connection:
         return answer
 
     async def _pause(self) -> None:
-        await self._flush()
+        if not self._writer.try_flush():
+            await self._wait_for_reader()
         if self._since_checkpoint >= MAX_BURST:
             await trio.lowlevel.checkpoint()
             self._left_the_loop()
 
-    async def _flush(self) -> None:
-        if not self._writer.try_flush():
-            self.state = WRITING
-            unread = self._shared.unread
-            unread.add(self, self._writer.held)
-            try:
-                await self._writer.flush()
-            finally:
-                unread.remove(self)
-            self.state = HANDLING
-            self._left_the_loop()
+    async def _wait_for_reader(self) -> None:
+        """Until the rest of the answers has left."""
+        self.state = WRITING
+        unread = self._shared.unread
+        unread.add(self, self._writer.held)
+        try:
+            await self._writer.flush()
+        finally:
+            unread.remove(self)
+        self.state = HANDLING
+        self._left_the_loop()
 
     def _left_the_loop(self) -> None:
         self._stayed = False

@@ -14,17 +14,13 @@ _MSG_MORE = getattr(socket, "MSG_MORE", 0)
 class ResponseWriter:
     """Collects the parts of answers and sends them in order. One task writes; nothing is sent behind its back."""
 
-    __slots__ = ("_parts", "_size", "_transport")
+    __slots__ = ("_parts", "_transport", "size")
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
         self._parts: list[Part] = []
-        self._size = 0
-
-    @property
-    def size(self) -> int:
-        """Bytes that wait to be sent, file regions included."""
-        return self._size
+        # Bytes that wait to be sent, file regions included.
+        self.size = 0
 
     @property
     def held(self) -> int:
@@ -33,38 +29,41 @@ class ResponseWriter:
 
     def add(self, part: Bytes) -> None:
         self._parts.append(part)
-        self._size += len(part)
+        self.size += len(part)
 
     def add_parts(self, parts: Sequence[Part], size: int) -> None:
         self._parts += parts
-        self._size += size
+        self.size += size
 
     def try_flush(self) -> bool:
         """Sends what leaves at once without waiting, unless file regions are among it; True: nothing is left."""
         parts = self._parts
         if not parts:
             return True
-        gathered = [part for part in parts if isinstance(part, BYTES)]
-        if len(gathered) != len(parts):
-            return False
-        data = gathered[0] if len(gathered) == 1 else b"".join(gathered)
+        if len(parts) == 1 and isinstance(parts[0], BYTES):
+            data: Bytes = parts[0]
+        else:
+            gathered = [part for part in parts if isinstance(part, BYTES)]
+            if len(gathered) != len(parts):
+                return False
+            data = b"".join(gathered)
         try:
             sent = self._transport.send(data)
         except BlockingIOError:
             sent = 0
         if sent == len(data):
-            self._parts = []
-            self._size = 0
+            parts.clear()
+            self.size = 0
             return True
         self._parts = [memoryview(data)[sent:]]
-        self._size -= sent
+        self.size -= sent
         return False
 
     async def flush(self) -> None:
         """Sends everything; waits for the client as long as it takes. Raises OSError, trio.ClosedResourceError."""
         if self.try_flush():
             return
-        parts, self._parts, self._size = self._parts, [], 0
+        parts, self._parts, self.size = self._parts, [], 0
         gathered: list[Bytes] = []
         size = 0
         for part in parts:

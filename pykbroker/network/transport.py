@@ -4,6 +4,7 @@ Raw sockets instead of trio's SocketStream: half the CPU of a tiny request, a th
 """
 
 import socket
+from functools import partial
 from typing import Protocol
 
 import trio
@@ -29,9 +30,12 @@ class Transport(Protocol):
 
 
 class PlainTransport:
-    """The socket itself: its methods are called without a layer between."""
+    """The socket itself: its methods are called without a layer between.
 
-    __slots__ = ("_fd", "_poller", "_socket", "recv_into", "send")
+    `wait_readable` returns when there is something to read. Raises trio.ClosedResourceError after wake().
+    """
+
+    __slots__ = ("_fd", "_poller", "_socket", "recv_into", "send", "wait_readable")
 
     def __init__(self, connection: socket.socket, poller: ReadyPoller | None = None) -> None:
         """Without a poller trio tells what is readable. Raises OSError."""
@@ -47,16 +51,10 @@ class PlainTransport:
         self._poller = poller
         if poller is not None:
             poller.add(self._fd)
+        self.wait_readable = partial(trio.lowlevel.wait_readable if poller is None else poller.wait_readable, self._fd)
 
     def fileno(self) -> int:
         return self._fd
-
-    async def wait_readable(self) -> None:
-        """Returns when there is something to read. Raises trio.ClosedResourceError after wake()."""
-        if self._poller is not None:
-            await self._poller.wait_readable(self._fd)
-        else:
-            await trio.lowlevel.wait_readable(self._fd)
 
     async def wait_writable(self) -> None:
         """Returns when there is room to write. Raises trio.ClosedResourceError after wake()."""

@@ -127,6 +127,11 @@ class ProducerStateManager:
             entry = self.producers[producer_id] = ProducerEntry(producer_id)
         return entry
 
+    @property
+    def has_transactions(self) -> bool:
+        """Some are open, or ended where the high watermark has not come to."""
+        return bool(self._open or self._unreplicated)
+
     def first_unstable_offset(self) -> int | None:
         """The first offset of the earliest transaction that is open, or whose end is not replicated yet."""
         if not self._open and not self._unreplicated:

@@ -182,7 +182,8 @@ class LogSegment:
         """Remembers and indexes a batch that was just written."""
         if position == 0:
             self.first_timestamp = max_timestamp
-        if max_timestamp > self.largest_timestamp():
+        largest = self.max_timestamp
+        if max_timestamp > (self.largest_timestamp() if largest is None else largest):
             self.max_timestamp = max_timestamp
             self.offset_of_max_timestamp = last_offset
         if self.bytes_since_last_index_entry > self.config.index_interval_bytes:
@@ -230,18 +231,16 @@ class LogSegment:
 
     def should_roll(self, size: int, max_timestamp: int, max_offset: int, now_ms: int) -> bool:
         """Whether `size` bytes up to `max_offset` need a new segment (LogSegment.shouldRoll)."""
-        if self.size > self.config.segment_bytes - size:
+        config = self.config
+        if self.size > config.segment_bytes - size:
             return self.size > 0
         if max_offset - self.base_offset > INT32_MAX:
             return True
         if self.size == 0:
             return False
-        reached = self._time_waited_for_roll(now_ms, max_timestamp) > self.config.segment_ms - self.jitter_ms
-        return reached or self.offset_index.is_full or self.time_index.is_full
-
-    def _time_waited_for_roll(self, now_ms: int, message_timestamp: int) -> int:
-        first = self.first_batch_timestamp()
-        return message_timestamp - first if first >= 0 else now_ms - self.created_ms
+        first = self.first_timestamp if self.first_timestamp is not None else self.first_batch_timestamp()
+        waited = max_timestamp - first if first >= 0 else now_ms - self.created_ms
+        return waited > config.segment_ms - self.jitter_ms or self.offset_index.is_full or self.time_index.is_full
 
     def first_batch_timestamp(self) -> int:
         """The first batch's largest timestamp, -1 when there is none."""

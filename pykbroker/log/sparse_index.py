@@ -25,13 +25,16 @@ class SparseIndex:
     """
 
     layout: Struct
-    __slots__ = ("_entries", "_files", "_written", "base_offset", "max_entries", "path")
+    # Slots that are kept for an entry at the roll.
+    spare = 0
+    __slots__ = ("_entries", "_files", "_full_size", "_written", "base_offset", "max_entries", "path")
 
     def __init__(self, files: Files, path: str, base_offset: int, max_bytes: int) -> None:
         self._files = files
         self.path = path
         self.base_offset = base_offset
         self.max_entries = max_bytes // self.layout.size
+        self._full_size = (self.max_entries - self.spare) * self.layout.size
         self._entries: bytearray | None = None
         # Bytes of the entries that are in the file already.
         self._written = 0
@@ -71,7 +74,8 @@ class SparseIndex:
 
     @property
     def is_full(self) -> bool:
-        return len(self.entries) // self.layout.size >= self.max_entries
+        entries = self._entries
+        return len(self.entries if entries is None else entries) >= self._full_size
 
     def entry(self, index: int) -> tuple[int, int]:
         return self.layout.unpack_from(self.entries, index * self.layout.size)

@@ -8,12 +8,8 @@ from pykbroker.log.sparse_index import CorruptIndex, SparseIndex
 
 class TimeIndex(SparseIndex):
     layout = Struct(">qi")
+    spare = 1
     __slots__ = ()
-
-    @property
-    def is_full(self) -> bool:
-        """The last slot is kept for the entry at the roll."""
-        return len(self) >= self.max_entries - 1
 
     def lookup(self, timestamp: int) -> tuple[int, int]:
         """(timestamp, offset) of the last entry at or before `timestamp`; (-1, base offset) when there is none."""

@@ -177,6 +177,16 @@ class UnifiedLog:
 
     def _append_trusted(self, records: WritableBuffer, leader_epoch: int, now_ms: int) -> LogAppendInfo:
         first_offset = next_offset = self.log_end_offset
+        stamp(records, 0, first_offset, leader_epoch)
+        header = parse_header(records)
+        if header.producer_id < 0 and header.batch_length + LOG_OVERHEAD == len(records):
+            # A single batch that no producer's state depends on: nearly all that coordinators write.
+            last_offset, max_timestamp = first_offset + header.last_offset_delta, header.max_timestamp
+            self.write(records, last_offset, max_timestamp, leader_epoch, now_ms)
+            if self._appended(last_offset):
+                self._flush_trusted()
+            size = len(records)
+            return LogAppendInfo(first_offset, last_offset, NO_TIMESTAMP, self.log_start_offset, max_timestamp, size)
         max_timestamp = NO_TIMESTAMP
         headers = []
         position, end = 0, len(records)
@@ -240,11 +250,7 @@ class UnifiedLog:
             raise self.storage_error(error) from error
 
     def written(self, records: Buffer, headers: Sequence[BatchHeader]) -> None:
-        """Takes batches that write() stored into the state. Raises KafkaError KAFKA_STORAGE_ERROR.
-
-        flush.messages, which Kafka's own topics have by default not, makes the loop wait here: coordinators, markers
-        and followers append by plain calls. A client's append leaves it to a thread (`flush_due`).
-        """
+        """Takes batches that write() stored into the state. Raises KafkaError KAFKA_STORAGE_ERROR."""
         position = 0
         for header in headers:
             end = position + header.size_in_bytes
@@ -254,10 +260,15 @@ class UnifiedLog:
                     self._add_aborted(aborted)
             position = end
         if self._appended(headers[-1].last_offset):
-            try:
-                self.flush()
-            except OSError as error:
-                raise self.storage_error(error) from error
+            self._flush_trusted()
+
+    def _flush_trusted(self) -> None:
+        """flush.messages, which Kafka's own topics have by default not, makes the loop wait here: coordinators, markers
+        and followers append by plain calls. A client's append leaves it to a thread (`flush_due`)."""
+        try:
+            self.flush()
+        except OSError as error:
+            raise self.storage_error(error) from error
 
     def _add_aborted(self, aborted: AbortedTransaction) -> None:
         try:
@@ -441,7 +452,12 @@ class UnifiedLog:
 
     def update_high_watermark(self, offset: int) -> None:
         """Moves it within [log start, log end]; transactions that ended below it become stable."""
-        self.high_watermark = max(self.log_start_offset, min(offset, self.log_end_offset))
+        if offset > self.log_end_offset:
+            offset = self.log_end_offset
+        self.high_watermark = offset = max(self.log_start_offset, offset)
+        if not self.producer_state.has_transactions:
+            self.last_stable_offset = offset
+            return
         self.producer_state.on_high_watermark(self.high_watermark)
         unstable = self.producer_state.first_unstable_offset()
         self.last_stable_offset = (

@@ -226,9 +226,8 @@ class Partition:
             if end <= log.high_watermark:
                 return False
         log.update_high_watermark(end)
-        if self.listeners:
-            for listener in list(self.listeners):
-                listener(log.high_watermark)
+        for listener in tuple(self.listeners):
+            listener(log.high_watermark)
         return True
 
     def _tell_high_watermark(self) -> None:

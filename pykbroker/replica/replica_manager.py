@@ -262,7 +262,9 @@ class ReplicaManager:
 
     def append_batch(self, tp: TopicPartition, batch: bytearray, leader_epoch: int, guard: object | None = None) -> int:
         """A coordinator's batch; the offset behind it. Raises KafkaError."""
-        partition = self._led(tp, leader_epoch)
+        partition = self._partitions.get(tp)
+        if partition is None or partition.leader_epoch != leader_epoch or not partition.is_leader:
+            partition = self._led(tp, leader_epoch)
         is_transactional = batch[_LAST_ATTRIBUTES_BYTE] & TRANSACTIONAL_BIT
         if is_transactional:
             check_verified(partition, parse_header(batch), guard)

@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
 from pykbroker.clock import Clock
-from pykbroker.coordinator.log_records import EndTransaction, decode_batches, encode_batch
+from pykbroker.coordinator.log_records import EndTransaction, FrameRecord, decode_batches, encode_batch
 from pykbroker.coordinator.partition_writer import PartitionWriter
-from pykbroker.coordinator.shard import NO_PRODUCER_ID, CoordinatorRecord, Outcome, Replies, Shard
+from pykbroker.coordinator.shard import NO_PRODUCER_ID, CoordinatorRecord, Outcome, Producer, Replies, Shard
 from pykbroker.errors import KafkaError, MalformedFrame
 from pykbroker.ids import TopicPartition
+from pykbroker.protocol.coordinator_records import frame_record
 from pykbroker.protocol.error_codes import ErrorCode
 
 logger = logging.getLogger(__name__)
@@ -66,12 +67,14 @@ class _Deferred(NamedTuple):
 
 
 class Settings(NamedTuple):
-    """What all shards of a runtime share. `folder`: of the persisted messages; times in seconds and bytes."""
+    """What all shards of a runtime share. `folder`: of the persisted messages; times in seconds and bytes; `frame`: an
+    encoder that knows its records better."""
 
     folder: str
     codec: int
     commit_timeout: float
     load_bytes: int
+    frame: FrameRecord = frame_record
 
 
 class CoordinatorContext(Generic[S]):
@@ -216,7 +219,8 @@ class CoordinatorContext(Generic[S]):
 
     def apply(self, outcome: Outcome[Any]) -> Waiter | None:
         """Appends, replays and answers. None: committed; else whom to await. Raises KafkaError, as the log has it."""
-        deliver(outcome.replies)
+        if outcome.replies:
+            deliver(outcome.replies)
         if outcome.records and not outcome.atomic:
             self._append_parts(outcome, outcome.records)
         elif outcome.records or outcome.marker is not None:
@@ -271,6 +275,8 @@ class CoordinatorContext(Generic[S]):
         if end != expected:
             self._reload(f"the log ends at {end}, not at {expected}")
             raise KafkaError(ErrorCode.NOT_COORDINATOR)
+        if self._high_watermark >= end:
+            timeline.commit(end)  # before it is replayed, so that nothing is noted for a revert that can't come
         if outcome.replay:
             self._replay_appended(base, outcome)
         timeline.offset = end
@@ -278,10 +284,7 @@ class CoordinatorContext(Generic[S]):
 
     def _write(self, outcome: Outcome[Any]) -> int:
         marker, producer = outcome.marker, outcome.producer
-        try:
-            batch = encode_batch(outcome.records, self._clock.wall_ms(), self._settings.codec, producer)
-        except ValueError as error:
-            raise _Unencodable(ErrorCode.UNKNOWN_SERVER_ERROR, str(error)) from error
+        batch = self._encode(outcome.records, producer) if marker is None else bytearray()
         self._appending = True
         try:
             if marker is not None:
@@ -292,14 +295,22 @@ class CoordinatorContext(Generic[S]):
         finally:
             self._appending = False
 
+    def _encode(self, records: list[CoordinatorRecord], producer: Producer | None) -> bytearray:
+        settings = self._settings
+        try:
+            return encode_batch(records, self._clock.wall_ms(), settings.codec, producer, settings.frame)
+        except ValueError as error:
+            raise _Unencodable(ErrorCode.UNKNOWN_SERVER_ERROR, str(error)) from error
+
     def _replay_appended(self, base: int, outcome: Outcome[Any]) -> None:
         producer_id = NO_PRODUCER_ID if outcome.producer is None else outcome.producer.producer_id
+        shard, timeline = self.shard, self.shard.timeline
         try:
             if outcome.marker is not None:
-                self.shard.replay_end_transaction(outcome.marker.producer_id, outcome.marker.commit)
+                shard.replay_end_transaction(outcome.marker.producer_id, outcome.marker.commit)
             for offset, record in enumerate(outcome.records, base):
-                self.shard.timeline.offset = offset
-                self.shard.replay(offset, producer_id, record)
+                timeline.offset = offset
+                shard.replay(offset, producer_id, record)
         except Exception as error:
             logger.exception("Replaying at %s offset %d failed", self.tp, self.shard.timeline.offset)
             self._reload("a record that was written can't be replayed")

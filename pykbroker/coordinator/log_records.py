@@ -1,19 +1,25 @@
 """Coordinator records ↔ record batches of an internal topic (CoordinatorRecordSerde, CoordinatorLoaderImpl)."""
 
 import logging
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple, TypeAlias
 
 from pykbroker.coordinator.shard import NO_PRODUCER_ID, CoordinatorRecord, Producer
 from pykbroker.errors import MalformedFrame
-from pykbroker.protocol.coordinator_records import UnknownRecordType, frame_key, frame_value, parse_key, parse_value
-from pykbroker.record.batch import crc_is_valid, iterate_batches
-from pykbroker.record.builder import build_batch
+from pykbroker.protocol.coordinator_records import UnknownRecordType, frame_record, parse_key, parse_value
+from pykbroker.protocol.message import Message
+from pykbroker.record.batch import HEADER_SIZE, TRANSACTIONAL_BIT, crc_is_valid, iterate_batches, pack_fields
+from pykbroker.record.builder import append_record
+from pykbroker.record.compression import compress
 from pykbroker.record.control import ControlType, control_type_of
 from pykbroker.record.damage import CorruptBatch
 from pykbroker.record.reader import iterate_records
 
 logger = logging.getLogger(__name__)
+NO_PRODUCER_EPOCH = -1
+
+# Of a record's key, value and the value's version: the bytes of both.
+FrameRecord: TypeAlias = "Callable[[Message, Message | None, int], tuple[bytes, bytes | None]]"
 
 
 class EndTransaction(NamedTuple):
@@ -32,27 +38,29 @@ class LogEntry(NamedTuple):
 
 
 def encode_batch(
-    records: Sequence[CoordinatorRecord], now_ms: int, codec: int, producer: Producer | None = None
+    records: Sequence[CoordinatorRecord],
+    now_ms: int,
+    codec: int,
+    producer: Producer | None = None,
+    frame: FrameRecord = frame_record,
 ) -> bytearray:
     """One batch with all records, in the transaction of `producer` if there is one.
 
     Raises ValueError when a string does not fit its field.
     """
-    rows = [
-        (frame_key(key), None if value is None else frame_value(value, version), (), now_ms)
-        for key, value, version in records
-    ]
+    out = bytearray(HEADER_SIZE)
+    payload = bytearray() if codec else out
+    for offset_delta, (key, value, version) in enumerate(records):
+        append_record(payload, (*frame(key, value, version), (), now_ms), offset_delta, 0)
+    if codec:
+        out += compress(codec, payload)
+    count = len(records)
+    attributes, producer_id, producer_epoch = codec, NO_PRODUCER_ID, NO_PRODUCER_EPOCH
+    if producer is not None:
+        attributes, producer_id, producer_epoch = codec | TRANSACTIONAL_BIT, producer.producer_id, producer.epoch
     # Kafka's coordinators begin every batch with sequence 0, whether or not it has a producer.
-    if producer is None:
-        return build_batch(rows, codec=codec, base_sequence=0)
-    return build_batch(
-        rows,
-        codec=codec,
-        producer_id=producer.producer_id,
-        producer_epoch=producer.epoch,
-        base_sequence=0,
-        is_transactional=True,
-    )
+    pack_fields(out, 0, -1, attributes, count - 1, now_ms, now_ms, producer_id, producer_epoch, 0, count)
+    return out
 
 
 def decode_batches(folder: str, buffer: bytes) -> Iterator[LogEntry]:

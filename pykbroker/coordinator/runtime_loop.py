@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 from math import inf
-from typing import Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 import trio
 
@@ -109,12 +109,12 @@ class CoordinatorRuntime(Generic[S]):
         """
         context = self._context(partition)
         try:
-            outcome = operation(context.require_active())
-            waiter = context.apply(outcome)
+            outcome = operation(context.shard if context.state == ACTIVE else context.require_active())
+            waiter: Any = context.apply(outcome)  # a Pending: its kind was given when the context was made
         finally:
             if context.next_deadline() < self._sleeping_until or context.state == LOADING:
                 self._wake()
-        return outcome, cast("Pending[None] | None", waiter)
+        return outcome, waiter
 
     def write_all(self, operation: Callable[[S], Outcome[T]]) -> None:
         """On every shard, for nobody who waits; on those being loaded, afterwards."""

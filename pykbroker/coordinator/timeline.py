@@ -61,19 +61,20 @@ class TimelineDict(Generic[K, V]):
         self._older: dict[K, list[object]] = {}
 
     def __setitem__(self, key: K, value: V) -> None:
-        self._note(key)
+        if self._timeline.offset >= self._timeline.committed:
+            self._note(key)
         self._now[key] = value
 
     def pop(self, key: K) -> V | None:
         """Removes a key; returns its value, None when it is not there."""
         if key not in self._now:
             return None
-        self._note(key)
+        if self._timeline.offset >= self._timeline.committed:
+            self._note(key)
         return self._now.pop(key)
 
     def _note(self, key: K) -> None:
-        if self._timeline.offset < self._timeline.committed:
-            return  # loading what is committed already
+        """Of a change that is not committed already, as most are when they are loaded or just appended."""
         self._older.setdefault(key, []).append(self._now.get(key, _ABSENT))
         self._timeline.note(self, key)
 

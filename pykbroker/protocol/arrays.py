@@ -1,5 +1,6 @@
 """Arrays of primitives, and tagged fields (KIP-482): counts and sizes are checked before anything is allocated."""
 
+from collections.abc import Sequence
 from struct import Struct, error
 
 from pykbroker.ids import Uuid
@@ -16,6 +17,7 @@ from pykbroker.protocol.primitives import (
 )
 
 Tags = list[tuple[int, bytes]]
+
 
 def read_tag_count(buf: Buffer, pos: int) -> tuple[int, int]:
     """The number of tagged fields; each of them takes two bytes at least."""
@@ -106,12 +108,18 @@ def read_compact_strings(buf: Buffer, pos: int, count: int) -> tuple[list[str], 
 
 def write_tags(out: bytearray, known: list[tuple[int, bytearray]], unknown: Tags | None) -> None:
     """A struct's tagged fields in ascending order, those of the schema and those we do not know."""
-    tags: list[tuple[int, bytes | bytearray]] = [*known, *(unknown or ())]
-    tags.sort(key=lambda field: field[0])
+    tags: Sequence[tuple[int, bytes | bytearray]] = known
+    if unknown:
+        tags = [*known, *unknown]
+    if len(tags) > 1:
+        tags = sorted(tags, key=lambda field: field[0])
     write_uvarint(out, len(tags))
     for tag, data in tags:
-        write_uvarint(out, tag)
-        write_uvarint(out, len(data))
+        if tag < 128 and len(data) < 128:
+            out += bytes((tag, len(data)))
+        else:
+            write_uvarint(out, tag)
+            write_uvarint(out, len(data))
         out += data
 
 

@@ -4,14 +4,17 @@ body, the value int16 version and body (org.apache.kafka.coordinator.common.runt
 `folder` is the coordinator: "group", "transaction" or "share".
 """
 
+from struct import Struct
+
 from pykbroker.errors import KafkaError, MalformedFrame
 from pykbroker.protocol.lookup import persisted_class
 from pykbroker.protocol.message import Message
-from pykbroker.protocol.primitives import Buffer, read_int16, write_int16
+from pykbroker.protocol.primitives import Buffer, read_int16
 from pykbroker.protocol.record_types import RECORD_TYPES
 
 # Keys have one schema version each; their first int16 is the record type.
 KEY_VERSION = 0
+_int16 = Struct(">h")
 
 
 class UnknownRecordType(MalformedFrame):
@@ -23,18 +26,21 @@ class UnknownRecordType(MalformedFrame):
 
 
 def frame_key(key: Message) -> bytes:
-    out = bytearray()
-    write_int16(out, key.API_KEY)
+    out = bytearray(_int16.pack(key.API_KEY))
     key.encode_into(out, KEY_VERSION)
     return bytes(out)
 
 
 def frame_value(value: Message, version: int) -> bytes:
     """Raises as Message.encode."""
-    out = bytearray()
-    write_int16(out, version)
+    out = bytearray(_int16.pack(version))
     value.encode_into(out, version)
     return bytes(out)
+
+
+def frame_record(key: Message, value: Message | None, version: int) -> tuple[bytes, bytes | None]:
+    """Key and value of a record; without a value it is a tombstone. Raises as Message.encode."""
+    return frame_key(key), None if value is None else frame_value(value, version)
 
 
 def parse_key(folder: str, key: Buffer) -> Message:

@@ -204,6 +204,11 @@ def set_max_timestamp(buf: WritableBuffer, pos: int, log_append_time: bool, max_
 
 def pack_header(out: bytearray, header: BatchHeader) -> None:
     """Overwrites the first 61 bytes of `out`, a whole batch, with `header`; length and checksum are computed."""
-    base_offset, _, leader_epoch, magic, _, *rest = header
-    _HEADER.pack_into(out, 0, base_offset, len(out) - LOG_OVERHEAD, leader_epoch, magic, 0, *rest)
-    _CRC.pack_into(out, CRC_OFFSET, compute_crc(out, 0, len(out)))
+    base_offset, _, leader_epoch, _, _, *rest = header
+    pack_fields(out, base_offset, leader_epoch, *rest)
+
+
+def pack_fields(out: bytearray, base_offset: int, leader_epoch: int, *rest: int) -> None:
+    """The same of the single fields: `rest` are those behind the checksum."""
+    _HEADER.pack_into(out, 0, base_offset, len(out) - LOG_OVERHEAD, leader_epoch, CURRENT_MAGIC, 0, *rest)
+    _CRC.pack_into(out, CRC_OFFSET, crc32c(memoryview(out)[ATTRIBUTES_OFFSET:]))

@@ -6,12 +6,12 @@ from typing import NamedTuple
 from pykbroker.protocol.primitives import write_varint, write_varlong
 from pykbroker.record.batch import (
     CONTROL_BIT,
-    CURRENT_MAGIC,
     DELETE_HORIZON_BIT,
     HEADER_SIZE,
     LOG_APPEND_TIME_BIT,
     TRANSACTIONAL_BIT,
     BatchHeader,
+    pack_fields,
     pack_header,
 )
 from pykbroker.record.compression import compress
@@ -54,7 +54,8 @@ def build_batch(
     Offsets are consecutive from `base_offset` unless `offsets` gives each (compaction leaves gaps); `last_offset` then
     keeps the end of the batch that was. `log_append_time` sets the timestamp type; milliseconds all.
     """
-    payload = bytearray()
+    out = bytearray(HEADER_SIZE)
+    payload = bytearray() if codec else out
     base_timestamp = delete_horizon_ms
     max_timestamp = NO_TIMESTAMP
     offset_delta = -1
@@ -65,31 +66,29 @@ def build_batch(
             base_timestamp = timestamp
         offset_delta = offsets[record_count] - base_offset if offsets is not None else record_count
         append_record(payload, record, offset_delta, timestamp - base_timestamp)
-        max_timestamp = max(max_timestamp, timestamp)
+        if timestamp > max_timestamp:
+            max_timestamp = timestamp
         record_count += 1
+    if codec:
+        out += compress(codec, payload, level)
     attributes = codec
     attributes |= TRANSACTIONAL_BIT if is_transactional else 0
     attributes |= CONTROL_BIT if is_control else 0
     attributes |= LOG_APPEND_TIME_BIT if log_append_time is not None else 0
     attributes |= DELETE_HORIZON_BIT if delete_horizon_ms is not None else 0
-    header = BatchHeader(
-        base_offset=base_offset,
-        batch_length=0,
-        partition_leader_epoch=leader_epoch,
-        magic=CURRENT_MAGIC,
-        crc=0,
-        attributes=attributes,
-        last_offset_delta=last_offset - base_offset if last_offset is not None else max(offset_delta, 0),
-        base_timestamp=base_timestamp if base_timestamp is not None else NO_TIMESTAMP,
-        max_timestamp=log_append_time if log_append_time is not None else max_timestamp,
-        producer_id=producer_id,
-        producer_epoch=producer_epoch,
-        base_sequence=base_sequence,
-        record_count=record_count,
+    pack_fields(
+        out,
+        base_offset,
+        leader_epoch,
+        attributes,
+        last_offset - base_offset if last_offset is not None else max(offset_delta, 0),
+        base_timestamp if base_timestamp is not None else NO_TIMESTAMP,
+        log_append_time if log_append_time is not None else max_timestamp,
+        producer_id,
+        producer_epoch,
+        base_sequence,
+        record_count,
     )
-    out = bytearray(HEADER_SIZE)
-    out += compress(codec, payload, level) if codec else payload
-    pack_header(out, header)
     return out
 
 
@@ -106,27 +105,43 @@ def append_record(out: bytearray, record: RecordLike, offset_delta: int, timesta
     """Appends one record as DefaultRecord.writeTo does, its length in front."""
     key, value, headers, _ = record
     # The first byte are the attributes, of which no bit is defined.
-    parts: list[bytes | bytearray] = [b"\0", _varlong(wrap_int64(timestamp_delta)), _varint(offset_delta)]
-    parts += (_NULL,) if key is None else (_varint(len(key)), key)
-    parts += (_NULL,) if value is None else (_varint(len(value)), value)
-    parts.append(_varint(len(headers)))
-    for name, content in headers:
-        raw = name.encode()
-        parts += (_varint(len(raw)), raw)
-        parts += (_NULL,) if content is None else (_varint(len(content)), content)
-    body = b"".join(parts)
-    out += _varint(len(body))
+    start = _NO_DELTA if timestamp_delta == 0 else b"\0" + _varlong(wrap_int64(timestamp_delta))
+    if headers or key is None or value is None:
+        body = b"".join((start, _varint(offset_delta), *_content(key), *_content(value), _headers(headers)))
+    else:
+        size = len(key)
+        key_size = _VARINTS[size] if size < _READY else _varint(size)
+        size = len(value)
+        value_size = _VARINTS[size] if size < _READY else _varint(size)
+        body = b"".join((start, _varint(offset_delta), key_size, key, value_size, value, _NO_HEADERS))
+    size = len(body)
+    out += _VARINTS[size] if size < _READY else _varint(size)
     out += body
 
 
-# What most lengths and deltas are, ready-made, by their zigzag value.
-_SHORT = [bytes((value,)) for value in range(128)]
-_NULL = _SHORT[1]
+def _content(content: bytes | None) -> Sequence[bytes | bytearray]:
+    return (_NULL,) if content is None else (_varint(len(content)), content)
+
+
+def _headers(headers: Sequence[tuple[str, bytes | None]]) -> bytes:
+    parts: list[bytes | bytearray] = [_varint(len(headers))]
+    for name, content in headers:
+        parts += _content(name.encode())
+        parts += _content(content)
+    return b"".join(parts)
+
+
+# What most lengths and deltas are, ready-made.
+_READY = 256
+_VARINTS = [bytes((n << 1,)) if n < 64 else bytes((n << 1 & 127 | 128, n >> 6)) for n in range(_READY)]
+_NULL = b"\1"  # the length -1
+_NO_HEADERS = _VARINTS[0]
+_NO_DELTA = bytes(2)
 
 
 def _varint(value: int) -> bytes | bytearray:
-    if 0 <= value < 64:
-        return _SHORT[value << 1]
+    if 0 <= value < _READY:
+        return _VARINTS[value]
     if 0 <= value < 8192:
         return bytes((value << 1 & 127 | 128, value >> 6))
     out = bytearray()
@@ -136,7 +151,7 @@ def _varint(value: int) -> bytes | bytearray:
 
 def _varlong(value: int) -> bytes | bytearray:
     if 0 <= value < 64:
-        return _SHORT[value << 1]
+        return _VARINTS[value]
     out = bytearray()
     write_varlong(out, value)
     return out

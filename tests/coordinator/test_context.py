@@ -7,6 +7,7 @@ import pytest
 
 from pykbroker.coordinator.context import ACTIVE, FAILED, LOADING, CoordinatorContext
 from pykbroker.coordinator.group.group_shard import GroupShard
+from pykbroker.coordinator.timeline import Timeline
 from pykbroker.errors import KafkaError
 from pykbroker.protocol.error_codes import ErrorCode as E
 from pykbroker.record.builder import build_batch
@@ -58,6 +59,15 @@ def test_an_answer_waits_for_the_commit_and_so_does_the_view() -> None:
     play << commit("x", 5) >> nothing >> committed(None)
     assert fetched(play, require_stable=True).committed_offset == 5
     play << catch_up >> commit_answered("x") >> committed(5)
+
+
+def test_of_what_is_committed_with_its_append_nothing_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    noted = []
+    monkeypatch.setattr(Timeline, "note", lambda timeline, table, key: noted.append(timeline))
+    play = GroupPlay()
+    play << commit("x", 5) >> commit_answered("x") >> committed(5)
+    play << commit("x", 6) >> commit_answered("x") >> committed(6)
+    assert play.context.shard.timeline not in noted
 
 
 def test_answers_come_in_order_as_the_high_watermark_moves() -> None:

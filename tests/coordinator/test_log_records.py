@@ -9,6 +9,7 @@ from pykbroker.coordinator.log_records import EndTransaction, decode_batches, de
 from pykbroker.coordinator.shard import CoordinatorRecord, Producer
 from pykbroker.errors import KafkaError, MalformedFrame
 from pykbroker.protocol.error_codes import ErrorCode
+from pykbroker.protocol.fast_offset_record import frame_group_record
 from pykbroker.protocol.persisted.group.group_metadata import GroupMetadataKey
 from pykbroker.protocol.persisted.group.offset_commit import OffsetCommitKey, OffsetCommitValue
 from pykbroker.record.batch import iterate_batches, parse_header, stamp
@@ -39,7 +40,7 @@ def test_kafkas_batches_are_built_again_byte_for_byte() -> None:
                 continue
             raw = log[position : position + header.size_in_bytes]
             records = [e.content for e in decode_batches("group", raw) if isinstance(e.content, CoordinatorRecord)]
-            batch = encode_batch(records, header.max_timestamp, 0)
+            batch = encode_batch(records, header.max_timestamp, 0, frame=frame_group_record)
             stamp(batch, 0, header.base_offset, header.partition_leader_epoch)
             assert bytes(batch) == raw
             count += 1

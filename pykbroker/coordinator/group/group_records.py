@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from pykbroker.coordinator.group.classic_group import ClassicGroup
-from pykbroker.coordinator.group.offset_and_metadata import NO_EPOCH, NO_EXPIRATION, OffsetAndMetadata
+from pykbroker.coordinator.group.offset_and_metadata import NO_EPOCH, NO_EXPIRATION
 from pykbroker.coordinator.shard import CoordinatorRecord
-from pykbroker.ids import ZERO_UUID
+from pykbroker.ids import ZERO_UUID, Uuid
 from pykbroker.protocol.persisted.group.group_metadata import GroupMetadataKey, GroupMetadataValue, MemberMetadata
 from pykbroker.protocol.persisted.group.offset_commit import OffsetCommitKey, OffsetCommitValue
 
@@ -59,21 +59,26 @@ def classic_group_tombstone(group_id: str) -> CoordinatorRecord:
     return CoordinatorRecord(GroupMetadataKey(group=group_id), None)
 
 
-def offset_record(group_id: str, topic: str, partition: int, offset: OffsetAndMetadata) -> CoordinatorRecord:
-    expires = offset.expire_timestamp != NO_EXPIRATION
-    if expires:
+def offset_record(
+    group_id: str,
+    topic: str,
+    partition: int,
+    *,
+    offset: int,
+    leader_epoch: int,
+    metadata: str,
+    committed_at: int,
+    expires_at: int = NO_EXPIRATION,
+    topic_id: Uuid = ZERO_UUID,
+) -> CoordinatorRecord:
+    """What OffsetAndMetadata is of it; milliseconds of wall time."""
+    version = OFFSET_COMMIT_VERSION
+    if expires_at != NO_EXPIRATION:
         # The version that can expire has no room for these; memory shall not know more than the log.
-        offset = offset._replace(leader_epoch=NO_EPOCH, topic_id=ZERO_UUID)
-    value = OffsetCommitValue(
-        offset=offset.offset,
-        leader_epoch=offset.leader_epoch,
-        metadata=offset.metadata,
-        commit_timestamp=offset.commit_timestamp,
-        expire_timestamp=offset.expire_timestamp,
-        topic_id=offset.topic_id,
-    )
-    version = OFFSET_COMMIT_EXPIRING_VERSION if expires else OFFSET_COMMIT_VERSION
-    return CoordinatorRecord(OffsetCommitKey(group=group_id, topic=topic, partition=partition), value, version)
+        version, leader_epoch, topic_id = OFFSET_COMMIT_EXPIRING_VERSION, NO_EPOCH, ZERO_UUID
+    # Not by keywords, which messages take at twice the cost: clients commit all the time.
+    value = OffsetCommitValue(offset, leader_epoch, metadata, committed_at, expires_at, topic_id)
+    return CoordinatorRecord(OffsetCommitKey(group_id, topic, partition), value, version)
 
 
 def offset_tombstone(group_id: str, topic: str, partition: int) -> CoordinatorRecord:

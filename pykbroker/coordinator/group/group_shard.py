@@ -23,7 +23,7 @@ from pykbroker.errors import KafkaError
 from pykbroker.ids import ZERO_UUID, TopicPartition, Uuid
 from pykbroker.metadata.image import MetadataImage
 from pykbroker.protocol.error_codes import ErrorCode
-from pykbroker.protocol.persisted.group.group_metadata import GroupMetadataKey, GroupMetadataValue
+from pykbroker.protocol.persisted.group.group_metadata import GroupMetadataKey
 from pykbroker.protocol.persisted.group.offset_commit import OffsetCommitKey, OffsetCommitValue
 
 if TYPE_CHECKING:
@@ -141,28 +141,30 @@ class GroupShard:
     # -- replay
 
     def replay(self, offset: int, producer_id: int, record: CoordinatorRecord) -> None:
-        key, value = record.key, record.value
+        key = record.key
+        value: Any = record.value  # of the kind that belongs to the key
         if isinstance(key, OffsetCommitKey):
-            self._replay_offset(offset, producer_id, key, cast("OffsetCommitValue | None", value))
+            self._replay_offset(offset, producer_id, key, value)
         elif isinstance(key, GroupMetadataKey):
-            self.classic.replay(key.group, cast("GroupMetadataValue | None", value))
+            self.classic.replay(key.group, value)
         elif key.API_KEY == LEGACY_OFFSET_COMMIT:
             legacy = cast("LegacyOffsetCommitKey", key)
             modern = OffsetCommitKey(group=legacy.group, topic=legacy.topic, partition=legacy.partition)
-            self._replay_offset(offset, producer_id, modern, _modernized(cast("LegacyOffsetCommitValue | None", value)))
+            self._replay_offset(offset, producer_id, modern, _modernized(value))
         else:
             self._modern.replay(record)
 
     def _replay_offset(
         self, offset: int, producer_id: int, key: OffsetCommitKey, value: OffsetCommitValue | None
     ) -> None:
+        group_id = key.group
         tp = TopicPartition(key.topic, key.partition)
         if value is None:
-            self.offsets.tombstone(key.group, tp)
+            self.offsets.tombstone(group_id, tp)
             return
-        if key.group not in self.groups:
+        if self.groups.get(group_id) is None:
             # Offsets committed without membership make a simple group.
-            self.groups.put(ClassicGroup(key.group, self._clock.wall_ms()))
+            self.groups.put(ClassicGroup(group_id, self._clock.wall_ms()))
         committed = OffsetAndMetadata(
             value.offset,
             value.leader_epoch,
@@ -172,7 +174,7 @@ class GroupShard:
             value.topic_id,
             offset,
         )
-        self.offsets.commit(key.group, tp, committed, producer_id)
+        self.offsets.commit(group_id, tp, committed, producer_id)
 
     def replay_end_transaction(self, producer_id: int, committed: bool) -> None:
         self.offsets.end_transaction(producer_id, committed)

@@ -113,21 +113,24 @@ class OffsetWriter:
     ) -> OffsetCommitResponseTopic:
         rows = []
         for partition in topic.partitions:
-            code = ErrorCode.NONE
-            if self._is_too_large(partition):
+            code = 0
+            if partition.committed_metadata and self._is_too_large(partition):
                 code = ErrorCode.OFFSET_METADATA_TOO_LARGE
             else:
-                offset = OffsetAndMetadata(
-                    partition.committed_offset,
-                    partition.committed_leader_epoch,
-                    partition.committed_metadata or "",
-                    now_ms,
-                    expires,
-                    topic.topic_id,
+                record = offset_record(
+                    group_id,
+                    topic.name,
+                    partition.partition_index,
+                    offset=partition.committed_offset,
+                    leader_epoch=partition.committed_leader_epoch,
+                    metadata=partition.committed_metadata or "",
+                    committed_at=now_ms,
+                    expires_at=expires,
+                    topic_id=topic.topic_id,
                 )
-                out.records.append(offset_record(group_id, topic.name, partition.partition_index, offset))
-            rows.append(OffsetCommitResponsePartition(partition_index=partition.partition_index, error_code=code))
-        return OffsetCommitResponseTopic(name=topic.name, topic_id=topic.topic_id, partitions=rows)
+                out.records.append(record)
+            rows.append(OffsetCommitResponsePartition(partition.partition_index, code))
+        return OffsetCommitResponseTopic(topic.name, topic.topic_id, rows)
 
     def _is_too_large(self, partition: OffsetCommitRequestPartition | TxnOffsetCommitRequestPartition) -> bool:
         """Kafka counts UTF-16 units, as Java's String.length does."""
@@ -208,10 +211,16 @@ class OffsetWriter:
         if self._is_too_large(row):
             code = ErrorCode.OFFSET_METADATA_TOO_LARGE
         else:
-            offset = OffsetAndMetadata(
-                row.committed_offset, row.committed_leader_epoch, row.committed_metadata or "", self._clock.wall_ms()
+            record = offset_record(
+                group_id,
+                topic,
+                row.partition_index,
+                offset=row.committed_offset,
+                leader_epoch=row.committed_leader_epoch,
+                metadata=row.committed_metadata or "",
+                committed_at=self._clock.wall_ms(),
             )
-            out.records.append(offset_record(group_id, topic, row.partition_index, offset))
+            out.records.append(record)
         return TxnOffsetCommitResponsePartition(partition_index=row.partition_index, error_code=code)
 
     def _validate_transactional(self, request: TxnOffsetCommitRequest) -> None:

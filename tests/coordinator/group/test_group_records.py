@@ -2,7 +2,6 @@
 
 from pykbroker.coordinator.group import group_records as records
 from pykbroker.coordinator.group.classic import loaded_group
-from pykbroker.coordinator.group.offset_and_metadata import OffsetAndMetadata
 from pykbroker.ids import ZERO_UUID, Uuid
 from pykbroker.protocol.persisted.group.group_metadata import GroupMetadataKey, GroupMetadataValue
 from pykbroker.protocol.persisted.group.offset_commit import OffsetCommitKey, OffsetCommitValue
@@ -39,8 +38,9 @@ def test_old_members_without_rebalance_timeout_have_their_session_timeout() -> N
 
 
 def test_an_offset() -> None:
-    offset = OffsetAndMetadata(5, 3, "m", 100, -1, TOPIC_ID)
-    record = records.offset_record("g", "t", 1, offset)
+    record = records.offset_record(
+        "g", "t", 1, offset=5, leader_epoch=3, metadata="m", committed_at=100, topic_id=TOPIC_ID
+    )
     assert record.key == OffsetCommitKey(group="g", topic="t", partition=1)
     assert record.version == 4
     expected = OffsetCommitValue(offset=5, leader_epoch=3, metadata="m", commit_timestamp=100, topic_id=TOPIC_ID)
@@ -48,7 +48,9 @@ def test_an_offset() -> None:
 
 
 def test_an_offset_that_expires_is_of_a_version_without_epoch_and_topic_id() -> None:
-    record = records.offset_record("g", "t", 1, OffsetAndMetadata(5, 3, "m", 100, 200, TOPIC_ID))
+    record = records.offset_record(
+        "g", "t", 1, offset=5, leader_epoch=3, metadata="m", committed_at=100, expires_at=200, topic_id=TOPIC_ID
+    )
     assert record.version == 1
     assert isinstance(record.value, OffsetCommitValue)
     assert (record.value.expire_timestamp, record.value.leader_epoch, record.value.topic_id) == (200, -1, ZERO_UUID)

@@ -1,7 +1,7 @@
 """GroupCoordinatorService: group id → partition → shard, the checks and errors common to all group APIs."""
 
-from collections.abc import Callable, Coroutine, Iterable
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from pykbroker.coordinator.context import Settings
 from pykbroker.coordinator.errors import client_error
@@ -10,6 +10,7 @@ from pykbroker.errors import KafkaError
 from pykbroker.ids import Uuid
 from pykbroker.pending import Pending, pause_after
 from pykbroker.protocol.error_codes import ErrorCode
+from pykbroker.protocol.fast_offset_record import frame_group_record
 from pykbroker.protocol.hashes import partition_for_id
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ class GroupCoordinatorService:
             config.offsets_topic_compression_codec,
             config.offsets_commit_timeout_ms / 1000,
             config.offsets_load_buffer_size,
+            frame_group_record,
         )
         self.runtime: CoordinatorRuntime[GroupShard] = CoordinatorRuntime(
             OFFSETS_TOPIC, new_shard or (lambda: _new_shard(config, clock, image, current)), writer, clock, settings
@@ -103,8 +105,12 @@ class GroupCoordinatorService:
             self._partitions = self._offsets_partitions()
         return partition_for_id(group_id, self._partitions or self._config.offsets_topic_num_partitions)
 
-    def _write(self, group_id: str, operation: "Callable[[GroupShard], Outcome[T]]") -> "Coroutine[Any, Any, T | None]":
-        return self.runtime.write(self.partition_for(group_id), operation)
+    async def _write(self, group_id: str, operation: "Callable[[GroupShard], Outcome[T]]") -> T | None:
+        """As runtime.write, without a coroutine more: every request of a member comes through here."""
+        outcome, waiter = self.runtime.begin(self.partition_for(group_id), operation)
+        if waiter is not None:
+            await waiter.wait()
+        return outcome.response
 
     # -- membership
 
@@ -206,8 +212,12 @@ class GroupCoordinatorService:
     async def offset_commit(self, ctx: "RequestContext", request: "OffsetCommitRequest") -> "OffsetCommitResponse":
         """Topics exist and carry name and id."""
         try:
-            response = await self._write(request.group_id, lambda shard: shard.commit_offsets(ctx.api_version, request))
-            return _present(response)
+            outcome, waiter = self.runtime.begin(
+                self.partition_for(request.group_id), lambda shard: shard.commit_offsets(ctx.api_version, request)
+            )
+            if waiter is not None:
+                await waiter.wait()
+            return _present(outcome.response)
         except KafkaError as error:
             return commit_error(request, client_error(error.code))
 

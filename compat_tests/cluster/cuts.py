@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from confluent_kafka import (
     Consumer,
     ConsumerGroupTopicPartitions,
+    ElectionType,
     KafkaError,
     Message,
     Producer,
@@ -19,7 +20,7 @@ from confluent_kafka.admin import AdminClient
 from compat_tests.cluster.mixed import CONTROLLER, THREE, MixedCluster, eventually
 from compat_tests.cluster.mixed_runs import await_same_bytes
 from compat_tests.cluster.namespaces import Network, network
-from compat_tests.cluster.replicated_load import QUICK, ReplicatedLoad
+from compat_tests.cluster.replicated_load import PARTITIONS, QUICK, ReplicatedLoad
 from compat_tests.wire.raw_client import RawClient
 from pykbroker.protocol.error_codes import ErrorCode
 from pykbroker.protocol.hashes import partition_for_id
@@ -76,7 +77,9 @@ class CutCluster(MixedCluster):
     def load(self, name: str) -> Iterator[ReplicatedLoad]:
         """Under way, with something acknowledged in every partition; judged at the end, when all have come back."""
         load = ReplicatedLoad(self.bootstrap, name, members=1, settings=QUICKER)
-        load.start(among=(1, 2, 3))
+        load.create(among=(1, 2, 3))
+        eventually(lambda: all(len(self.state(name, each).leaders) == PARTITIONS for each in self.brokers))
+        load.start()
         load.await_progress()
         self.await_all_in_sync(name)
         try:
@@ -113,6 +116,14 @@ class CutCluster(MixedCluster):
         """One partition that it leads, with three copies."""
         others = [number for number in (1, 2, 3) if number != leader]
         return self.create(name, [leader, *others], **{"min.insync.replicas": "2"})
+
+    def lead_as_before(self, topic: str) -> None:
+        """Each partition by the first of its replicas, when all are in sync."""
+        self.await_all_in_sync(topic)
+        rows = [TopicPartition(topic, number) for number in self.replicas(topic)]
+        self.admin.elect_leaders(ElectionType.PREFERRED, rows).result(SECONDS)
+        wanted = [replicas[0] for replicas in self.replicas(topic).values()]
+        eventually(lambda: self.leaders(topic) == wanted, lambda: self.leaders(topic))
 
     def await_others_lead(self, topic: str, broker: int) -> None:
         """Until everything is led, and nothing by this one."""
@@ -224,33 +235,33 @@ def await_code(ask: Callable[[], int], wanted: int) -> None:
     eventually(lambda: ask() == wanted, lambda: ErrorCode(ask()).name, SECONDS)
 
 
-# What happens to one broker, of either kind
+# What happens to one broker, of either kind, that leads partitions of the load
 
 
-def a_leader_is_cut_off_from_everything(cluster: CutCluster, victim: int, name: str) -> float:
+def a_leader_is_cut_off_from_everything(cluster: CutCluster, load: ReplicatedLoad, victim: int) -> float:
     """But one client stays on its side. Seconds from the cut until others lead."""
-    lonely = cluster.create_on(f"{name}-lonely", victim)
+    lonely = cluster.create_on(f"{load.topic}-lonely", victim)
     insistent = Insistent(cluster, lonely)
     group = cluster.group_at(victim)
     await_code(lambda: cluster.commit_at(victim, group, lonely, 1), ErrorCode.NONE)
-    with cluster.load(name) as load:
-        assert cluster.state(name, victim).led_by(victim)
-        cut_at = time.monotonic()
-        cluster.net.cut_off(str(victim), ASIDE)
-        cluster.net.cut_off(ASIDE, str(victim))
-        insistent.send(b"insisted upon")
-        # With acks=1 it promises nothing, and what it takes goes.
-        assert cluster.produce_at(victim, lonely, b"taken at first", acks=1) == ErrorCode.NONE
-        assert cluster.produce_at(victim, lonely, b"never promised", acks=-1) == ErrorCode.REQUEST_TIMED_OUT
-        cluster.await_others_lead(name, victim)
-        seconds = time.monotonic() - cut_at
-        load.await_progress()
-        assert cluster.produce_at(victim, lonely, b"never promised", acks=-1) == ErrorCode.REQUEST_TIMED_OUT
-        assert cluster.commit_at(victim, group, lonely, 2) == ErrorCode.COORDINATOR_NOT_AVAILABLE
-        insistent.wait(0.5)
-        assert insistent.acknowledged == [b"before"], "acknowledged by a leader that is none"
-        for value in (b"insisted upon", b"taken at first", b"never promised"):
-            assert cluster.file_contains(victim, lonely, value)
+    eventually(lambda: bool(cluster.state(load.topic, victim).led_by(victim)), seconds=SECONDS)
+    cut_at = time.monotonic()
+    cluster.net.cut_off(str(victim), ASIDE)
+    cluster.net.cut_off(ASIDE, str(victim))
+    insistent.send(b"insisted upon")
+    # With acks=1 it promises nothing, and what it takes goes.
+    assert cluster.produce_at(victim, lonely, b"taken at first", acks=1) == ErrorCode.NONE
+    assert cluster.produce_at(victim, lonely, b"never promised", acks=-1) == ErrorCode.REQUEST_TIMED_OUT
+    cluster.await_others_lead(load.topic, victim)
+    seconds = time.monotonic() - cut_at
+    load.await_progress()
+    assert cluster.produce_at(victim, lonely, b"never promised", acks=-1) == ErrorCode.REQUEST_TIMED_OUT
+    assert cluster.commit_at(victim, group, lonely, 2) == ErrorCode.COORDINATOR_NOT_AVAILABLE
+    insistent.wait(0.5)
+    assert insistent.acknowledged == [b"before"], "acknowledged by a leader that is none"
+    for value in (b"insisted upon", b"taken at first", b"never promised"):
+        assert cluster.file_contains(victim, lonely, value)
+    cluster.net.heal()
     insistent.await_all()
     cluster.await_all_in_sync(lonely)
     assert cluster.values(lonely) == [b"before", b"insisted upon"]
@@ -259,24 +270,21 @@ def a_leader_is_cut_off_from_everything(cluster: CutCluster, victim: int, name: 
     return seconds
 
 
-def a_broker_is_cut_off_from_the_controller(cluster: CutCluster, victim: int, name: str) -> float:
+def a_broker_is_cut_off_from_the_controller(cluster: CutCluster, load: ReplicatedLoad, victim: int) -> float:
     """Everybody else reaches it. Seconds from the cut until others lead."""
-    stale = cluster.create_on(f"{name}-stale", victim)
-    with cluster.load(name) as load:
-        assert cluster.state(name, victim).led_by(victim)
-        cut_at = time.monotonic()
-        cluster.net.cut(str(victim), CONTROLLER)
-        cluster.await_others_lead(name, victim)
-        seconds = time.monotonic() - cut_at
-        load.await_progress()
-        assert victim not in cluster.state(name, cluster.another(victim)).unfenced
-        # It does not know, and nobody follows it.
-        assert cluster.produce_at(victim, stale, b"never promised", acks=-1) == ErrorCode.REQUEST_TIMED_OUT
-        cluster.net.heal()
-        cluster.await_unfenced(*cluster.brokers)
-        await_code(
-            lambda: cluster.produce_at(victim, stale, b"to the wrong one", acks=-1), ErrorCode.NOT_LEADER_OR_FOLLOWER
-        )
+    stale = cluster.create_on(f"{load.topic}-stale", victim)
+    eventually(lambda: bool(cluster.state(load.topic, victim).led_by(victim)), seconds=SECONDS)
+    cut_at = time.monotonic()
+    cluster.net.cut(str(victim), CONTROLLER)
+    cluster.await_others_lead(load.topic, victim)
+    seconds = time.monotonic() - cut_at
+    load.await_progress()
+    assert victim not in cluster.state(load.topic, cluster.another(victim)).unfenced
+    # It does not know, and nobody follows it.
+    assert cluster.produce_at(victim, stale, b"never promised", acks=-1) == ErrorCode.REQUEST_TIMED_OUT
+    cluster.net.heal()
+    cluster.await_unfenced(*cluster.brokers)
+    await_code(lambda: cluster.produce_at(victim, stale, b"to another", acks=-1), ErrorCode.NOT_LEADER_OR_FOLLOWER)
     cluster.await_all_in_sync(stale)
     assert cluster.values(stale) == []
     cluster.await_same_copies(stale)

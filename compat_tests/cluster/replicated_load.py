@@ -50,6 +50,7 @@ class ReplicatedLoad:
         self._settings = settings
         self.topic = topic
         self.broken: list[str] = []
+        self._is_created = False
         # By partition: when something was acknowledged; what at which offset (-1: nobody said).
         self.acknowledged_at: dict[int, list[float]] = defaultdict(list)
         self.acknowledged: dict[int, list[tuple[int, str]]] = defaultdict(list)
@@ -67,14 +68,20 @@ class ReplicatedLoad:
     def _thread(work: Callable[[str], None], name: str) -> threading.Thread:
         return threading.Thread(target=work, args=(name,), name=name, daemon=True)
 
-    def start(self, among: Sequence[int] = ()) -> None:
-        """`among`: three brokers that hold the replicas, each of them leads as much; else whom the cluster takes."""
+    def create(self, among: Sequence[int] = ()) -> None:
+        """The topic. `among`: three brokers that hold the replicas, each leads as much; else whom the cluster takes."""
         admin = AdminClient(brokers_at(self.bootstrap))
         if among:
             topic = NewTopic(self.topic, PARTITIONS, replica_assignment=turns(among), config=CONFIGS)
         else:
             topic = NewTopic(self.topic, PARTITIONS, 3, config=CONFIGS)
         admin.create_topics([topic])[self.topic].result(PATIENCE)
+        self._is_created = True
+
+    def start(self) -> None:
+        """Creates the topic where create() has not."""
+        if not self._is_created:
+            self.create()
         for thread in (*self._writing, *self._reading):
             thread.start()
 

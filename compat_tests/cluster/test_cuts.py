@@ -28,10 +28,10 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CutCluster]:
         yield made
 
 
-def test_a_leader_is_cut_off_from_everything(cluster: CutCluster) -> None:
+def test_a_leader_is_cut_off_from_everything(cluster: CutCluster, topic: str) -> None:
     """Others lead when its session is over; whoever still reaches it is promised nothing."""
-    seconds = a_leader_is_cut_off_from_everything(cluster, 1, "cut-off")
-    assert seconds > SESSION - 1
+    with cluster.load(topic) as load:
+        assert a_leader_is_cut_off_from_everything(cluster, load, 1) > SESSION - 1
 
 
 def test_a_leader_is_cut_off_from_one_follower(cluster: CutCluster, topic: str) -> None:
@@ -48,10 +48,10 @@ def test_a_leader_is_cut_off_from_one_follower(cluster: CutCluster, topic: str) 
         cluster.await_all_in_sync(topic)
 
 
-def test_a_broker_is_cut_off_from_the_controller(cluster: CutCluster) -> None:
+def test_a_broker_is_cut_off_from_the_controller(cluster: CutCluster, topic: str) -> None:
     """It is fenced, and clients that do not know are promised nothing."""
-    seconds = a_broker_is_cut_off_from_the_controller(cluster, 2, "no-controller")
-    assert seconds > SESSION - 1
+    with cluster.load(topic) as load:
+        assert a_broker_is_cut_off_from_the_controller(cluster, load, 2) > SESSION - 1
 
 
 def test_what_a_broker_answers_is_lost(cluster: CutCluster, topic: str) -> None:

@@ -27,20 +27,18 @@ def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 @under(KAFKA)
-def test_a_leader_of_ours_is_cut_off_from_everything(cluster: CutCluster, topic: str) -> None:
-    assert a_leader_is_cut_off_from_everything(cluster, 2, topic) > SESSION - 1
-
-
-@under(KAFKA)
-def test_a_broker_of_ours_is_cut_off_from_the_controller(cluster: CutCluster, topic: str) -> None:
-    assert a_broker_is_cut_off_from_the_controller(cluster, 2, topic) > SESSION - 1
+def test_a_broker_of_ours_is_cut_off(cluster: CutCluster, topic: str) -> None:
+    cut_off_twice(cluster, topic, 2)
 
 
 @under(OURS)
-def test_a_leader_of_kafka_is_cut_off_from_everything(cluster: CutCluster, topic: str) -> None:
-    assert a_leader_is_cut_off_from_everything(cluster, 1, topic) > SESSION - 1
+def test_a_broker_of_kafka_is_cut_off(cluster: CutCluster, topic: str) -> None:
+    cut_off_twice(cluster, topic, 1)
 
 
-@under(OURS)
-def test_a_broker_of_kafka_is_cut_off_from_the_controller(cluster: CutCluster, topic: str) -> None:
-    assert a_broker_is_cut_off_from_the_controller(cluster, 1, topic) > SESSION - 1
+def cut_off_twice(cluster: CutCluster, topic: str, victim: int) -> None:
+    """From everything, then from the controller."""
+    with cluster.load(topic) as load:
+        assert a_leader_is_cut_off_from_everything(cluster, load, victim) > SESSION - 1
+        cluster.lead_as_before(topic)
+        assert a_broker_is_cut_off_from_the_controller(cluster, load, victim) > SESSION - 1

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from pykbroker.errors import KafkaError
 from pykbroker.protocol.error_codes import ErrorCode
 
 _FOR_CLIENTS: Final[dict[int, ErrorCode]] = {
@@ -20,3 +21,8 @@ _FOR_CLIENTS: Final[dict[int, ErrorCode]] = {
 def client_error(code: int) -> int:
     """What to answer when an operation failed with `code`."""
     return _FOR_CLIENTS.get(code, code)
+
+
+def error_for_client(error: KafkaError) -> KafkaError:
+    """The same with its message: what the log says is not meant for clients."""
+    return KafkaError(client_error(error.code), None if error.code in _FOR_CLIENTS else error.message)

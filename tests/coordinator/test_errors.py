@@ -2,7 +2,8 @@
 
 import pytest
 
-from pykbroker.coordinator.errors import client_error
+from pykbroker.coordinator.errors import client_error, error_for_client
+from pykbroker.errors import KafkaError
 from pykbroker.protocol.error_codes import ErrorCode as E
 
 
@@ -24,3 +25,10 @@ from pykbroker.protocol.error_codes import ErrorCode as E
 )
 def test_client_error(code: E, answer: E) -> None:
     assert client_error(code) == answer
+
+
+def test_what_the_log_says_is_not_told() -> None:
+    heard = error_for_client(KafkaError(E.NOT_ENOUGH_REPLICAS, "The size of the current ISR (1,) is insufficient"))
+    assert (heard.code, heard.message) == (E.COORDINATOR_NOT_AVAILABLE, None)
+    heard = error_for_client(KafkaError(E.UNKNOWN_MEMBER_ID, "Member m is not a member of group g."))
+    assert (heard.code, heard.message) == (E.UNKNOWN_MEMBER_ID, "Member m is not a member of group g.")

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from pykbroker.coordinator.context import Settings
-from pykbroker.coordinator.errors import client_error
+from pykbroker.coordinator.errors import client_error, error_for_client
 from pykbroker.coordinator.runtime_loop import CoordinatorRuntime
 from pykbroker.errors import KafkaError
 from pykbroker.ids import Uuid
@@ -182,7 +182,7 @@ class GroupCoordinatorService:
             response = await self._write(request.group_id, lambda shard: shard.consumers.heartbeat(ctx, request))
             return _present(response)
         except KafkaError as error:
-            raise KafkaError(client_error(error.code), error.message) from error
+            raise error_for_client(error) from error
 
     async def streams_group_heartbeat(
         self, ctx: "RequestContext", request: "StreamsGroupHeartbeatRequest"
@@ -195,7 +195,7 @@ class GroupCoordinatorService:
             result = await self._write(request.group_id, lambda shard: shard.streams.heartbeat(ctx, request))
             return _present(result)
         except KafkaError as error:
-            raise KafkaError(client_error(error.code), error.message) from error
+            raise error_for_client(error) from error
 
     def _check_consumer_heartbeat(self, request: "ConsumerGroupHeartbeatRequest", version: int) -> None:
         """Raises KafkaError INVALID_REQUEST, UNSUPPORTED_ASSIGNOR."""
@@ -249,7 +249,7 @@ class GroupCoordinatorService:
             )
             return _present(response)
         except KafkaError as error:
-            raise KafkaError(client_error(error.code), error.message) from error
+            raise error_for_client(error) from error
 
     def write_marker(self, partition: int, marker: "Marker") -> "Pending[None] | None":
         """A transaction that has committed offsets ends. None: committed; else what to wait for. Raises KafkaError."""

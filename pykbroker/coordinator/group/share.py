@@ -204,9 +204,7 @@ class ShareGroups:
         self._fence(group, group.member(request.member_id), out)
         return out
 
-    def _fence(
-        self, group: ShareGroup, member: ShareMember, out: Outcome[Any], *, is_timed_out: bool = False
-    ) -> None:
+    def _fence(self, group: ShareGroup, member: ShareMember, out: Outcome[Any], *, is_timed_out: bool = False) -> None:
         """The member goes. Who stays because this cannot be written has a session again."""
         group_id = group.group_id
         out.records.extend(member_tombstones(group_id, member.member_id))

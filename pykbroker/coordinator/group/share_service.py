@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pykbroker.coordinator.errors import client_error
+from pykbroker.coordinator.errors import client_error, error_for_client
 from pykbroker.coordinator.group.share_checks import check_share_heartbeat
 from pykbroker.coordinator.group.share_errors import message_for
 from pykbroker.errors import KafkaError
@@ -78,7 +78,7 @@ class ShareGroupService:
         try:
             response = await self._groups.runtime.write(self._groups.partition_for(group_id), operation)
         except KafkaError as error:
-            raise KafkaError(client_error(error.code), error.message) from error
+            raise error_for_client(error) from error
         if response is None:
             raise RuntimeError("an operation of the group coordinator gave no response")
         return response

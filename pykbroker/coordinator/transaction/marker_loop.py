@@ -108,7 +108,7 @@ class MarkerLoop:
             try:
                 is_over = self._advance(transactional_id)
             except KafkaError as error:
-                logger.info("Transaction %s can't be completed yet: %s", transactional_id, error)
+                self._complain(transactional_id, error)
                 is_over = False
             if is_over:
                 self._drop(self._tellings.pop(transactional_id, None))
@@ -143,6 +143,13 @@ class MarkerLoop:
             return False
         self._transactions.complete(metadata)
         return True
+
+    def _complain(self, transactional_id: str, error: KafkaError) -> None:
+        telling = self._tellings[transactional_id]
+        if telling is None or telling.complaint != error.code:
+            logger.info("Transaction %s can't be completed yet: %s", transactional_id, error)
+        if telling is not None:
+            telling.complaint = error.code
 
     def _drop(self, telling: _Telling | None) -> None:
         if telling is not None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeVar
 
 from pykbroker.coordinator.context import Settings
-from pykbroker.coordinator.errors import client_error
+from pykbroker.coordinator.errors import error_for_client
 from pykbroker.coordinator.runtime_loop import CoordinatorRuntime
 from pykbroker.coordinator.transaction.marker_loop import MarkerLoop
 from pykbroker.coordinator.transaction.marker_router import MarkerRouter
@@ -246,7 +246,7 @@ class TransactionCoordinatorService:
             except NoProducerId:
                 await self._producer_ids().reserve()
             except KafkaError as error:
-                raise KafkaError(client_error(error.code), error.message) from error
+                raise error_for_client(error) from error
             else:
                 # What is led here is told before the client hears of it: its next transaction begins without delay.
                 if self.markers:

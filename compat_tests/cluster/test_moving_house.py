@@ -5,6 +5,7 @@ takes over node 1 with its metadata log. The way back is the same.
 """
 
 import json
+import os
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -24,6 +25,9 @@ from tools.oracle.cluster import CLUSTER_ID, HOST, free_ports
 
 pytestmark = [pytest.mark.own_broker, pytest.mark.timeout(900)]
 CLUSTER = "org.apache.kafka.tools.ClusterTool"
+FEATURES = "org.apache.kafka.tools.FeatureCommand"
+# What the quorum was before it was a dynamic one.
+BORN = ("dynamic", "static") if os.environ.get("PYKBROKER_MIXED") == "all" else ("dynamic",)
 PATIENCE = 90
 SECONDS = 60
 INTERNAL = ("__consumer_offsets", "__transaction_state")
@@ -200,14 +204,18 @@ def back(here: House, one: Run) -> None:
     await_more(one)
 
 
-def test_the_controller_of_a_dynamic_quorum_changes_its_kind(tmp_path: Path) -> None:
+@pytest.mark.parametrize("born", BORN)
+def test_the_controller_of_a_dynamic_quorum_changes_its_kind(tmp_path: Path, born: str) -> None:
     """Its voter is named in the log (KIP-853), by its directory; brokers of both kinds stay where they are."""
-    cluster = MixedCluster(tmp_path, OURS, {1: OURS, 2: KAFKA}, dynamic=True)
+    cluster = MixedCluster(tmp_path, OURS, {1: OURS, 2: KAFKA}, dynamic=born == "dynamic")
     first = cluster.controller
     with ExitStack() as stack:
         stack.callback(cluster.stop)
         cluster.start()
         cluster.create("ours-0", [1, 2], [2, 1])
+        if born == "static":
+            told = run(FEATURES, "--bootstrap-server", cluster.bootstrap, "upgrade", "--release-version", "4.3")
+            assert "kraft.version was upgraded to 1." in told
         for number, node in enumerate((KafkaNode(first.properties), first), 1):
             end(cluster.controller)
             cluster.controller = node

@@ -142,12 +142,17 @@ class CutCluster(MixedCluster):
 
     def produce_at(self, broker: int, topic: str, value: bytes, acks: int) -> int:
         """One record, by a client that knows no other broker and asks it once; the error code."""
-        batch = bytes(build_batch([(None, value, [], time.time_ns() // 1_000_000)]))
-        row = TopicProduceData(name=topic, partition_data=[PartitionProduceData(index=0, records=batch)])
         with self.net.inside(ASIDE), RawClient(self.addresses[broker]) as client:
-            response = client.ask(ProduceRequest(acks=acks, timeout_ms=500, topic_data=[row]), 9)
+            response = client.ask(one_record(topic, value, acks), 9)
         code: int = response.responses[0].partition_responses[0].error_code
         return code
+
+    def seconds_to_connect(self, one: int, other: int) -> float:
+        """There and back."""
+        with self.net.inside(str(one)):
+            started = time.monotonic()
+            RawClient(self.addresses[other]).close()
+            return time.monotonic() - started
 
     def group_at(self, broker: int) -> str:
         """Whose coordinator it is."""
@@ -187,6 +192,13 @@ class CutCluster(MixedCluster):
                 consumer.close()
                 return found
         raise AssertionError(f"{topic} cannot be read to its end")
+
+
+def one_record(topic: str, value: bytes, acks: int) -> ProduceRequest:
+    """To the only partition."""
+    batch = bytes(build_batch([(None, value, [], time.time_ns() // 1_000_000)]))
+    row = TopicProduceData(name=topic, partition_data=[PartitionProduceData(index=0, records=batch)])
+    return ProduceRequest(acks=acks, timeout_ms=500, topic_data=[row])
 
 
 class Insistent:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from compat_tests.cluster.cuts import (
+    ASIDE,
     LAG,
     SECONDS,
     SESSION,
@@ -13,8 +14,10 @@ from compat_tests.cluster.cuts import (
     a_broker_is_cut_off_from_the_controller,
     a_leader_is_cut_off_from_everything,
     cut_cluster,
+    one_record,
 )
 from compat_tests.cluster.mixed import CONTROLLER, OURS, eventually
+from compat_tests.wire.raw_client import RawClient
 
 # Holds no partition of the loads. librdkafka forgets all brokers, for ever, where a Metadata answer has none as all are
 # fenced: this one never is.
@@ -56,8 +59,13 @@ def test_a_broker_is_cut_off_from_the_controller(cluster: CutCluster, topic: str
 
 def test_what_a_broker_answers_is_lost(cluster: CutCluster, topic: str) -> None:
     """Requests of clients, followers and its own to the controller get there: nothing is doubled."""
-    with cluster.load(topic) as load:
+    silent = cluster.create_on(f"{topic}-silent", 3)
+    with cluster.net.inside(ASIDE):
+        client = RawClient(cluster.addresses[3])
+    with client, cluster.load(topic) as load:
         cluster.net.mute("3")
+        client.send(one_record(silent, b"it arrives", acks=1), 9)
+        eventually(lambda: cluster.file_contains(3, silent, b"it arrives"), seconds=SESSION)
         cluster.await_others_lead(topic, 3)
         load.await_progress()
 
@@ -86,6 +94,7 @@ def test_a_slow_link_to_one_follower(cluster: CutCluster, topic: str) -> None:
     with cluster.load(topic) as load:
         before = cluster.state(topic, 3)
         with cluster.net.slow("1", "2", 0.1):
+            assert cluster.seconds_to_connect(1, 2) >= 0.2
             load.await_progress()
             started, acknowledged = time.monotonic(), sum(map(len, load.acknowledged.values()))
             while time.monotonic() < started + 1.5 * LAG:

@@ -1,5 +1,7 @@
 """Every test here speaks to a broker by its address alone: it runs against pykbroker and the real Kafka alike."""
 
+import gc
+import socket
 import uuid
 from collections.abc import Callable, Iterator
 
@@ -18,6 +20,13 @@ def pytest_configure(config: pytest.Config) -> None:
     # kafka-python leaves a socket behind, never connected, whenever a connection is refused.
     config.addinivalue_line("filterwarnings", r"ignore:unclosed <socket.*laddr=\('0\.0\.0\.0'.*\)>:ResourceWarning")
     config.addinivalue_line("markers", "own_broker: runs pykbroker itself; left out where a broker is given")
+
+
+def pytest_sessionfinish() -> None:
+    """Those sockets again: the last collection of pytest itself does not know of the line above, and would fail."""
+    for each in gc.get_objects():
+        if isinstance(each, socket.socket) and each.fileno() >= 0:
+            each.close()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

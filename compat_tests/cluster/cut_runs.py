@@ -2,6 +2,8 @@
 is checked.
 
 `python -m compat_tests.cluster.cut_runs [--events 20] [--seed N] [--controller ours|kafka] [--kafka]`
+
+Where a busy machine lets the sessions of all brokers end at once, clients hang: see cut_off().
 """
 
 import argparse

@@ -2,7 +2,8 @@
 
 Written on a schedule, at a stop, and before a log of the same name, or a moved one, could be taken for another.
 As in Kafka a moved log start offset waits for log.flush.start.offset.checkpoint.interval.ms: killed before, a broker
-serves deleted records again, until their segments are gone; nothing that must be kept depends on it.
+serves deleted records again, until their segments are gone. But a recovery point moves with it over what was never
+synced: whoever reads that one must know the start offset, too.
 """
 
 from collections.abc import Callable, Iterable
@@ -23,6 +24,7 @@ class OffsetCheckpoints:
         self._directory = directory
         # Who is in which file, also logs that are no more.
         self._known: dict[str, frozenset[TopicPartition]] = {}
+        self._starts: dict[TopicPartition, int] = {}
 
     def read(self, name: str) -> dict[TopicPartition, int]:
         """A damaged file says nothing: recovery reads more then, and logs start with their first segment."""
@@ -31,16 +33,26 @@ class OffsetCheckpoints:
         except CorruptCheckpoint as error:
             logger.warning("%s; going on without it", error)
             found = {}
-        self._known[name] = frozenset(found)
+        self._note(name, found)
         return found
 
     def write(self, name: str, logs: Iterable[UnifiedLog]) -> None:
         """`logs`: all that are in the directory. Raises OSError."""
-        offset_of = _OFFSET_OF[name]
-        found = ((log.topic_partition, offset_of(log)) for log in logs)
-        offsets = {tp: offset for tp, offset in found if offset is not None}
+        present = list(logs)
+        if name == checkpoints.RECOVERY_POINT:
+            starts = _offsets(checkpoints.LOG_START_OFFSET, present)
+            if any(start > self._starts.get(tp, 0) for tp, start in starts.items()):
+                self._write(checkpoints.LOG_START_OFFSET, starts)
+        self._write(name, _offsets(name, present))
+
+    def _write(self, name: str, offsets: dict[TopicPartition, int]) -> None:
         write_offsets(self._files, self._path(name), offsets)
+        self._note(name, offsets)
+
+    def _note(self, name: str, offsets: dict[TopicPartition, int]) -> None:
         self._known[name] = frozenset(offsets)
+        if name == checkpoints.LOG_START_OFFSET:
+            self._starts = offsets
 
     def naming(self, tp: TopicPartition) -> list[str]:
         """Those that say something of `tp`."""
@@ -58,6 +70,12 @@ class OffsetCheckpoints:
 
     def _path(self, name: str) -> str:
         return f"{self._directory}/{name}"
+
+
+def _offsets(name: str, logs: Iterable[UnifiedLog]) -> dict[TopicPartition, int]:
+    offset_of = _OFFSET_OF[name]
+    found = ((log.topic_partition, offset_of(log)) for log in logs)
+    return {tp: offset for tp, offset in found if offset is not None}
 
 
 def _start_offset(log: UnifiedLog) -> int | None:

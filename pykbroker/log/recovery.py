@@ -114,7 +114,8 @@ def load_log(
     log.is_placed = is_placed
     log.rebuild_producer_state(end)
     if not was_clean:
-        remember_batches(producers, segments)
+        first = sum(segment.base_offset <= start for segment in segments) - 1  # what is below may be damaged
+        remember_batches(producers, segments[max(first, 0) :])
     log.update_high_watermark(start)
     for segment in segments:
         # A thousand idle partitions must not cost a thousand descriptors: files open again when needed.
@@ -213,7 +214,10 @@ class Recovery:
             if not unflushed and is_sane(segment):
                 continue
             self._producers_up_to(segment, segments[:index])
-            if self.recover_segment(segment, segments[index + 1 :]) and next_base is not None:
+            # Below the log start nothing had to be synced, and no hole there is ever read.
+            is_deleted = not was_clean and next_base is not None and next_base <= self._log_start_offset
+            behind = () if is_deleted else segments[index + 1 :]
+            if self.recover_segment(segment, behind) and behind:
                 return segments[: index + 1]
         return segments
 

@@ -119,7 +119,10 @@ class Partition:
             assert replication is not None
             if self.in_sync is None:
                 self.in_sync = replication.in_sync_replicas(self, before)
-            self.in_sync.take_over(image, self.log.log_end_offset, is_new_leader=not was_leader)
+            # Somebody else may have led in an epoch that this broker never heard of, and have cut the followers back.
+            # Kafka believes their offsets of before, and may commit what they have no more.
+            is_new_leader = not was_leader or image.leader_epoch > before + 1
+            self.in_sync.take_over(image, self.log.log_end_offset, is_new_leader=is_new_leader)
         self.image = image
         self.leader_epoch = max(image.leader_epoch, before)
         self.is_leader = is_leader

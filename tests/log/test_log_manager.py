@@ -294,6 +294,27 @@ class TestCheckpoints:
         assert again.recovery_point == 1
         assert not stand.manager.truncate_to(again, 6)
 
+    def test_a_recovery_point_comes_with_the_start_offset_that_moved_it(self, tmp_path: Path) -> None:
+        """Below it nothing was synced: after a power cut those segments may hold anything."""
+        stand = Stand(tmp_path / "data", segment_bytes=300)
+        stand.create(batches=10)
+        log = stand.manager.get(TP)
+        assert log is not None
+        last = log.active.base_offset
+        log.increment_log_start_offset(last)
+        log.flush()
+        stand.manager.checkpoint_recovery_points()
+        assert self.read(stand, START) == f"0\n1\nt 0 {last}\n"
+        for segment in log.segments[:-1]:
+            os.truncate(segment.path(".log"), segment.size - 1)
+            os.unlink(segment.path(".index"))
+        for name in os.listdir(log.directory):
+            if name.endswith(".snapshot"):
+                os.unlink(f"{log.directory}/{name}")
+        again = stand.restart(clean=False).get(TP)
+        assert again is not None
+        assert (again.log_start_offset, again.log_end_offset) == (last, 10)
+
     def test_each_directory_has_its_own(self, tmp_path: Path) -> None:
         stand = Stand(tmp_path / "a", tmp_path / "b")
         stand.create()

@@ -80,6 +80,19 @@ def test_segments_behind_a_cut_go(tmp_path: Path) -> None:
     assert set(os.listdir(tmp_path / "t-0")) == kept
 
 
+def test_segments_behind_a_cut_stay_when_what_was_cut_is_deleted(tmp_path: Path) -> None:
+    """Below the log start offset a power cut may take what it likes."""
+    log = open_log(tmp_path / "t-0", segment_bytes=300)
+    for number in range(10):
+        append(log, batch(producer_id=7, producer_epoch=0, base_sequence=number))
+    start = log.segments[2].base_offset
+    for segment in log.segments[:2]:
+        os.truncate(segment.path(".log"), segment.size - 1)
+    recovered = open_log(tmp_path / "t-0", clean=False, log_start_offset=start, segment_bytes=300)
+    assert (recovered.log_start_offset, recovered.log_end_offset) == (start, 10)
+    assert recovered.producer_state.producers[7].last_sequence == 9
+
+
 @pytest.mark.parametrize("content", [b"0\n2\n1 0\n\0\0\0\0", b"\0" * 12, b"0\n"])
 def test_epochs_that_a_power_cut_damaged_are_taken_from_the_batches(content: bytes, tmp_path: Path) -> None:
     log = open_log(tmp_path / "t-0", segment_bytes=300)

@@ -68,6 +68,23 @@ def test_min_isr_counts_against_the_replicas_that_there_are(stand: Stand) -> Non
     assert partition.log.high_watermark == 1, "below min.isr nothing is committed (KIP-966)"
 
 
+@pytest.mark.parametrize(("epoch", "committed"), [(1, 2), (2, 1)])
+def test_followers_begin_anew_when_somebody_else_may_have_led(epoch: int, committed: int, stand: Stand) -> None:
+    """In an epoch this broker never heard of they may have been cut back; Kafka commits what they had before."""
+    stand.create("t")
+    partition = stand.partition("t")
+    partition.append(batch(), 1, stand.clock.wall_ms())
+    image = partition_image(NODE_ID, 0)._replace(replicas=(NODE_ID, 2, 3), isr=(NODE_ID, 2, 3))
+    stand.set_partition("t", image)
+    partition.append(batch(), 1, stand.clock.wall_ms())
+    partition.follower_fetched(2, 2, 0, 2, -1)
+    stand.set_partition("t", image._replace(leader_epoch=epoch, partition_epoch=image.partition_epoch + epoch))
+    partition.follower_fetched(3, 2, 0, 2, -1)
+    assert partition.log.high_watermark == committed
+    partition.follower_fetched(2, 2, 0, 2, -1)
+    assert partition.log.high_watermark == 2
+
+
 def test_a_new_epoch_begins_at_the_log_end(stand: Stand) -> None:
     stand.create("t")
     partition = stand.partition("t")

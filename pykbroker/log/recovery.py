@@ -62,6 +62,8 @@ def load_log(
         recovery_point = 0
     if not was_clean and leader_epochs.latest_epoch() is None:
         recovery_point = 0  # a power cut may leave it empty, too
+    if not was_clean and leader_epochs.latest_epoch() is not None:
+        leader_epochs.version += 1  # who wrote it was killed, and may not have synced it
     producers = ProducerStateManager(files, directory, topic_partition, producer_id_expiration_ms)
     names = tidy(files, directory, config)
     segments = [open_segment(files, directory, base, config, now_ms) for base in segment_offsets(names)]

@@ -186,8 +186,9 @@ class Ledger:
             assert is_cut or after >= committed, (
                 f"broker {node_id} was killed, and has {index} to {after}, not {committed}"
             )
-            if is_cut and max(after, disk.get(index, NOTHING).end) < end:
-                self.copies(index).cuts.append((after, end))
+            # One that is not up yet has no log end.
+            if is_cut and (after < committed or max(after, disk.get(index, NOTHING).end) < end):
+                self.copies(index).cuts.append((after, max(committed, end)))
         for index in self._images:
             self.judge(index)
 

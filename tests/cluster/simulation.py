@@ -12,6 +12,7 @@ from random import Random
 from typing import Any, ClassVar
 from unittest.mock import patch
 
+from pykbroker import verify
 from pykbroker.config.topic_config import TopicConfig
 from pykbroker.errors import KafkaError
 from pykbroker.ids import Uuid
@@ -367,7 +368,7 @@ class Simulation:
     def run(self) -> None:
         """Raises AssertionError, or what the cluster raised, with the seed."""
         try:
-            with patch.object(os, "urandom", Random(self.seed).randbytes):
+            with patch.object(os, "urandom", Random(self.seed).randbytes), patch.object(verify, "ENABLED", True):
                 self.prepare()
                 self.plan()
                 self.world.run(TROUBLE)

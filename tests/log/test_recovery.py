@@ -106,6 +106,15 @@ def test_epochs_that_a_power_cut_damaged_are_taken_from_the_batches(content: byt
     assert recovered.leader_epochs.entries == [(1, 0), (2, 6)]
 
 
+def test_epochs_that_a_killed_process_wrote_are_synced_with_the_next_flush(tmp_path: Path) -> None:
+    append(open_log(tmp_path / "t-0"), batch())
+    assert open_log(tmp_path / "t-0").leader_epochs.is_synced
+    recovered = open_log(tmp_path / "t-0", clean=False)
+    assert not recovered.leader_epochs.is_synced
+    recovered.flush()
+    assert recovered.leader_epochs.is_synced
+
+
 def test_epochs_of_what_was_cut_go(tmp_path: Path) -> None:
     log = open_log(tmp_path / "t-0")
     for epoch in (1, 2):

@@ -397,8 +397,8 @@ def test_leaders_that_have_moved_are_one_line_of_the_log(world: World, caplog: p
     assert [(record.levelno, record.getMessage()) for record in caplog.records] == [
         (
             INFO,
-            f"<Fetcher 0 of leader {LEADER}>: t0-0, t1-0, t2-0, t3-0, t4-0 and 2 more: not followed until there is another "
-            "leader epoch, of which the metadata will tell",
+            f"<Fetcher 0 of leader {LEADER}>: t0-0, t1-0, t2-0, t3-0, t4-0 and 2 more: not followed until there is "
+            "another leader epoch, of which the metadata will tell",
         )
     ]
     assert world.failed == partitions

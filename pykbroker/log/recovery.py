@@ -57,7 +57,7 @@ def load_log(
             raise
         # It is synced with the batches only: a power cut may leave anything. Every batch tells its epoch.
         logger.warning("%s; taking the epochs from the batches of %s", error, directory)
-        files.unlink(f"{directory}/{LEADER_EPOCHS}")
+        unlink_for_good(files, f"{directory}/{LEADER_EPOCHS}")
         leader_epochs = LeaderEpochFileCache(files, directory)
         recovery_point = 0
     if not was_clean and leader_epochs.latest_epoch() is None:
@@ -168,8 +168,14 @@ def _topic_id(files: Files, directory: str, *, was_clean: bool) -> Uuid | None:
             raise
         # It is synced with the first batches: a power cut before may leave anything, and nothing that was promised.
         logger.warning("%s; taking the topic id from the metadata log", error)
-        files.unlink(f"{directory}/{PARTITION_METADATA}")
+        unlink_for_good(files, f"{directory}/{PARTITION_METADATA}")
         return None
+
+
+def unlink_for_good(files: Files, path: str) -> None:
+    """Damage that another power cut would bring back is not forgiven after a clean stop."""
+    files.unlink(path)
+    files.fsync_directory(path.rpartition("/")[0])
 
 
 def segment_offsets(names: Iterable[str]) -> list[int]:

@@ -3,12 +3,14 @@
 import os
 import shutil
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from pykbroker.log.checkpoints import CorruptCheckpoint
 from pykbroker.log.files import Files
 from pykbroker.log.transaction_index import TransactionIndex
+from tests.crash.faulty_files import FaultyFiles
 from tests.log.logs import append, batch, golden_directory, open_log
 
 
@@ -104,6 +106,18 @@ def test_epochs_that_a_power_cut_damaged_are_taken_from_the_batches(content: byt
         open_log(tmp_path / "t-0", segment_bytes=300)
     recovered = open_log(tmp_path / "t-0", clean=False, recovery_point=10, segment_bytes=300)
     assert recovered.leader_epochs.entries == [(1, 0), (2, 6)]
+
+
+@pytest.mark.parametrize("name", ["leader-epoch-checkpoint", "partition.metadata"])
+def test_damage_that_was_removed_stays_away(name: str, tmp_path: Path) -> None:
+    """Else a power cut behind a clean stop brings it back."""
+    folder = tmp_path / "t-0"
+    append(open_log(folder), batch())
+    (folder / name).write_bytes(b"0\n1\n")
+    files = FaultyFiles(folder, Random(1))
+    open_log(folder, clean=False, files=files).close()
+    files.cut()
+    open_log(folder)
 
 
 def test_epochs_that_a_killed_process_wrote_are_synced_with_the_next_flush(tmp_path: Path) -> None:

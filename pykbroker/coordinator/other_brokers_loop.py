@@ -119,6 +119,8 @@ class QueueSender:
         self._client_id = client_id
         self._timeout = timeout
         self._channels: dict[int, tuple[Endpoint, NodeChannel]] = {}
+        # What each broker that does not answer was last said to lack, so that it is logged once.
+        self._complaints: dict[int, str] = {}
         self._wake = trio.Event()
         queue.on_work = self._on_work
 
@@ -151,11 +153,18 @@ class QueueSender:
         except KafkaError as error:
             request.on_failure(error)
         except (NodeUnreachable, MalformedFrame) as error:
-            name = API_TABLE[request.api_key].name
-            logger.info("%s has no answer to %s from broker %d: %s", self._client_id, name, request.broker_id, error)
+            self._complain(request, str(error))
             request.on_failure(KafkaError(ErrorCode.NETWORK_EXCEPTION, str(error)))
         else:
+            self._complaints.pop(request.broker_id, None)
             request.on_response(response)
+
+    def _complain(self, request: BrokerRequest, why: str) -> None:
+        if self._complaints.get(request.broker_id) == why:
+            return
+        self._complaints[request.broker_id] = why
+        name = API_TABLE[request.api_key].name
+        logger.info("%s has no answer to %s from broker %d: %s", self._client_id, name, request.broker_id, why)
 
     async def _ask(self, request: BrokerRequest) -> "Message":
         """Raises NodeUnreachable, MalformedFrame, KafkaError UNSUPPORTED_VERSION."""

@@ -168,6 +168,24 @@ async def test_a_broker_that_does_not_answer(failure: Exception, autojump_clock:
     await run(network, play)
 
 
+async def test_a_broker_that_is_away_is_told_once(autojump_clock: MockClock, caplog: pytest.LogCaptureFixture) -> None:
+    """Markers are tried again ten times a second."""
+    network = both()
+
+    async def play(queue: MarkerQueue, sender: QueueSender) -> None:
+        for failure in (NodeUnreachable("away"), None, NodeUnreachable("away")):
+            network.failure = failure
+            for _ in range(3):
+                queue.write(2, A, MARKER)
+                await wait_all_tasks_blocked()
+
+    with caplog.at_level("INFO"):
+        await run(network, play)
+    assert [record.getMessage() for record in caplog.records] == [
+        "me has no answer to WriteTxnMarkers from broker 2: away"
+    ] * 2
+
+
 async def test_a_broker_that_is_not_registered(autojump_clock: MockClock) -> None:
     async def play(queue: MarkerQueue, sender: QueueSender) -> None:
         pending = queue.write(9, A, MARKER)

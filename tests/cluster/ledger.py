@@ -57,6 +57,8 @@ class Copies:
         self.cuts: list[tuple[int, int]] = []
         self.leaders: dict[int, Process] = {}
         self.cut_back = 0
+        # A replica really lost its end: what it knows of producers came from a snapshot then, their last batch only.
+        self.is_shortened = False
 
 
 class Ledger:
@@ -139,6 +141,7 @@ class Ledger:
         index = log.topic_partition.partition
         copies = self.copies(index)
         copies.cut_back += 1
+        copies.is_shortened |= offset < log.log_end_offset
         assert copies.cut_back < 500, f"{log.topic_partition} is truncated without end"
         partition = process.replicas.find(*log.topic_partition)
         if partition is not None and partition in self._watched:

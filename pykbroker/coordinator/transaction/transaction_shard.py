@@ -48,7 +48,7 @@ class Surroundings(Protocol):
         """Raises NoProducerId: get some, and decide again."""
 
     def end_transaction(self, transactional_id: str) -> None:
-        """Its end is decided and committed: the partitions are to be told."""
+        """Its end is decided: once that is committed, the partitions are to be told."""
 
 
 class TransactionShard:
@@ -236,10 +236,12 @@ class TransactionShard:
         out: Outcome[Any] = Outcome(response, [record])
         if metadata.state in ENDING:
             out.on_committed = self._tell_end(metadata.transactional_id)
+            # What took too long to commit may be committed later: who tells the partitions sees whether and when.
+            out.on_failed = self._tell_end(metadata.transactional_id)
         return out
 
-    def _tell_end(self, transactional_id: str) -> Callable[[], Replies]:
-        def tell() -> Replies:
+    def _tell_end(self, transactional_id: str) -> Callable[..., Replies]:
+        def tell(code: int = ErrorCode.NONE) -> Replies:
             self._surroundings.end_transaction(transactional_id)
             return []
 

@@ -121,7 +121,13 @@ class TransactionPlay(Playbook):
             self.receive(actor, Failure(error.code))
             return
 
-        def answer(_: object) -> None:
+        def answer(waiter: Pending[None] | None) -> None:
+            try:
+                if waiter is not None:
+                    waiter.result()
+            except KafkaError as error:
+                self.receive(actor, Failure(error.code))
+                return
             if isinstance(outcome.response, ProducerIdentity) and outcome.response.producer_id >= 0:
                 self.identities[actor] = outcome.response
             self.receive(actor, outcome.response or Done())

@@ -7,7 +7,8 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from pykbroker.coordinator.transaction.marker_loop import GRACE_SECONDS, RETRY_SECONDS, SLICE
-from pykbroker.coordinator.transaction.transaction_metadata import COMPLETE_COMMIT, PREPARE_COMMIT
+from pykbroker.coordinator.transaction.service import COMMIT_TIMEOUT
+from pykbroker.coordinator.transaction.transaction_metadata import COMPLETE_COMMIT, ONGOING, PREPARE_COMMIT
 from pykbroker.errors import KafkaError
 from pykbroker.pending import Pending
 from pykbroker.protocol.error_codes import ErrorCode as E
@@ -20,11 +21,13 @@ from tests.coordinator.transaction.plays import (
     commit_log,
     done,
     end,
+    fail_append,
     hold_commits,
     identified,
     init,
     is_in,
     partition_answers,
+    refused,
     tell,
     told,
 )
@@ -110,6 +113,24 @@ def test_nobody_is_told_before_the_decision_is_committed() -> None:
     play.service.markers.add("tx")
     play << tell >> told(A)
     play << commit_log << tell >> told(A, (100, 1, True)) >> is_in(COMPLETE_COMMIT)
+
+
+def test_a_decision_that_was_long_in_being_committed_is_told() -> None:
+    """Found by a cluster of both kinds: the end was written, timed out, was committed later, and hung for ever."""
+    play = TransactionPlay()
+    play << init() << add("p", A) >> identified("p", 100, 0) >> done("p")
+    play << hold_commits << end("p", True)
+    play.pass_time(COMMIT_TIMEOUT)
+    play >> refused("p", E.REQUEST_TIMED_OUT) >> told(A)
+    play << commit_log << tell >> told(A, (100, 1, True)) >> is_in(COMPLETE_COMMIT)
+
+
+def test_a_decision_that_was_not_written_is_not_told() -> None:
+    play = TransactionPlay()
+    play << init() << add("p", A) >> identified("p", 100, 0) >> done("p")
+    play << fail_append(E.NOT_ENOUGH_REPLICAS) << end("p", True) << tell
+    play >> refused("p", E.NOT_ENOUGH_REPLICAS) >> told(A) >> is_in(ONGOING)
+    assert len(play.service.markers) == 0
 
 
 def test_what_another_broker_coordinates_is_dropped() -> None:

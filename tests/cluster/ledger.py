@@ -134,7 +134,8 @@ class Ledger:
         if copies.lost_from or any(after < batch.end <= before for after, before in copies.cuts):
             return
         index = partition.topic_partition.partition
-        without = [node_id for node_id in partition.isr if self._end(node_id, index) < batch.end]
+        replicas = self._images[index].replicas  # who is one no more has deleted it, the leader may not know yet
+        without = [one for one in partition.isr if one in replicas and self._end(one, index) < batch.end]
         assert not without, f"{where}: {batch} is committed without {without} of {partition.isr}"
 
     def truncates(self, process: "Process", log: UnifiedLog, offset: int) -> None:

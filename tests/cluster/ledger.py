@@ -67,7 +67,8 @@ class Ledger:
     `is_lenient`: unclean elections are allowed, anything may be lost.
     """
 
-    def __init__(self, of: "Callable[[int], Process | None]", *, is_lenient: bool) -> None:
+    def __init__(self, of: "Callable[[int], Process | None]", min_in_sync: int, *, is_lenient: bool) -> None:
+        self._min_in_sync = min_in_sync
         self.partitions: dict[int, Copies] = {}
         self.disks: dict[int, dict[int, Disk]] = {}
         self.is_lenient = is_lenient
@@ -130,7 +131,10 @@ class Ledger:
             assert batch.end <= copies.deleted_to or copies.lost_from, f"{where}: {batch} is not committed at a leader"
 
     def _check_copied(self, partition: Partition, copies: Copies, batch: Batch, where: str) -> None:
-        """The logs of all in sync are as long, unless a power cut took it since they fetched."""
+        """By no fewer than min.insync.replicas (KIP-966). The logs of all in sync are as long, unless a power cut took
+        it since they fetched."""
+        least = min(self._min_in_sync, len(partition.image.replicas))
+        assert len(partition.isr) >= least, f"{where}: {batch} is committed by {partition.isr} alone"
         if copies.lost_from or any(after < batch.end <= before for after, before in copies.cuts):
             return
         index = partition.topic_partition.partition

@@ -86,12 +86,14 @@ class Simulation:
         self.disks: dict[int, Disk] = {}
         self.traps: list[Trap] = []
         self.quorum = Quorum(self.world, folder / "controller")
-        self.ledger = Ledger(self.processes.get, is_lenient=is_unclean)
-        self.quorum.listeners.append(self.ledger.on_change)
-        if random.random() < 0.3:
+        has_elr = random.random() >= 0.3
+        if not has_elr:
             self.quorum.without_elr()
+        min_in_sync = random.choice((2, 2, 2, 1))
+        self.ledger = Ledger(self.processes.get, min_in_sync, is_lenient=is_unclean)
+        self.quorum.listeners.append(self.ledger.on_change)
         self.configs = {
-            "min.insync.replicas": random.choice(("2", "2", "2", "1")),
+            "min.insync.replicas": str(min_in_sync),
             "unclean.leader.election.enable": str(is_unclean).lower(),
         }
         self.log_config = TopicConfig.build(CONFIG, self.configs)

@@ -9,6 +9,7 @@ from tests.cluster.mutants import MUTANTS, first_failure
 
 FEW = 10
 SOON_FOUND = [
+    "commits below min.insync.replicas (KIP-966)",
     "followers forget producers",
     "no truncation on a diverging epoch (KIP-101)",
     "truncation one record short",

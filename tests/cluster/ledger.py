@@ -7,6 +7,7 @@ process loses nothing, nor does a follower, and no election that picks one who h
 """
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -188,13 +189,13 @@ class Ledger:
     def died(self, node_id: int, before: dict[int, tuple[int, int]], disk: dict[int, Disk], *, is_cut: bool) -> None:
         """`before`: to where it held what is committed of each partition, and its log end; `disk`: what its files hold
         now. What it alone knew to be appended may be committed yet: its last fetch can be on its way."""
-        self.disks[node_id] = disk
+        files, self.disks[node_id] = self.disks.get(node_id, {}), disk
         for index, (committed, end) in before.items():
+            end = max(end, files.get(index, NOTHING).end)  # one that is not up yet has what it was killed with
             after = self.held(node_id, index)
             assert is_cut or after >= committed, (
                 f"broker {node_id} was killed, and has {index} to {after}, not {committed}"
             )
-            # One that is not up yet has no log end.
             if is_cut and (after < committed or max(after, disk.get(index, NOTHING).end) < end):
                 self.copies(index).cuts.append((after, max(committed, end)))
         for index in self._images:
@@ -302,10 +303,26 @@ def close_gaps(folder: Path) -> None:
     reach the disk in order. Behind a batch that is damaged the next may be there.
     """
     for path in folder.glob(f"data/{TOPIC}-*"):
-        disk = _scanned(path)
-        for file in path.iterdir():
-            if not disk.is_damaged and file.stem.isdigit() and int(file.stem) > disk.end:
-                file.unlink()
+        for segment, behind in pairwise(sorted(path.glob("*.log"))):
+            end, is_damaged = _sound_end(segment)
+            if not is_damaged and int(behind.stem) > end:
+                _remove_behind(path, end)
+                break
+
+
+def _sound_end(segment: Path) -> tuple[int, bool]:
+    """Where the last whole batch ends, and whether there is more behind it."""
+    data, position, end = segment.read_bytes(), 0, int(segment.stem)
+    while length := _sound_length(data, position):
+        end = parse_header(data, position).next_offset
+        position += length
+    return end, position < len(data)
+
+
+def _remove_behind(folder: Path, offset: int) -> None:
+    for file in folder.iterdir():
+        if file.stem.isdigit() and int(file.stem) > offset:
+            file.unlink()
 
 
 def _sound_length(data: bytes, position: int) -> int:

@@ -78,8 +78,8 @@ def _name() -> str:
     return f"group-{uuid.uuid4().hex[:8]}"
 
 
-def first_group(broker: Broker) -> float:
-    """Seconds until ten members of a group are stable on a broker that never had one: what a test waits for."""
+def first_group(broker: Broker, size: int) -> float:
+    """Seconds until all members of a group are stable on a broker that never had one: what a test waits for."""
     started = time.monotonic()
     with Wire(broker.address) as wire:
         asked = frame(ApiKey.FIND_COORDINATOR, FIND, FindCoordinatorRequest(coordinator_keys=["first"]))
@@ -87,7 +87,7 @@ def first_group(broker: Broker) -> float:
             if time.monotonic() - started > loads.PATIENCE:
                 raise RuntimeError("there is no coordinator")
             time.sleep(PAUSE)
-    until_stable(broker, Classic.team("first", 10), is_stable_generation)
+    until_stable(broker, Classic.team("first", size), is_stable_generation)
     return time.monotonic() - started
 
 

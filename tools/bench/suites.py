@@ -27,7 +27,7 @@ SETTLE = 1.0  # seconds before idle memory is looked at
 
 
 def start(make: Callable[[], Broker]) -> Figures:
-    """A new broker, its first record, its memory when it has nothing to do, its first group; another for a large one."""
+    """A new broker, its first record, its memory when it has nothing to do, its first group; one for a large group."""
     large = make()
     try:
         large_group = groups.first_group(large, 50)

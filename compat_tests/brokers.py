@@ -72,8 +72,7 @@ class PykbrokerProcess(Served):
 
     def start(self) -> None:
         where = ("--host", "127.0.0.1", "--port", str(self.port), "--data-dir", str(self.data_dir))
-        settings = ("group.initial.rebalance.delay.ms=0", *self.settings)
-        ready = self._serve(*where, *(part for setting in settings for part in ("--set", setting)))
+        ready = self._serve(*where, *(part for setting in self.settings for part in ("--set", setting)))
         self.port = int(ready.rsplit(":", 1)[1])
 
 

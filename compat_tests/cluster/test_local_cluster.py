@@ -45,7 +45,7 @@ class LocalCluster:
 @contextmanager
 def local_cluster(directory: Path, *arguments: str) -> Iterator[LocalCluster]:
     command = [sys.executable, "-m", "pykbroker", "serve", "--brokers", "3", "--host", "127.0.0.1", "--port", "0"]
-    command += ["--data-dir", str(directory), "--set", "group.initial.rebalance.delay.ms=0", *arguments]
+    command += ["--data-dir", str(directory), *arguments]
     told = directory.parent / "console.stderr"
     with told.open("w") as errors:
         process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=errors, text=True)

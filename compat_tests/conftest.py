@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from compat_tests.brokers import oracle, pykbroker
+from compat_tests.cluster.namespaces import lack
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -20,6 +21,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # kafka-python leaves a socket behind, never connected, whenever a connection is refused.
     config.addinivalue_line("filterwarnings", r"ignore:unclosed <socket.*laddr=\('0\.0\.0\.0'.*\)>:ResourceWarning")
     config.addinivalue_line("markers", "own_broker: runs pykbroker itself; left out where a broker is given")
+    config.addinivalue_line("markers", "network: loses packets; left out where the machine lets nobody make networks")
 
 
 def pytest_sessionfinish() -> None:
@@ -30,11 +32,21 @@ def pytest_sessionfinish() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if not (config.getoption("--bootstrap") or config.getoption("--oracle")):
-        return
-    own = [item for item in items if item.get_closest_marker("own_broker")]
-    config.hook.pytest_deselected(items=own)
-    items[:] = [item for item in items if item not in own]
+    if config.getoption("--bootstrap") or config.getoption("--oracle"):
+        leave_out("own_broker", config, items)
+    if any(item.get_closest_marker("network") for item in items) and lack():
+        leave_out("network", config, items)
+
+
+def leave_out(marker: str, config: pytest.Config, items: list[pytest.Item]) -> None:
+    marked = [item for item in items if item.get_closest_marker(marker)]
+    config.hook.pytest_deselected(items=marked)
+    items[:] = [item for item in items if item not in marked]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if why := lack():
+        terminalreporter.write_line(f"Left out: the tests on networks that lose packets; {why}")
 
 
 @pytest.fixture(scope="session")

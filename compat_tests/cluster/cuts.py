@@ -19,7 +19,7 @@ from confluent_kafka.admin import AdminClient
 
 from compat_tests.cluster.mixed import CONTROLLER, THREE, MixedCluster, eventually
 from compat_tests.cluster.mixed_runs import await_same_bytes
-from compat_tests.cluster.namespaces import Network, network
+from compat_tests.cluster.namespaces import Network
 from compat_tests.cluster.replicated_load import PARTITIONS, QUICK, ReplicatedLoad
 from compat_tests.wire.raw_client import RawClient
 from pykbroker.protocol.error_codes import ErrorCode
@@ -232,7 +232,7 @@ class Insistent:
 @contextmanager
 def cut_cluster(folder: Path, controller: str, kinds: Mapping[int, str]) -> Iterator[CutCluster]:
     """The caller is at CLIENT as long as it is there."""
-    with network(CONTROLLER, *map(str, kinds), CLIENT, ASIDE) as net, net.inside(CLIENT):
+    with Network((CONTROLLER, *map(str, kinds), CLIENT, ASIDE)) as net, net.inside(CLIENT):
         cluster = CutCluster(folder, controller, kinds, net)
         try:
             cluster.start()

@@ -22,7 +22,7 @@ from compat_tests.wire.raw_client import RawClient
 # Holds no partition of the loads. librdkafka forgets all brokers, for ever, where a Metadata answer has none as all are
 # fenced: this one never is.
 BYSTANDER = 4
-pytestmark = [pytest.mark.own_broker, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.own_broker, pytest.mark.network, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")

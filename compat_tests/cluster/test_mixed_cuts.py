@@ -17,7 +17,7 @@ from compat_tests.cluster.cuts import (
 from compat_tests.cluster.mixed import KAFKA, OURS
 from compat_tests.cluster.test_mixed_cluster import under
 
-pytestmark = [pytest.mark.own_broker, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.own_broker, pytest.mark.network, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")

@@ -79,7 +79,7 @@ class Network:
                 _write("/proc/sys/net/ipv4/ip_forward", "1")
             for number, name in enumerate(names, 1):
                 self._add(number, name)
-        except BaseException:
+        except BaseException:  # raised again: half a network is taken down, also at Ctrl-C
             self._stack.close()
             raise
 

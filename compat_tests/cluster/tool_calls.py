@@ -114,7 +114,7 @@ def features(told: Transcript) -> None:
         told.call(FEATURES, *server, "disable", "--feature", name)
         told.call(FEATURES, *server, "upgrade", "--feature", f"{name}={level}")
     for address in told.cluster.addresses.values():
-        eventually(lambda address=address: finalized(address).items() >= FINALIZED.items())  # type: ignore[misc]
+        eventually(lambda address=address: finalized(address).items() >= FINALIZED.items())  # type: ignore[misc]  # bound early
     for server in servers:
         told.call(FEATURES, *server, "describe")
 
@@ -184,7 +184,7 @@ def reassignments(told: Transcript) -> None:
         file = plan(told, topic, 2, TWO)
         throttles = ("--throttle", "5000000", "--replica-alter-log-dirs-throttle", "1000000")
         told.call(REASSIGN, *server, *file, "--execute", *throttles)
-        eventually(lambda topic=topic: cluster.replicas(topic)[2] == [TWO])  # type: ignore[misc]
+        eventually(lambda topic=topic: cluster.replicas(topic)[2] == [TWO])  # type: ignore[misc]  # bound early
         told.call(REASSIGN, *server, "--list")
         told.call(REASSIGN, *server, *file, "--cancel", "--preserve-throttles")
         told.call(REASSIGN, *server, *file, "--verify")

@@ -73,7 +73,7 @@ class Client(threading.Thread, ABC):
                 self.incarnations += 1
                 self.live()
             self.finish()
-        except Exception:
+        except Exception:  # of a thread: check() raises it in the test
             self.broken.append(f"{self.process}: {traceback.format_exc()}")
 
     def live(self) -> None:

@@ -178,14 +178,13 @@ class LifecycleLoop:
     async def catch_up(self) -> None:
         """Returns once what this broker knows holds its registration, and all that this led to: metadata from before
         may still say that it leads (BrokerLifecycleManager.initialCatchUpFuture). Raises KafkaError as run()."""
-        # As in unfence().
+        # The controller answers, it does not call: there is no event to wait for.
         while (response := await self._heartbeat(want_fence=True)) is None or not response.is_caught_up:  # noqa: ASYNC110
             await trio.sleep(CATCH_UP_PAUSE)
 
     async def unfence(self) -> None:
         """Returns once the broker may lead partitions. Raises KafkaError as run()."""
-        # The controller answers, it does not call: there is no event to wait for.
-        while (response := await self._heartbeat()) is None or response.is_fenced:  # noqa: ASYNC110  # see above
+        while (response := await self._heartbeat()) is None or response.is_fenced:  # noqa: ASYNC110  # as above
             await trio.sleep(RETRY_PAUSE)
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:

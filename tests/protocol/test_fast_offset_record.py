@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pykbroker.coordinator.log_records import FrameRecord
 from pykbroker.ids import ZERO_UUID, Uuid
 from pykbroker.protocol.coordinator_records import frame_record
 from pykbroker.protocol.fast_offset_record import OFFSET_COMMIT, VALUE_VERSION, frame_group_record
@@ -16,9 +17,9 @@ from tests.protocol.test_fast_produce import int32, int64, names, tags, uuids
 texts = names | st.integers(120, 135).map(lambda size: "x" * size)
 
 
-def framed(frame: object, key: Message, value: Message | None, version: int) -> object:
+def framed(frame: FrameRecord, key: Message, value: Message | None, version: int) -> object:
     try:
-        return frame(key, value, version)  # type: ignore[operator]
+        return frame(key, value, version)
     except ValueError as error:
         return str(error)
 

@@ -65,6 +65,7 @@ class Stand:
         self.clock = clock or ManualClock()
         self.config = BrokerConfig()
         self.node_id = node_id
+        # What of a MetadataImage is asked for here: where it is passed on, its type is not looked at.
         self.image = Image()
         self.overrides: dict[str, Mapping[str, str]] = {}
         # Brokers that lack the listener of all requests.

@@ -21,6 +21,7 @@ async def test_followers_that_do_not_have_the_marker_in_time(stand: Stand, autoj
     stand.set_partition("t", followed)
     asked = marker(Topic("t", Uuid.random()), 77_003, 0)
     ctx = RequestContext(ApiKey.WRITE_TXN_MARKERS, 2, received_at=trio.current_time())
+    # A stand has what of Services the handler asks for.
     response = await handle(stand, ctx, WriteTxnMarkersRequest(markers=[asked]))  # type: ignore[arg-type]
     assert response.markers[0].topics[0].partitions[0].error_code == ErrorCode.REQUEST_TIMED_OUT
     assert trio.current_time() == ctx.received_at + stand.config.request_timeout_ms / 1000

@@ -15,8 +15,7 @@ from random import Random
 
 from compat_tests.cluster.cuts import SESSION, CutCluster, cut_cluster
 from compat_tests.cluster.mixed import CONTROLLER, KAFKA, OURS, await_port
-from compat_tests.cluster.mixed_runs import INTERNAL, await_more, history, look_at_copies
-from compat_tests.history.runs import verify
+from compat_tests.cluster.mixed_runs import INTERNAL, await_more, history, judged
 
 
 def cut_between(cluster: CutCluster, random: Random) -> str:
@@ -95,9 +94,7 @@ def main() -> None:
     with cut_cluster(folder, arguments.controller, kinds) as cluster:
         one = history(cluster, "cuts")
         one.add_all()
-        one.start()
-        try:
-            await_more(one)
+        with judged(cluster, one):
             for number in range(1, arguments.events + 1):
                 what = disturb(cluster, random)
                 print(f"{time.strftime('%H:%M:%S')} event {number}: {what}", flush=True)
@@ -105,10 +102,6 @@ def main() -> None:
                     cluster.await_all_in_sync(one.topic, one.target, *INTERNAL)
                 await_more(one)
             cluster.await_unfenced(*cluster.brokers)
-        finally:
-            one.stop()
-        verify(one)
-        look_at_copies(cluster, one.topic, one.target, *INTERNAL)
     print(f"{arguments.events} events: {one.figures()}")
 
 

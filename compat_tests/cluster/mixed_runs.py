@@ -6,6 +6,8 @@
 import argparse
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import permutations
 from pathlib import Path
 from random import Random
@@ -132,6 +134,19 @@ def disturb(cluster: MixedCluster, one: Run, random: Random) -> str:
     return f"{what} {number} ({cluster.kinds[number]})"
 
 
+@contextmanager
+def judged(cluster: MixedCluster, one: Run) -> Iterator[None]:
+    """The clients run meanwhile; then their history is checked, and the copies are compared."""
+    one.start()
+    try:
+        await_more(one)
+        yield
+    finally:
+        one.stop()
+    verify(one)
+    look_at_copies(cluster, one.topic, one.target, *INTERNAL)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--controller", choices=(KAFKA, OURS), default=KAFKA)
@@ -148,15 +163,9 @@ def main() -> None:
         one = history(cluster, "mixed")
         one.add_all()
         one.add(Steady, STEADY)
-        one.start()
-        try:
-            await_more(one)
+        with judged(cluster, one):
             for number in range(1, arguments.events + 1):
                 print(f"event {number}: {disturb(cluster, one, random)}", flush=True)
-        finally:
-            one.stop()
-        verify(one)
-        look_at_copies(cluster, one.topic, one.target, *INTERNAL)
     print(f"{arguments.events} events: {one.figures()}")
 
 
